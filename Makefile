@@ -1,0 +1,48 @@
+# Shortcuts over CMake. `make help` lists them.
+BUILD ?= build
+JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
+TYPE  ?= Release
+PREFIX ?= /usr/local
+MAKEFLAGS += --no-print-directory
+
+.PHONY: all setup demo test bench dist install clean help tool
+
+all: setup $(BUILD)/CMakeCache.txt
+	@cmake --build $(BUILD) -j $(JOBS)
+
+tool: setup $(BUILD)/CMakeCache.txt
+	@cmake --build $(BUILD) -j $(JOBS) --target tenon_tool
+
+setup:
+	@scripts/setup
+
+$(BUILD)/CMakeCache.txt: CMakeLists.txt
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(BUILD).log 2>&1 \
+	  || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+demo: tool
+	@examples/demo $(BUILD)/tenon
+
+test:
+	@scripts/test
+
+bench: tool
+	@scripts/bench $(BUILD)/tenon
+
+dist:
+	@scripts/dist
+
+install: all
+	@cmake --install $(BUILD)
+
+clean:
+	rm -rf build build-* dist
+
+help:
+	@echo "make          build the library, the command and the tests into build/"
+	@echo "make demo     build, then import, check, run and time the example models"
+	@echo "make test     every test, sanitizers and fuzzers included"
+	@echo "make bench    time the example models, results under bench/results/"
+	@echo "make dist     dist/tenon-VERSION-ARCH.tar.gz: static command, shared library, header"
+	@echo "make install  into PREFIX (default /usr/local)"

@@ -1,0 +1,347 @@
+/* Tenon: take a trained network, build a checked and tuned engine, run it anywhere.
+ *
+ * This header is the whole public C API and its manual. The journey:
+ *
+ *     tn_model_load   an ONNX file            -> tn_model     (graph, weights)
+ *     tn_build        a model + a config      -> tn_engine    (checked against the model, tuned)
+ *     tn_engine_save / tn_engine_load         <-> one file that needs nothing beside it
+ *     tn_context_new  an engine               -> tn_context   (the state of one stream of execution)
+ *     tn_context_bind, tn_context_run, tn_context_output
+ *
+ * Conventions, true of every function unless its comment says otherwise:
+ *   - Functions that can fail return tn_status: NULL is success (see "Status").
+ *   - Pointers given to a function are borrowed for the call. Handles made by `new`, `load` or
+ *     `build` belong to the caller, who frees them; freeing NULL is allowed.
+ *   - Strings are UTF-8, ended by a zero byte. Sizes are in bytes where the name says _bytes,
+ *     else in elements. Times carry their unit in their name.
+ *   - Threads: a model and a context belong to one thread at a time; an engine is immutable and
+ *     may be shared by any number of threads.
+ *   - Option structs start with their own size (set `.size = sizeof(...)`); zero means default.
+ */
+#ifndef TENON_TENON_H
+#define TENON_TENON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define TN_API
+#else
+#define TN_API __attribute__((visibility("default")))
+#endif
+#if defined(__GNUC__)
+#define TN_MUST_USE __attribute__((warn_unused_result))
+#define TN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define TN_MUST_USE
+#define TN_PRINTF(fmt, args)
+#endif
+
+#define TN_VERSION_MAJOR 0
+#define TN_VERSION_MINOR 1
+#define TN_VERSION_PATCH 0
+
+/* The first eight bytes of an engine file. */
+#define TN_ENGINE_MAGIC "TENON\r\n\x1a"
+
+/* The version of the library in use, "0.1.0". Lives for ever. */
+TN_API const char *tn_version(void);
+
+/* ---- Status --------------------------------------------------------------------------------
+ *
+ * A tn_status is NULL on success. On failure it points at a record of the calling thread that
+ * stays valid until the next failure on the same thread; there is nothing to free.
+ */
+typedef const struct tn_status_record *tn_status;
+
+#define TN_STATUS_CODES(X)                                                                         \
+    X(INVALID, "the input is not valid")                                                           \
+    X(UNSUPPORTED, "valid, but not supported by this version")                                     \
+    X(NOT_FOUND, "a file, name or device does not exist")                                          \
+    X(CORRUPT, "a file is damaged or not of its kind")                                             \
+    X(OUT_OF_MEMORY, "the allocator returned NULL")                                                \
+    X(UNAVAILABLE, "a device, driver or library is missing")                                       \
+    X(MISMATCH, "results differ from the reference by more than the tolerance")                    \
+    X(DEVICE, "a device reported an error")                                                        \
+    X(INTERNAL, "a defect of Tenon")
+
+typedef enum tn_code {
+    TN_OK = 0,
+#define TN_CODE_ENUM(name, about) TN_##name,
+    TN_STATUS_CODES(TN_CODE_ENUM)
+#undef TN_CODE_ENUM
+} tn_code;
+
+/* The code of a status; TN_OK for NULL. */
+TN_API tn_code tn_status_code(tn_status status);
+/* The sentence: what, where, why, what to do. "" for NULL. Lives as long as the status. */
+TN_API const char *tn_status_message(tn_status status);
+/* The message, the notes ("while importing node 57 of 412") and, with `trail`, the file:line
+ * trail, one line each, into `dst` (always ended by a zero). Returns the length it would need. */
+TN_API size_t tn_status_text(tn_status status, bool trail, char *dst, size_t dst_bytes);
+/* "INVALID" and so on; "OK" for TN_OK. */
+TN_API const char *tn_code_name(tn_code code);
+
+/* ---- Memory and log: optional, set once before anything else is called ----------------------*/
+
+/* One function does it all: resize(self, NULL, 0, n) allocates, resize(self, p, n, 0) frees and
+ * returns NULL, else p is moved or grown. Returned memory is aligned to 64 bytes. */
+typedef struct tn_allocator {
+    void *(*resize)(void *self, void *p, size_t old_bytes, size_t new_bytes);
+    void *self;
+} tn_allocator;
+/* Every allocation of the library goes through this. NULL restores the default. */
+TN_API void tn_set_allocator(const tn_allocator *allocator);
+
+typedef enum tn_log_level { TN_LOG_ERROR, TN_LOG_WARNING, TN_LOG_INFO, TN_LOG_VERBOSE } tn_log_level;
+typedef void (*tn_log_sink)(void *self, tn_log_level level, const char *line);
+/* Lines up to `level` go to `sink` (NULL: stderr). Default: warnings to stderr. */
+TN_API void tn_set_log(tn_log_sink sink, void *self, tn_log_level level);
+
+/* ---- Data types and tensors -----------------------------------------------------------------
+ *
+ * Values equal ONNX's TensorProto.DataType. Columns: name, number, bits an element, kind, text.
+ * Kinds: F float, I signed, U unsigned, B bool, C complex, S string.
+ */
+#define TN_DTYPES(X)                                                                               \
+    X(F32, 1, 32, F, "f32")                                                                        \
+    X(U8, 2, 8, U, "u8")                                                                           \
+    X(I8, 3, 8, I, "i8")                                                                           \
+    X(U16, 4, 16, U, "u16")                                                                        \
+    X(I16, 5, 16, I, "i16")                                                                        \
+    X(I32, 6, 32, I, "i32")                                                                        \
+    X(I64, 7, 64, I, "i64")                                                                        \
+    X(STRING, 8, 128, S, "string")                                                                 \
+    X(BOOL, 9, 8, B, "bool")                                                                       \
+    X(F16, 10, 16, F, "f16")                                                                       \
+    X(F64, 11, 64, F, "f64")                                                                       \
+    X(U32, 12, 32, U, "u32")                                                                       \
+    X(U64, 13, 64, U, "u64")                                                                       \
+    X(C64, 14, 64, C, "c64")                                                                       \
+    X(C128, 15, 128, C, "c128")                                                                    \
+    X(BF16, 16, 16, F, "bf16")                                                                     \
+    X(F8E4M3FN, 17, 8, F, "f8e4m3fn")                                                              \
+    X(F8E4M3FNUZ, 18, 8, F, "f8e4m3fnuz")                                                          \
+    X(F8E5M2, 19, 8, F, "f8e5m2")                                                                  \
+    X(F8E5M2FNUZ, 20, 8, F, "f8e5m2fnuz")                                                          \
+    X(U4, 21, 4, U, "u4")                                                                          \
+    X(I4, 22, 4, I, "i4")                                                                          \
+    X(F4E2M1, 23, 4, F, "f4e2m1")                                                                  \
+    X(F8E8M0, 24, 8, F, "f8e8m0")                                                                  \
+    X(U2, 25, 2, U, "u2")                                                                          \
+    X(I2, 26, 2, I, "i2")
+
+typedef enum tn_dtype {
+    TN_DTYPE_NONE = 0, /* an absent tensor */
+#define TN_DTYPE_ENUM(name, number, bits, kind, text) TN_DTYPE_##name = number,
+    TN_DTYPES(TN_DTYPE_ENUM)
+#undef TN_DTYPE_ENUM
+    TN_DTYPE_END = 27
+} tn_dtype;
+
+/* "f32", "i64", ...; "none" for TN_DTYPE_NONE. */
+TN_API const char *tn_dtype_name(tn_dtype dtype);
+/* Bits an element takes in memory; types below 8 bits are packed, low bits first. */
+TN_API int tn_dtype_bits(tn_dtype dtype);
+
+/* One element of a string tensor: `bytes` bytes at `text`, no zero at the end. */
+typedef struct tn_string {
+    const char *text;
+    size_t bytes;
+} tn_string;
+
+#define TN_RANK_MAX 8
+
+/* A view of memory that somebody else owns. Strides are in elements; types below 8 bits must be
+ * dense. In calls that take a tensor, all strides zero means dense row-major. */
+typedef struct tn_tensor {
+    void *data;
+    tn_dtype dtype;
+    int32_t rank;
+    int64_t dim[TN_RANK_MAX];
+    int64_t stride[TN_RANK_MAX];
+} tn_tensor;
+
+/* A dense row-major view; a call cannot fail, bad ranks give rank 0 and dtype NONE. */
+TN_API tn_tensor tn_tensor_of(tn_dtype dtype, const int64_t *dim, int rank, void *data);
+/* Elements, and the bytes they take when dense; -1 where the product overflows. */
+TN_API int64_t tn_tensor_count(const tn_tensor *tensor);
+TN_API int64_t tn_tensor_bytes(const tn_tensor *tensor);
+
+/* Read a tensor file: .npy (NumPy) or .pb (a bare ONNX TensorProto), by its contents. The tensor
+ * and its memory are the caller's: free them with tn_tensor_free. */
+TN_API TN_MUST_USE tn_status tn_tensor_load(const char *path, tn_tensor *out);
+/* Write .npy or .pb, by the ending of `path`; an existing file is replaced only once the new one is
+ * complete. */
+TN_API TN_MUST_USE tn_status tn_tensor_save(const tn_tensor *tensor, const char *path);
+/* A dense tensor of zeros. */
+TN_API TN_MUST_USE tn_status tn_tensor_new(tn_dtype dtype, const int64_t *dim, int rank,
+                                           tn_tensor *out);
+/* Frees what tn_tensor_load or tn_tensor_new made and clears the view. */
+TN_API void tn_tensor_free(tn_tensor *tensor);
+/* Fill with reproducible random values: floats uniform in [lo, hi), integers in [lo, hi). */
+TN_API TN_MUST_USE tn_status tn_tensor_fill_random(tn_tensor *tensor, uint64_t seed, double lo,
+                                                   double hi);
+
+/* How far `got` is from `want` (shapes and types must be equal). NaN matches NaN. */
+typedef struct tn_difference {
+    double abs_max;       /* largest |got - want| */
+    double rel_l2;        /* ||got - want|| / ||want||, 0 where both are 0 */
+    int64_t beyond_count; /* elements where |got - want| > atol + rtol * |want| */
+    int64_t worst_index;  /* row-major position of the worst element by that measure */
+} tn_difference;
+TN_API TN_MUST_USE tn_status tn_tensor_compare(const tn_tensor *got, const tn_tensor *want,
+                                               double rtol, double atol, tn_difference *out);
+
+/* ---- Models ---------------------------------------------------------------------------------*/
+
+typedef struct tn_model tn_model;
+typedef struct tn_engine tn_engine;
+typedef struct tn_context tn_context;
+
+typedef struct tn_load_options {
+    size_t size;
+    bool random_weights;    /* generate weights that are absent (external data without its file) */
+    const char *const *baked; /* names of inputs to turn into constants ... */
+    const tn_tensor *baked_tensors; /* ... with these values (copied) */
+    int baked_count;
+} tn_load_options;
+
+/* Read an ONNX model. External data is mapped from the model's own folder. Errors name the node, its
+ * operator and shapes; all unsupported operators are listed at once. options may be NULL. */
+TN_API TN_MUST_USE tn_status tn_model_load(const char *path, const tn_load_options *options,
+                                           tn_model **out);
+/* The same from memory (copied); `folder` is where external data may lie, NULL: none allowed. */
+TN_API TN_MUST_USE tn_status tn_model_load_bytes(const void *bytes, size_t byte_count,
+                                                 const char *folder, const tn_load_options *options,
+                                                 tn_model **out);
+TN_API void tn_model_free(tn_model *model);
+
+/* An input or output of a model or engine. Strings live as long as the object asked. */
+typedef struct tn_io {
+    const char *name;
+    tn_dtype dtype;
+    int32_t rank;              /* -1: not known before a run */
+    int64_t dim[TN_RANK_MAX];  /* -1: dynamic */
+    const char *dim_name[TN_RANK_MAX]; /* "batch", "2*N+1"; NULL where the dim is a number */
+    bool is_output;
+} tn_io;
+
+TN_API int tn_model_input_count(const tn_model *model);
+TN_API int tn_model_output_count(const tn_model *model);
+/* Index from 0; an index out of range gives INVALID. */
+TN_API TN_MUST_USE tn_status tn_model_input(const tn_model *model, int index, tn_io *out);
+TN_API TN_MUST_USE tn_status tn_model_output(const tn_model *model, int index, tn_io *out);
+
+/* Text about a model: a summary a person reads, the graph in .tn form, or the inputs in protobuf text
+ * format as ONNX tools print graph.input. */
+typedef enum tn_model_text_kind { TN_TEXT_SUMMARY, TN_TEXT_GRAPH, TN_TEXT_ONNX_INPUTS } tn_model_text_kind;
+/* *out is the caller's: free with tn_text_free. */
+TN_API TN_MUST_USE tn_status tn_model_text(const tn_model *model, tn_model_text_kind kind,
+                                           char **out);
+TN_API void tn_text_free(char *text);
+
+/* ---- Building --------------------------------------------------------------------------------*/
+
+/* Sizes to tune and check at, for one input. A hint, never a limit. */
+typedef struct tn_profile {
+    const char *input;
+    int32_t rank;
+    int64_t min[TN_RANK_MAX], opt[TN_RANK_MAX], max[TN_RANK_MAX];
+} tn_profile;
+
+typedef struct tn_build_config {
+    size_t size;
+    const char *device;         /* "cpu" (default) */
+    int threads;                /* CPU threads, 0: all cores */
+    const tn_profile *profiles; /* inputs without one: opt is 1 for each dynamic dim */
+    int profile_count;
+    bool no_check;              /* skip the comparison with the unoptimised graph (recorded) */
+    bool no_optimize;           /* run no passes and reference kernels only */
+    double budget_ms;           /* time for measuring tactics; 0: default (2000), < 0: estimate only */
+    double tolerance;           /* of the gate, relative L2; 0: default for the precision */
+    const char *timings_path;   /* read and updated when not NULL */
+    const char *dump_folder;    /* write the graph after every pass here when not NULL */
+} tn_build_config;
+
+/* Optimise, choose tactics by measuring, check, and make an engine ready to run. MISMATCH names the
+ * first tensor that differs. config may be NULL. */
+TN_API TN_MUST_USE tn_status tn_build(const tn_model *model, const tn_build_config *config,
+                                      tn_engine **out);
+
+/* ---- Engines ---------------------------------------------------------------------------------*/
+
+/* Write the engine file: the new file replaces an old one only once it is complete. The same model,
+ * config and timings give the same bytes. */
+TN_API TN_MUST_USE tn_status tn_engine_save(const tn_engine *engine, const char *path);
+/* Map an engine file. device: "cpu" or NULL. threads: 0 for all cores. A damaged file gives CORRUPT. */
+TN_API TN_MUST_USE tn_status tn_engine_load(const char *path, const char *device, int threads,
+                                            tn_engine **out);
+/* Contexts keep their engine alive: an engine may be freed before its contexts. */
+TN_API void tn_engine_free(tn_engine *engine);
+
+TN_API int tn_engine_input_count(const tn_engine *engine);
+TN_API int tn_engine_output_count(const tn_engine *engine);
+TN_API TN_MUST_USE tn_status tn_engine_input(const tn_engine *engine, int index, tn_io *out);
+TN_API TN_MUST_USE tn_status tn_engine_output(const tn_engine *engine, int index, tn_io *out);
+
+typedef enum tn_engine_text_kind {
+    TN_TEXT_PLAN,   /* inputs, outputs, steps with their tactics, memory */
+    TN_TEXT_REPORT, /* the build report: every choice, timing and refusal, the gate's figures */
+} tn_engine_text_kind;
+TN_API TN_MUST_USE tn_status tn_engine_text(const tn_engine *engine, tn_engine_text_kind kind,
+                                            char **out);
+
+/* ---- Contexts --------------------------------------------------------------------------------*/
+
+TN_API TN_MUST_USE tn_status tn_context_new(const tn_engine *engine, tn_context **out);
+TN_API void tn_context_free(tn_context *context);
+
+/* Bind memory to an input (read during run) or an output (written during run). The tensor's shape
+ * sets the input's shape; the memory must stay valid until it is bound anew or the context is freed.
+ * Integer inputs may be given as i32 or i64 whichever the model declares. An output that is not
+ * bound is written to memory of the context. Errors name the tensor, what was given and what is
+ * allowed. */
+TN_API TN_MUST_USE tn_status tn_context_bind(tn_context *context, const char *name,
+                                             const tn_tensor *tensor);
+/* Say an input's shape without binding memory yet, to ask output shapes and memory in advance. */
+TN_API TN_MUST_USE tn_status tn_context_set_shape(tn_context *context, const char *name,
+                                                  const int64_t *dim, int rank);
+/* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these shapes
+ * were seen before. */
+TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
+/* The output after a run: shape and data. Valid until the next run or bind of this context. Before a
+ * run, but with all input shapes set: the shape, with data NULL, and dims of -1 where the shape
+ * depends on data. */
+TN_API TN_MUST_USE tn_status tn_context_output(tn_context *context, const char *name,
+                                               tn_tensor *out);
+/* Bytes of the one block that holds intermediates at the present shapes. */
+TN_API TN_MUST_USE tn_status tn_context_memory_bytes(tn_context *context, size_t *out);
+
+/* Time spent in each step, summed over the runs since it was switched on. */
+typedef struct tn_step_time {
+    const char *name;   /* of the node(s) */
+    const char *tactic; /* cpu.matmul.f32.tiles.avx2 */
+    double total_ms;
+    int64_t run_count;
+} tn_step_time;
+TN_API TN_MUST_USE tn_status tn_context_profile(tn_context *context, bool on);
+TN_API int tn_context_step_count(const tn_context *context);
+TN_API TN_MUST_USE tn_status tn_context_step_time(const tn_context *context, int index,
+                                                  tn_step_time *out);
+
+/* ---- Devices ---------------------------------------------------------------------------------*/
+
+/* Text about what can run engines here, and in a sentence why a backend cannot. Free with
+ * tn_text_free. */
+TN_API TN_MUST_USE tn_status tn_devices_text(char **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

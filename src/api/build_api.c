@@ -1,0 +1,11 @@
+/* The public function that builds. */
+#include "api/api.h"
+#include "build/build.h"
+
+tn_status tn_build(const tn_model *model, const tn_build_config *config, tn_engine **out)
+{
+    TN_NOT_NULL(out);
+    *out = NULL;
+    TN_NOT_NULL(model);
+    return tn_build_engine(tn_model_graph(model), config, out);
+}

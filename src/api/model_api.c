@@ -1,0 +1,245 @@
+/* The public functions about models. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "import/import.h"
+
+struct tn_model {
+    tn_import *import;
+    tn_io *input, *output;
+    tn_arena arena;
+};
+
+static tn_status describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output, tn_io *io)
+{
+    const tn_exprs *exprs = value->graph->exprs;
+    const tn_type *type = &value->type;
+    *io = (tn_io){.name = name, .dtype = type->dtype, .rank = type->rank, .is_output = is_output};
+    for (int axis = 0; axis < type->rank; axis++) {
+        if (tn_expr_is_const(exprs, type->dim[axis], &io->dim[axis])) continue;
+        tn_text text = {0};
+        tn_expr_print(exprs, type->dim[axis], &text);
+        io->dim[axis] = -1;
+        io->dim_name[axis] = text.failed ? NULL : tn_arena_text(arena, text.at, text.bytes);
+        tn_text_fini(&text);
+        TN_CHECK(io->dim_name[axis], TN_OUT_OF_MEMORY, "no memory to describe '%s'", name);
+    }
+    return NULL;
+}
+
+static tn_status describe_all(tn_model *model)
+{
+    const tn_graph *graph = model->import->graph;
+    model->input = TN_NEW_ARRAY(&model->arena, tn_io, graph->input_count);
+    model->output = TN_NEW_ARRAY(&model->arena, tn_io, graph->output_count);
+    TN_CHECK(model->input && model->output, TN_OUT_OF_MEMORY, "no memory to describe a model");
+    for (int64_t i = 0; i < graph->input_count; i++)
+        TN_TRY(describe(&model->arena, graph->input[i]->name, graph->input[i], false, &model->input[i]));
+    for (int64_t i = 0; i < graph->output_count; i++)
+        TN_TRY(describe(&model->arena, graph->output[i].name, graph->output[i].value, true,
+                        &model->output[i]));
+    return NULL;
+}
+
+/* An older caller's options are shorter: what they do not have is zero. */
+static tn_status take_options(const tn_load_options *given, tn_load_options *out)
+{
+    *out = (tn_load_options){.size = sizeof(*out)};
+    if (!given) return NULL;
+    TN_CHECK(given->size > 0, TN_INVALID, "tn_load_options.size is 0: set it to sizeof(tn_load_options)");
+    memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
+    out->size = sizeof(*out);
+    TN_CHECK(out->baked_count >= 0 && (out->baked_count == 0 || (out->baked && out->baked_tensors)),
+             TN_INVALID, "%d baked inputs are announced, but their names or tensors are not there",
+             out->baked_count);
+    return NULL;
+}
+
+static tn_status load_bytes(const void *bytes, size_t byte_count, const char *name, const char *folder,
+                            const tn_load_options *given, tn_model **out)
+{
+    tn_load_options options;
+    TN_TRY(take_options(given, &options));
+    tn_model *model = tn_alloc_zero(sizeof(*model));
+    TN_CHECK(model, TN_OUT_OF_MEMORY, "no memory for a model");
+    tn_arena_init(&model->arena);
+    tn_status status = tn_onnx_import(bytes, byte_count, name, folder, &options, &model->import);
+    if (!status) status = describe_all(model);
+    if (status) {
+        tn_model_free(model);
+        return tn_status_trail(status, __FILE__, __LINE__, __func__);
+    }
+    *out = model;
+    return NULL;
+}
+
+tn_status tn_model_load_bytes(const void *bytes, size_t byte_count, const char *folder,
+                              const tn_load_options *options, tn_model **out)
+{
+    TN_NOT_NULL(out);
+    *out = NULL;
+    TN_CHECK(bytes || byte_count == 0, TN_INVALID, "%s: bytes is NULL", __func__);
+    return load_bytes(bytes, byte_count, "model", folder, options, out);
+}
+
+tn_status tn_model_load(const char *path, const tn_load_options *options, tn_model **out)
+{
+    const char *folder;
+    tn_mapping file;
+    tn_arena arena;
+    TN_NOT_NULL(out);
+    *out = NULL;
+    TN_NOT_NULL(path);
+    TN_TRY(tn_file_map(path, &file));
+    tn_arena_init(&arena);
+    tn_status status = tn_path_folder(&arena, path, &folder);
+    if (!status) status = load_bytes(file.at, file.bytes, path, folder, options, out);
+    tn_arena_fini(&arena);
+    tn_file_unmap(&file);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}
+
+void tn_model_free(tn_model *model)
+{
+    if (!model) return;
+    tn_import_free(model->import);
+    tn_arena_fini(&model->arena);
+    tn_free(model, sizeof(*model));
+}
+
+const tn_graph *tn_model_graph(const tn_model *model)
+{
+    return model->import->graph;
+}
+
+/* ---- Questions -------------------------------------------------------------------------------*/
+
+int tn_model_input_count(const tn_model *model)
+{
+    return model ? (int)model->import->graph->input_count : 0;
+}
+
+int tn_model_output_count(const tn_model *model)
+{
+    return model ? (int)model->import->graph->output_count : 0;
+}
+
+tn_status tn_model_input(const tn_model *model, int index, tn_io *out)
+{
+    TN_NOT_NULL(model);
+    TN_NOT_NULL(out);
+    TN_CHECK(index >= 0 && index < tn_model_input_count(model), TN_INVALID,
+             "there is no input %d: the model has %d", index, tn_model_input_count(model));
+    *out = model->input[index];
+    return NULL;
+}
+
+tn_status tn_model_output(const tn_model *model, int index, tn_io *out)
+{
+    TN_NOT_NULL(model);
+    TN_NOT_NULL(out);
+    TN_CHECK(index >= 0 && index < tn_model_output_count(model), TN_INVALID,
+             "there is no output %d: the model has %d", index, tn_model_output_count(model));
+    *out = model->output[index];
+    return NULL;
+}
+
+/* ---- Text ------------------------------------------------------------------------------------*/
+
+typedef struct op_count {
+    const tn_op *op;
+    int64_t count;
+} op_count;
+
+static int compare_counts(const void *a, const void *b)
+{
+    const op_count *x = a, *y = b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    return strcmp(x->op->name, y->op->name);
+}
+
+static tn_status print_ops(const tn_graph *graph, tn_arena *arena, tn_text *out)
+{
+    op_count *list = TN_NEW_ARRAY(arena, op_count, graph->node_count);
+    int64_t kinds = 0;
+    tn_map index;
+    TN_CHECK(list, TN_OUT_OF_MEMORY, "no memory to count operators");
+    tn_map_init(&index, arena);
+    for (const tn_node *node = graph->first; node; node = node->next) {
+        op_count *known = tn_map_find(&index, node->op->name);
+        if (!known) {
+            known = &list[kinds++];
+            known->op = node->op;
+            TN_TRY(tn_map_put(&index, node->op->name, known));
+        }
+        known->count++;
+    }
+    if (kinds > 0) qsort(list, (size_t)kinds, sizeof(*list), compare_counts);
+    tn_text_printf(out, "operators:");
+    for (int64_t i = 0; i < kinds; i++)
+        tn_text_printf(out, "%s%s %" PRId64, i ? ", " : " ", list[i].op->name, list[i].count);
+    tn_text_printf(out, "\n");
+    return NULL;
+}
+
+static tn_status print_summary(const tn_model *model, tn_text *out)
+{
+    const tn_import_info *info = &model->import->info;
+    const tn_graph *graph = model->import->graph;
+    int64_t parameters = 0, bytes = 0;
+    char type[256];
+    tn_arena arena;
+    for (int64_t i = 0; i < graph->constant_count; i++) {
+        const tn_value *value = graph->constant[i];
+        if (!tn_value_has_users(value)) continue;
+        parameters += tn_tensor_count(&value->constant);
+        bytes += tn_tensor_bytes(&value->constant);
+    }
+    tn_text_printf(out, "graph: %s\nproducer: %s\nONNX IR %" PRId64 ", opset %" PRId64 "\n",
+                   info->graph_name, info->producer[0] ? info->producer : "not said", info->ir_version,
+                   info->opset);
+    for (int64_t i = 0; i < graph->input_count; i++)
+        tn_text_printf(out, "input  '%s' %s\n", graph->input[i]->name,
+                       tn_type_text(graph->exprs, &graph->input[i]->type, type, sizeof(type)));
+    for (int64_t i = 0; i < graph->output_count; i++)
+        tn_text_printf(out, "output '%s' %s\n", graph->output[i].name,
+                       tn_type_text(graph->exprs, &graph->output[i].value->type, type, sizeof(type)));
+    tn_text_printf(out, "nodes: %" PRId64 " in the file, %" PRId64 " after import\n", info->node_count,
+                   graph->node_count);
+    tn_arena_init(&arena);
+    tn_status status = print_ops(graph, &arena, out);
+    tn_arena_fini(&arena);
+    tn_text_printf(out, "parameters: %" PRId64 ", %" PRId64 " bytes\n", parameters, bytes);
+    return status;
+}
+
+static tn_status print_graph(const tn_model *model, tn_text *out)
+{
+    tn_arena arena;
+    tn_arena_init(&arena);
+    const tn_value *const *constants;
+    int64_t count;
+    tn_status status = tn_graph_print(model->import->graph, NULL, out, &arena, &constants, &count);
+    tn_arena_fini(&arena);
+    return status;
+}
+
+tn_status tn_model_text(const tn_model *model, tn_model_text_kind kind, char **out)
+{
+    tn_text text = {0};
+    tn_status status = NULL;
+    TN_NOT_NULL(out);
+    *out = NULL;
+    TN_NOT_NULL(model);
+    switch (kind) {
+    case TN_TEXT_SUMMARY: status = print_summary(model, &text); break;
+    case TN_TEXT_GRAPH: status = print_graph(model, &text); break;
+    case TN_TEXT_ONNX_INPUTS: tn_text_printf(&text, "%s", model->import->info.inputs_text); break;
+    default: status = TN_ERROR(TN_INVALID, "there is no text %d about models", (int)kind);
+    }
+    if (!status) return tn_text_take(&text, out);
+    tn_text_fini(&text);
+    return tn_status_trail(status, __FILE__, __LINE__, __func__);
+}

@@ -1,0 +1,113 @@
+/* LayerNormalization in f32: mean, then distances from it, then the result, over a row in the cache. */
+#include "backends/cpu/kernels/simd.h"
+#include "backends/cpu/variant.h"
+#include "device/device.h"
+#include "ops/norm/norm.h"
+
+enum { GRAIN = 16384 }; /* elements worth a thread */
+
+typedef struct job {
+    const float *x, *scale, *bias;
+    float *y, *mean, *inverse;
+    int64_t count; /* of a row */
+    float epsilon;
+} job;
+
+/* Exactly the normalised axes, leading ones aside. */
+static bool covers_row(const tn_tensor *t, const tn_tensor *x, int axis)
+{
+    int extra = t->rank - (x->rank - axis);
+    if (extra < 0 || tn_dims_product(t->dim, 0, extra) != 1) return false;
+    for (int i = axis; i < x->rank; i++)
+        if (t->dim[extra + i - axis] != x->dim[i]) return false;
+    return true;
+}
+
+static bool has(const tn_problem *p, int in)
+{
+    return in < p->in_count && p->in[in].dtype != TN_DTYPE_NONE;
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    const tn_layer_norm_params *params = p->params;
+    const tn_tensor *x = &p->in[0];
+    if (x->dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
+    if (params->stash_type != TN_DTYPE_F32) return TN_NO("stash_type is not f32");
+    int axis = tn_axis_normal(params->axis, x->rank);
+    if (axis < 0 || !covers_row(&p->in[1], x, axis)) return TN_NO("Scale is broadcast within a row");
+    if (has(p, 2) && !covers_row(&p->in[2], x, axis)) return TN_NO("B is broadcast within a row");
+    return TN_YES;
+}
+
+static float mean_of(const float *x, int64_t count)
+{
+    vf32 sum = {0};
+    int64_t i = 0;
+    for (; i + VF32_LANES <= count; i += VF32_LANES) sum += vf32_load(x + i);
+    if (i < count) sum += vf32_load_some(x + i, count - i);
+    return vf32_sum(sum) / (float)count;
+}
+
+static float variance_of(const float *x, int64_t count, float mean)
+{
+    vf32 sum = {0}, center = vf32_set1(mean);
+    int64_t i = 0;
+    for (; i + VF32_LANES <= count; i += VF32_LANES) {
+        vf32 off = vf32_load(x + i) - center;
+        sum = vf32_fma(off, off, sum);
+    }
+    float rest = 0;
+    for (; i < count; i++) rest += (x[i] - mean) * (x[i] - mean);
+    return (vf32_sum(sum) + rest) / (float)count;
+}
+
+static void run_row(const job *j, int64_t row)
+{
+    const float *x = j->x + row * j->count;
+    float *y = j->y + row * j->count, mean = mean_of(x, j->count);
+    float inverse = 1.0f / sqrtf(variance_of(x, j->count, mean) + j->epsilon);
+    vf32 center = vf32_set1(mean), factor = vf32_set1(inverse);
+    for (int64_t i = 0; i < j->count; i += VF32_LANES) {
+        int64_t some = j->count - i < VF32_LANES ? j->count - i : VF32_LANES;
+        vf32 v = (vf32_load_some(x + i, some) - center) * factor;
+        vf32 bias = j->bias ? vf32_load_some(j->bias + i, some) : (vf32){0};
+        vf32_store_some(y + i, vf32_fma(v, vf32_load_some(j->scale + i, some), bias), some);
+    }
+    if (j->mean) j->mean[row] = mean;
+    if (j->inverse) j->inverse[row] = inverse;
+}
+
+static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    (void)thread;
+    for (int64_t row = begin; row < end; row++) run_row(arg, row);
+    return NULL;
+}
+
+static float *output(const tn_problem *p, int out)
+{
+    return out < p->out_count && p->out[out].dtype != TN_DTYPE_NONE ? p->out[out].data : NULL;
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_layer_norm_params *params = p->params;
+    const tn_tensor *x = &p->in[0];
+    int axis = tn_axis_normal(params->axis, x->rank);
+    job j = {.x = x->data, .scale = p->in[1].data, .bias = has(p, 2) ? p->in[2].data : NULL,
+             .y = p->out[0].data, .mean = output(p, 1), .inverse = output(p, 2),
+             .count = tn_dims_product(x->dim, axis, x->rank), .epsilon = params->epsilon};
+    if (j.count == 0) return NULL;
+    return tn_pool_run(l->pool, tn_dims_product(x->dim, 0, axis), 1 + GRAIN / j.count, run_share, &j);
+}
+
+extern const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[];
+const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[] = {
+    {
+        .name = "cpu.layernormalization.f32.rows." TN_VARIANT_TEXT, .op = "LayerNormalization",
+        .revision = 1, .accepts = accepts, .launch = launch,
+    },
+    {0},
+};

@@ -1,0 +1,118 @@
+/* Vectors of float for kernels: vf32 is as wide as the variant's registers (GCC vector types, so + - *
+ * / and comparisons work on it). The scalar variant uses 4 lanes, which every machine can do somehow.
+ * Everything is static: no variant can lend its instructions to another. */
+#ifndef TN_BACKENDS_CPU_SIMD_H
+#define TN_BACKENDS_CPU_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define VF32_LANES 16
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define VF32_LANES 8
+#else
+#define VF32_LANES 4
+#endif
+
+typedef float vf32 __attribute__((vector_size(VF32_LANES * 4)));
+typedef int32_t vi32 __attribute__((vector_size(VF32_LANES * 4)));
+
+static inline vf32 vf32_load(const float *src)
+{
+    vf32 v;
+    memcpy(&v, src, sizeof v);
+    return v;
+}
+
+static inline void vf32_store(float *dst, vf32 v)
+{
+    memcpy(dst, &v, sizeof v);
+}
+
+/* The first `count` lanes, zeros behind. */
+static inline vf32 vf32_load_some(const float *src, int64_t count)
+{
+    vf32 v = {0};
+    memcpy(&v, src, (size_t)count * sizeof(float));
+    return v;
+}
+
+static inline void vf32_store_some(float *dst, vf32 v, int64_t count)
+{
+    memcpy(dst, &v, (size_t)count * sizeof(float));
+}
+
+static inline vf32 vf32_set1(float x)
+{
+    return x - (vf32){0};
+}
+
+/* a * b + c; one rounding where the variant has the instruction. */
+static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
+{
+#if defined(__AVX512F__)
+    return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+    return (vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* Lanes of a where the mask is all ones, of b where it is zero. */
+static inline vf32 vf32_select(vi32 mask, vf32 a, vf32 b)
+{
+    return (vf32)(((vi32)a & mask) | ((vi32)b & ~mask));
+}
+
+/* b where either is NaN in a: max(x, bound) lets a NaN of `x` through as vf32_max(bound, x). */
+static inline vf32 vf32_max(vf32 a, vf32 b)
+{
+    return vf32_select((vi32)(a > b), a, b);
+}
+
+static inline vf32 vf32_min(vf32 a, vf32 b)
+{
+    return vf32_select((vi32)(a < b), a, b);
+}
+
+static inline vf32 vf32_abs(vf32 x)
+{
+    return (vf32)((vi32)x & (INT32_MAX - (vi32){0}));
+}
+
+static inline vf32 vf32_sqrt(vf32 x)
+{
+#if defined(__AVX512F__)
+    return (vf32)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__)
+    return (vf32)_mm256_sqrt_ps((__m256)x);
+#else
+    for (int i = 0; i < VF32_LANES; i++) x[i] = sqrtf(x[i]);
+    return x;
+#endif
+}
+
+/* Halves are added to halves: the same order in every variant of one width. */
+static inline float vf32_sum(vf32 v)
+{
+    float lane[VF32_LANES];
+    vf32_store(lane, v);
+    for (int width = VF32_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
+    return lane[0];
+}
+
+static inline float vf32_largest(vf32 v)
+{
+    float best = v[0];
+    for (int i = 1; i < VF32_LANES; i++)
+        if (v[i] > best || v[i] != v[i]) best = v[i];
+    return best;
+}
+
+#endif

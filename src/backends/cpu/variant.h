@@ -1,0 +1,17 @@
+/* Names inside a file of kernels/, which is compiled once per variant. */
+#ifndef TN_BACKENDS_CPU_VARIANT_H
+#define TN_BACKENDS_CPU_VARIANT_H
+
+#ifndef TN_VARIANT
+#error "kernels are compiled with -DTN_VARIANT=<variant>: see cpu_tactics.def"
+#endif
+
+#define TN_VARIANT_PASTE_(symbol, variant) symbol##_##variant
+#define TN_VARIANT_PASTE(symbol, variant) TN_VARIANT_PASTE_(symbol, variant)
+#define TN_VARIANT_QUOTE_(variant) #variant
+#define TN_VARIANT_QUOTE(variant) TN_VARIANT_QUOTE_(variant)
+
+#define TN_VARIANT_NAME(symbol) TN_VARIANT_PASTE(symbol, TN_VARIANT) /* tn_cpu_x_avx2 */
+#define TN_VARIANT_TEXT TN_VARIANT_QUOTE(TN_VARIANT)                 /* "avx2" */
+
+#endif

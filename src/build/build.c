@@ -1,0 +1,180 @@
+/* From a graph to an engine, on one page: passes, shapes, partition, choose and emit, finish, gate. */
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+#include "base/log.h"
+#include "build/stage.h"
+#include "passes/passes.h"
+
+#define BUDGET_MS_DEFAULT 2000
+
+typedef struct builder {
+    const tn_graph *source;
+    tn_build_config config;
+    tn_graph *graph;          /* optimised */
+    tn_engine *engine;
+    tn_shape_sets shapes;
+    tn_timings timings;
+    tn_chooser chooser;
+    tn_constant_list constants;
+    tn_record record;
+    tn_arena arena;
+} builder;
+
+/* A config of an older caller is shorter: what it does not have is zero. */
+static tn_status take_config(const tn_build_config *given, tn_build_config *out)
+{
+    *out = (tn_build_config){0};
+    if (!given) return NULL;
+    TN_CHECK(given->size > 0, TN_INVALID, "tn_build_config.size is 0: set it to sizeof(tn_build_config)");
+    memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
+    TN_CHECK(!out->device || !strcmp(out->device, "cpu"), TN_NOT_FOUND,
+             "there is no device '%s': engines can be built for 'cpu'", out->device);
+    TN_CHECK(out->threads >= 0, TN_INVALID, "%d threads were asked for", out->threads);
+    TN_CHECK(out->profile_count >= 0 && (out->profiles || out->profile_count == 0), TN_INVALID,
+             "%d profiles are announced, none is given", out->profile_count);
+    return NULL;
+}
+
+static tn_status optimise(builder *b)
+{
+    TN_TRY(tn_graph_clone(b->source, false, &b->graph));
+    b->record.nodes_before = b->source->node_count;
+    b->record.optimised = !b->config.no_optimize;
+    if (!b->config.no_optimize) TN_TRY(tn_passes_run(b->graph, b->config.dump_folder));
+    b->record.nodes_after = b->graph->node_count;
+    return NULL;
+}
+
+/* Shapes that a graph cannot take are no reason not to build: it is tuned by estimates then. */
+static tn_status evaluate_shapes(builder *b, int64_t **values)
+{
+    const tn_shape_set *opt = &b->shapes.at[b->shapes.opt];
+    tn_status status = tn_shapes_values(b->graph, opt, &b->arena, values);
+    if (!status) return NULL;
+    if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
+    tn_log(TN_LOG_WARNING, "nothing is tuned, since the graph cannot be evaluated at the %s shapes (give "
+           "a profile): %s", opt->name, tn_status_message(status));
+    *values = NULL;
+    return NULL;
+}
+
+static tn_status choose_and_emit(builder *b)
+{
+    const tn_build_config *config = &b->config;
+    int64_t *values;
+    TN_TRY(tn_partition(b->graph, b->engine, &b->record.partition));
+    TN_TRY(tn_timings_init(&b->timings, b->engine, &b->arena));
+    if (config->timings_path)
+        TN_TRY(tn_timings_load(&b->timings, b->engine->backend, config->timings_path));
+    TN_TRY(evaluate_shapes(b, &values));
+    b->chooser = (tn_chooser){
+        .engine = b->engine,
+        .values = values,
+        .reference_only = config->no_optimize,
+        .budget_ms = config->budget_ms == 0 ? BUDGET_MS_DEFAULT : config->budget_ms,
+        .timings = &b->timings,
+        .report = &b->record.choices,
+        .measured = &b->record.measured,
+        .arena = &b->arena,
+    };
+    tn_map_init(&b->chooser.decided, &b->arena);
+    TN_TRY(tn_emit(b->graph, &b->chooser, b->engine, &b->constants));
+    return tn_finish(b->engine, b->graph, &b->constants);
+}
+
+static tn_status check(builder *b)
+{
+    tn_gate gate = {.original = b->source, .optimised = b->graph, .engine = b->engine,
+                    .chooser = &b->chooser, .shapes = &b->shapes, .tolerance = b->config.tolerance,
+                    .report = &b->record.gate};
+    if (b->config.no_check || b->config.no_optimize) {
+        b->record.check = b->config.no_check ? "skipped, as asked for" : "not needed, this is the reference";
+        return NULL;
+    }
+    TN_TRY(tn_gate_run(&gate));
+    b->record.check = gate.result;
+    b->record.tolerance = gate.tolerance_used;
+    return NULL;
+}
+
+static tn_status build(builder *b)
+{
+    TN_TRY(optimise(b));
+    TN_TRY(tn_shapes_of(b->source, &b->config, &b->arena, &b->shapes));
+    TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
+    TN_TRY(choose_and_emit(b));
+    TN_TRY(check(b));
+    TN_TRY(tn_report(b->engine, &b->record));
+    return b->config.timings_path ? tn_timings_save(&b->timings, b->config.timings_path) : NULL;
+}
+
+static void open_builder(builder *b, const tn_graph *source)
+{
+    *b = (builder){.source = source};
+    tn_arena_init(&b->arena);
+    tn_constants_init(&b->constants, &b->arena);
+}
+
+/* The engine is handed out, or freed on failure; all else goes. */
+static tn_status close_builder(builder *b, tn_status status, tn_engine **out)
+{
+    tn_constants_fini(&b->constants);
+    tn_record_fini(&b->record);
+    tn_graph_free(b->graph);
+    tn_arena_fini(&b->arena);
+    if (status) {
+        tn_exec_engine_release(b->engine);
+        return tn_status_trail(status, __FILE__, __LINE__, __func__);
+    }
+    *out = b->engine;
+    return NULL;
+}
+
+tn_status tn_build_engine(const tn_graph *graph, const tn_build_config *config, tn_engine **out)
+{
+    builder b;
+    *out = NULL;
+    open_builder(&b, graph);
+    tn_status status = take_config(config, &b.config);
+    if (!status) status = build(&b);
+    return close_builder(&b, status, out);
+}
+
+/* ---- Again, from the portable graph ----------------------------------------------------------*/
+
+static tn_status parse_portable(const tn_engine *engine, tn_arena *arena, tn_graph **out)
+{
+    int32_t count = engine->graph_constant_count;
+    tn_tensor *data = TN_NEW_ARRAY(arena, tn_tensor, count);
+    TN_CHECK(data, TN_OUT_OF_MEMORY, "no memory for the constants of the graph");
+    for (int32_t i = 0; i < count; i++) data[i] = engine->plan.constant[engine->graph_constant[i]];
+    TN_TRY_NOTE(tn_graph_parse(engine->graph_text, engine->graph_text_bytes, data, count, out),
+                "while reading the portable graph of an engine");
+    return NULL;
+}
+
+static tn_status build_again(builder *b, const tn_engine *old, int threads)
+{
+    const char *check;
+    TN_TRY(parse_portable(old, &b->arena, &b->graph));
+    b->source = b->graph;
+    b->config.budget_ms = -1;
+    TN_TRY(tn_shapes_of(b->graph, &b->config, &b->arena, &b->shapes));
+    TN_TRY(tn_exec_engine_new(old->backend, threads, &b->engine));
+    TN_TRY(choose_and_emit(b));
+    TN_TRY(tn_exec_engine_meta(old, "check", &b->arena, &check));
+    b->record.check = tn_arena_printf(&b->arena, "%s, for the plan before this one", check);
+    TN_CHECK(b->record.check, TN_OUT_OF_MEMORY, "no memory for the report");
+    b->record.rebuilt = b->record.optimised = true;
+    b->record.nodes_before = b->record.nodes_after = b->graph->node_count;
+    return tn_report(b->engine, &b->record);
+}
+
+tn_status tn_build_again(const tn_engine *engine, int threads, tn_engine **out)
+{
+    builder b;
+    *out = NULL;
+    open_builder(&b, NULL);
+    return close_builder(&b, build_again(&b, engine, threads), out);
+}

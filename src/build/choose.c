@@ -1,0 +1,192 @@
+/* Which tactics serve a node, in order of preference.
+ *
+ * Every tactic of the operator is asked, and a refusal is written down with its reason. Those that
+ * accept are measured where there are several and the budget allows; else they are ranked by their
+ * estimates, else by their place in the table, which is best first. A later one has to win by a clear
+ * margin, so that noise between equals does not make two builds differ. The reference always stays as
+ * the last choice: it takes any shape that a run may bring.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "build/stage.h"
+#include "ops/reference.h"
+
+#define CLEAR_MARGIN 0.95
+
+bool tn_tactic_is_reference(const tn_tactic *tactic)
+{
+    return strstr(tactic->name, ".reference") != NULL;
+}
+
+typedef struct candidate {
+    const tn_tactic *tactic;
+    double ns;
+    bool known; /* ns was measured, or estimated where nothing is measured */
+} candidate;
+
+typedef struct candidates {
+    candidate at[TN_CANDIDATES_MAX];
+    int count;
+} candidates;
+
+static void print_measured(tn_chooser *c, const char *problem, const candidate *at)
+{
+    tn_log(TN_LOG_INFO, "%s: %s takes %.0f ns", problem, at->tactic->name, at->ns);
+    if (c->measured)
+        tn_text_printf(c->measured, "%s\n  %s: %.0f ns\n", problem, at->tactic->name, at->ns);
+}
+
+/* A tactic that fails while it is measured is out, and says why. */
+static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_problem *p, candidate *at,
+                                double limit_ms, bool *failed)
+{
+    bool found;
+    TN_TRY(tn_timings_find(c->timings, problem, at->tactic, &found, &at->ns));
+    at->known = found;
+    if (found || limit_ms <= 0) return NULL;
+    uint64_t begin = tn_clock_ns();
+    tn_status status = tn_measure(at->tactic, p, c->engine->pool, limit_ms, &at->ns);
+    c->budget_ms -= (double)(tn_clock_ns() - begin) / 1e6;
+    if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
+    if (status) {
+        *failed = true;
+        tn_log(TN_LOG_WARNING, "%s: %s failed and is not used: %s", problem, at->tactic->name,
+               tn_status_message(status));
+        if (c->report)
+            tn_text_printf(c->report, "    no: %s: failed: %s\n", at->tactic->name,
+                           tn_status_message(status));
+        return NULL;
+    }
+    at->known = true;
+    print_measured(c, problem, at);
+    return tn_timings_put(c->timings, problem, at->tactic, at->ns);
+}
+
+static void remove_candidate(candidates *list, int index)
+{
+    list->count--;
+    memmove(&list->at[index], &list->at[index + 1], sizeof(candidate) * (size_t)(list->count - index));
+}
+
+static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
+{
+    double share = c->budget_ms > 0 && c->nodes_left > 0 ? c->budget_ms / (double)c->nodes_left : 0;
+    bool all_known = true;
+    if (list->count < 2) return NULL;
+    for (int i = 0; i < list->count;) {
+        bool failed = false;
+        TN_TRY(time_candidate(c, problem, p, &list->at[i], share / list->count, &failed));
+        if (failed)
+            remove_candidate(list, i);
+        else
+            all_known &= list->at[i++].known;
+    }
+    if (!all_known) {
+        all_known = true;
+        for (int i = 0; i < list->count; i++) {
+            const tn_tactic *tactic = list->at[i].tactic;
+            list->at[i].known = tactic->estimate_ns != NULL;
+            if (list->at[i].known) list->at[i].ns = tactic->estimate_ns(p);
+            all_known &= list->at[i].known;
+        }
+    }
+    if (!all_known || list->count == 0) return NULL;
+    int best = 0;
+    for (int i = 1; i < list->count; i++)
+        if (list->at[i].ns < list->at[best].ns * CLEAR_MARGIN) best = i;
+    candidate first = list->at[best];
+    memmove(&list->at[1], &list->at[0], sizeof(candidate) * (size_t)best);
+    list->at[0] = first;
+    return NULL;
+}
+
+/* Behind the best: others that cost no memory, for shapes that it refuses, and the reference. */
+static void take_choices(const candidates *list, const tn_problem *p, const tn_tactic *reference,
+                         tn_choices *out)
+{
+    *out = (tn_choices){0};
+    for (int i = 0; i < list->count && out->count < TN_CHOICES_MAX - 1; i++) {
+        const tn_tactic *t = list->at[i].tactic;
+        bool packs = p && t->packed_bytes && t->packed_bytes(p) > 0;
+        if (i == 0 || !packs) out->tactic[out->count++] = t;
+    }
+    if (reference) out->tactic[out->count++] = reference;
+}
+
+static void report_choice(tn_chooser *c, const char *problem, const tn_choices *choices)
+{
+    if (!c->report) return;
+    tn_text_printf(c->report, "  %s\n", problem);
+    for (int i = 0; i < choices->count; i++)
+        tn_text_printf(c->report, "    %s: %s\n", i ? "else" : "by", choices->tactic[i]->name);
+}
+
+static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, const char *op,
+                     tn_choices *out)
+{
+    const tn_tactic *all[TN_CANDIDATES_MAX], *reference = NULL;
+    candidates list = {0};
+    tn_text refusals = {0};
+    int count = tn_tactics_of(c->engine->backend, op, c->engine->device.features, all, TN_CANDIDATES_MAX);
+    for (int i = 0; i < count; i++) {
+        if (tn_tactic_is_reference(all[i])) {
+            reference = all[i];
+            continue;
+        }
+        if (c->reference_only) continue;
+        tn_verdict why = p && all[i]->accepts ? all[i]->accepts(p) : TN_YES;
+        /* With run-time shapes there is no problem to ask about, and nothing to pack for. */
+        if (!p && all[i]->pack) why = TN_NO("shapes are only known in a run");
+        if (why)
+            tn_text_printf(&refusals, "    no: %s: %s\n", all[i]->name, why);
+        else
+            list.at[list.count++].tactic = all[i];
+    }
+    tn_text *report = c->report;
+    c->report = report ? &refusals : NULL; /* what fails while it is measured goes there as well */
+    tn_status status = p ? rank(c, problem, p, &list) : NULL;
+    c->report = report;
+    take_choices(&list, p, reference, out);
+    report_choice(c, problem, out);
+    if (report && refusals.bytes) tn_text_append(report, refusals.at, refusals.bytes);
+    tn_text_fini(&refusals);
+    TN_TRY(status);
+    TN_CHECK(out->count > 0, TN_UNSUPPORTED, "no tactic serves %s", problem);
+    return NULL;
+}
+
+tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
+{
+    tn_problem p;
+    tn_text text = {0};
+    tn_arena arena;
+    tn_arena_init(&arena);
+    tn_status status = chooser->values ? tn_node_problem(node, chooser->values, &arena, &p)
+                                       : TN_ERROR(TN_INVALID, "no shapes to tune for");
+    bool known = !status;
+    if (tn_status_code(status) == TN_OUT_OF_MEMORY) {
+        tn_arena_fini(&arena);
+        return status;
+    }
+    if (known)
+        tn_problem_print(&p, &text);
+    else
+        tn_text_printf(&text, "%s with run-time shapes", node->op->name);
+    char *problem = NULL;
+    status = tn_text_take(&text, &problem);
+    const tn_choices *decided = status ? NULL : tn_map_find(&chooser->decided, problem);
+    if (decided) {
+        *out = *decided;
+    } else if (!status) {
+        status = ask(chooser, problem, known ? &p : NULL, node->op->name, out);
+        tn_choices *copy = status ? NULL : TN_NEW(chooser->arena, tn_choices);
+        if (copy) *copy = *out;
+        if (!status)
+            status = copy ? tn_map_put(&chooser->decided, problem, copy)
+                          : TN_ERROR(TN_OUT_OF_MEMORY, "no memory for a choice");
+    }
+    tn_text_free(problem);
+    tn_arena_fini(&arena);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}

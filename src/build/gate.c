@@ -1,0 +1,330 @@
+/* The gate: does the tuned engine compute what the graph says?
+ *
+ * The graph as it was imported is run by reference kernels alone, no pass, no fusion, no packed weight,
+ * and the outputs of both are compared at every set of shapes. Where they differ, both graphs are made
+ * into plans again with every value that has the same name in both as an output, to say which tensor is
+ * the first that went wrong.
+ *
+ * Inputs that steer a graph (a shape as an input, say) may be impossible to guess. If the reference
+ * itself refuses all values tried at a set of shapes, nothing is learnt there, and the report says so.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "build/stage.h"
+
+/* ---- Engines to compare ----------------------------------------------------------------------*/
+
+/* Constants are borrowed from the graph where the list does. */
+static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_chooser *chooser,
+                             tn_constant_list *constants, tn_engine **out)
+{
+    tn_engine *engine;
+    TN_TRY(tn_exec_engine_new(gate->engine->backend, tn_pool_threads(gate->engine->pool), &engine));
+    tn_status status = tn_emit(graph, chooser, engine, constants);
+    if (!status) {
+        engine->plan.constant = constants->at;
+        engine->plan.constant_count = (int32_t)constants->count;
+        status = tn_exec_engine_ready(engine);
+    }
+    if (status) {
+        tn_exec_engine_release(engine);
+        return tn_status_trail(status, __FILE__, __LINE__, __func__);
+    }
+    *out = engine;
+    return NULL;
+}
+
+static tn_chooser reference_chooser(const tn_gate *gate, tn_arena *arena)
+{
+    tn_chooser chooser = {.engine = gate->engine, .reference_only = true, .timings = gate->chooser->timings,
+                          .arena = arena};
+    tn_map_init(&chooser.decided, arena);
+    return chooser;
+}
+
+/* ---- Tolerance -------------------------------------------------------------------------------*/
+
+/* By the coarsest float that the graph computes with. */
+static double default_tolerance(const tn_graph *graph)
+{
+    double tolerance = 1e-5;
+    for (const tn_node *node = graph->first; node; node = node->next)
+        for (int32_t k = 0; k < node->out_count; k++) {
+            if (!node->out[k]) continue;
+            tn_dtype dtype = node->out[k]->type.dtype;
+            double of = dtype == TN_DTYPE_F16 ? 5e-3 : dtype == TN_DTYPE_BF16 ? 2e-2 : 1e-5;
+            if (tn_dtype_kind_of(dtype) == TN_KIND_F && tn_dtype_bits(dtype) <= 8) of = 1e-1;
+            tolerance = TN_MAX(tolerance, of);
+        }
+    return tolerance;
+}
+
+typedef struct verdict {
+    bool same_shape, within;
+    tn_difference difference;
+} verdict;
+
+/* Small integers that come from rounding floats may fall to either side. */
+static tn_status judge(const tn_tensor *got, const tn_tensor *want, double tolerance, verdict *out)
+{
+    *out = (verdict){.same_shape = got->dtype == want->dtype && tn_tensor_same_shape(got, want)};
+    if (!out->same_shape) return NULL;
+    out->within = true;
+    if (tn_tensor_count(got) == 0) return NULL;
+    TN_TRY(tn_tensor_compare(got, want, tolerance, tolerance, &out->difference));
+    bool rounded = want->dtype == TN_DTYPE_U8 || want->dtype == TN_DTYPE_I8;
+    const tn_difference *d = &out->difference;
+    /* All but nothing next to nothing: x - x may leave 1e-9 where the reference leaves 0. */
+    out->within = d->rel_l2 <= tolerance || d->abs_max <= tolerance * 1e-2 || (rounded && d->abs_max <= 1);
+    return NULL;
+}
+
+static void print_verdict(const verdict *v, const tn_tensor *got, const tn_tensor *want, tn_text *text)
+{
+    char a[128], b[128];
+    if (!v->same_shape)
+        tn_text_printf(text, "it is %s and should be %s", tn_tensor_type_text(got, a, sizeof(a)),
+                       tn_tensor_type_text(want, b, sizeof(b)));
+    else
+        tn_text_printf(text, "relative L2 %.3g, largest difference %.3g, worst at element %" PRId64 " of %s",
+                       v->difference.rel_l2, v->difference.abs_max, v->difference.worst_index,
+                       tn_tensor_type_text(want, b, sizeof(b)));
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------*/
+
+static tn_status run(tn_context *context, const tn_graph *graph, const tn_tensor *inputs)
+{
+    for (int64_t i = 0; i < graph->input_count; i++)
+        TN_TRY(tn_exec_context_bind(context, graph->input[i]->name, &inputs[i]));
+    return tn_exec_context_run(context);
+}
+
+static void free_inputs(const tn_graph *graph, tn_tensor *inputs)
+{
+    for (int64_t i = 0; i < graph->input_count; i++) tn_tensor_free(&inputs[i]);
+}
+
+/* Runs the reference at a set, with the first values that it takes; those stay in `inputs`. */
+static tn_status run_reference(const tn_gate *gate, const tn_shape_set *set, tn_context *context,
+                               tn_tensor *inputs, bool *ran)
+{
+    tn_arena arena;
+    tn_status status = NULL;
+    int64_t *values = NULL;
+    *ran = false;
+    tn_arena_init(&arena);
+    if (tn_status_code(tn_shapes_values(gate->original, set, &arena, &values)) == TN_OUT_OF_MEMORY)
+        status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory to evaluate shapes");
+    for (int attempt = 0; attempt < TN_GATE_ATTEMPTS && !status && !*ran; attempt++) {
+        free_inputs(gate->original, inputs);
+        status = tn_gate_inputs(gate->original, set, values, attempt, inputs);
+        if (status) break;
+        tn_status refused = run(context, gate->original, inputs);
+        if (tn_status_code(refused) == TN_OUT_OF_MEMORY) status = refused;
+        if (refused)
+            tn_log(TN_LOG_INFO, "the gate, %s shapes: the reference refused the values of attempt %d: %s",
+                   set->name, attempt, tn_status_message(refused));
+        else
+            *ran = true;
+    }
+    tn_arena_fini(&arena);
+    return status;
+}
+
+/* ---- The first tensor that differs -----------------------------------------------------------*/
+
+static bool is_output_name(const tn_graph *graph, const char *name)
+{
+    for (int64_t i = 0; i < graph->output_count; i++)
+        if (!strcmp(graph->output[i].name, name)) return true;
+    return false;
+}
+
+/* Values that both graphs have become outputs of both. */
+static tn_status expose_common(tn_graph *a, tn_graph *b)
+{
+    for (const tn_node *node = a->first; node; node = node->next)
+        for (int32_t k = 0; k < node->out_count; k++) {
+            tn_value *x = node->out[k];
+            tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
+            if (!y || y->kind != TN_VALUE_NODE || !tn_value_has_users(y) || is_output_name(a, x->name) ||
+                is_output_name(b, x->name))
+                continue;
+            TN_TRY(tn_graph_add_output(a, x->name, x));
+            TN_TRY(tn_graph_add_output(b, x->name, y));
+        }
+    return NULL;
+}
+
+static tn_status compare_exposed(const tn_gate *gate, const tn_graph *graph, tn_context *want_context,
+                                 tn_context *got_context, tn_text *text)
+{
+    for (const tn_node *node = graph->first; node; node = node->next)
+        for (int32_t k = 0; k < node->out_count; k++) {
+            tn_tensor want, got;
+            verdict v;
+            char label[200];
+            const tn_value *value = node->out[k];
+            if (!value || !is_output_name(graph, value->name)) continue;
+            TN_TRY(tn_exec_context_output(want_context, value->name, &want));
+            TN_TRY(tn_exec_context_output(got_context, value->name, &got));
+            TN_TRY(judge(&got, &want, gate->tolerance_used, &v));
+            if (v.within) continue;
+            tn_text_printf(text, "; the first tensor that differs is '%s' of %s: ", value->name,
+                           tn_node_label(node, label, sizeof(label)));
+            print_verdict(&v, &got, &want, text);
+            return NULL;
+        }
+    return NULL;
+}
+
+typedef struct search {
+    tn_graph *original, *optimised;
+    tn_constant_list original_constants, optimised_constants;
+    tn_engine *want, *got;
+    tn_context *want_context, *got_context;
+    tn_arena arena;
+} search;
+
+static tn_status search_first(const tn_gate *gate, const tn_tensor *inputs, search *s, tn_text *text)
+{
+    TN_TRY(tn_graph_clone(gate->original, false, &s->original));
+    TN_TRY(tn_graph_clone(gate->optimised, false, &s->optimised));
+    TN_TRY(expose_common(s->original, s->optimised));
+    tn_chooser reference = reference_chooser(gate, &s->arena);
+    TN_TRY(make_engine(gate, s->original, &reference, &s->original_constants, &s->want));
+    TN_TRY(make_engine(gate, s->optimised, gate->chooser, &s->optimised_constants, &s->got));
+    TN_TRY(tn_exec_context_new(s->want, &s->want_context));
+    TN_TRY(tn_exec_context_new(s->got, &s->got_context));
+    TN_TRY(run(s->want_context, gate->original, inputs));
+    TN_TRY(run(s->got_context, gate->original, inputs));
+    return compare_exposed(gate, s->original, s->want_context, s->got_context, text);
+}
+
+/* A help for the reader of the message: if it fails, the message is merely shorter. */
+static void find_first(const tn_gate *gate, const tn_tensor *inputs, tn_text *text)
+{
+    search s = {0};
+    tn_arena_init(&s.arena);
+    tn_constants_init(&s.original_constants, &s.arena);
+    tn_constants_init(&s.optimised_constants, &s.arena);
+    tn_text *report = gate->chooser->report, *measured = gate->chooser->measured;
+    gate->chooser->report = gate->chooser->measured = NULL;
+    gate->chooser->budget_ms = 0;
+    tn_status status = search_first(gate, inputs, &s, text);
+    if (status)
+        tn_log(TN_LOG_INFO, "the first tensor that differs was not found: %s", tn_status_message(status));
+    gate->chooser->report = report;
+    gate->chooser->measured = measured;
+    tn_exec_context_free(s.want_context);
+    tn_exec_context_free(s.got_context);
+    tn_exec_engine_release(s.want);
+    tn_exec_engine_release(s.got);
+    tn_constants_fini(&s.original_constants);
+    tn_constants_fini(&s.optimised_constants);
+    tn_graph_free(s.original);
+    tn_graph_free(s.optimised);
+    tn_arena_fini(&s.arena);
+}
+
+/* ---- The comparison --------------------------------------------------------------------------*/
+
+static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, const char *output,
+                               const verdict *v, const tn_tensor *got, const tn_tensor *want,
+                               const tn_tensor *inputs)
+{
+    tn_text text = {0};
+    tn_text_printf(&text, "output '%s' differs from the unoptimised graph at the %s shapes (", output,
+                   set->name);
+    tn_shapes_print(gate->original, set, &text);
+    tn_text_printf(&text, "): ");
+    print_verdict(v, got, want, &text);
+    tn_text_printf(&text, ", tolerance %.3g", gate->tolerance_used);
+    find_first(gate, inputs, &text);
+    tn_status status = TN_ERROR(TN_MISMATCH, "%s", text.at ? text.at : "results differ");
+    tn_text_fini(&text);
+    return status;
+}
+
+static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_context *want_context,
+                                 tn_context *got_context, const tn_tensor *inputs)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < gate->original->output_count; i++) {
+        const char *name = gate->original->output[i].name;
+        tn_tensor want, got;
+        verdict v;
+        TN_TRY(tn_exec_context_output(want_context, name, &want));
+        TN_TRY(tn_exec_context_output(got_context, name, &got));
+        TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'", name);
+        if (!v.within) return fail_mismatch(gate, set, name, &v, &got, &want, inputs);
+        if (v.difference.rel_l2 > worst) worst = v.difference.rel_l2;
+    }
+    tn_text_printf(gate->report, "  %s (", set->name);
+    tn_shapes_print(gate->original, set, gate->report);
+    tn_text_printf(gate->report, "): relative L2 %.2g\n", worst);
+    return NULL;
+}
+
+static tn_status check_set(tn_gate *gate, const tn_shape_set *set, tn_context *want, tn_context *got,
+                           tn_tensor *inputs, int *compared)
+{
+    bool ran;
+    uint64_t begin = tn_clock_ns();
+    TN_TRY(run_reference(gate, set, want, inputs, &ran));
+    if (!ran) {
+        tn_text_printf(gate->report, "  %s (", set->name);
+        tn_shapes_print(gate->original, set, gate->report);
+        tn_text_printf(gate->report, "): not compared, the reference takes none of the values tried\n");
+        return NULL;
+    }
+    TN_TRY_NOTE(run(got, gate->original, inputs), "while checking the engine at the %s shapes", set->name);
+    TN_TRY(compare_outputs(gate, set, want, got, inputs));
+    tn_log(TN_LOG_INFO, "the gate compared the %s shapes in %.0f ms", set->name,
+           (double)(tn_clock_ns() - begin) / 1e6);
+    ++*compared;
+    return NULL;
+}
+
+static tn_status check_sets(tn_gate *gate, tn_context *want, tn_context *got, tn_arena *arena)
+{
+    int compared = 0;
+    tn_tensor *inputs = TN_NEW_ARRAY(arena, tn_tensor, gate->original->input_count);
+    TN_CHECK(inputs, TN_OUT_OF_MEMORY, "no memory for the inputs of the gate");
+    tn_text_printf(gate->report, "gate: tolerance %.3g\n", gate->tolerance_used);
+    for (int i = 0; i < gate->shapes->count; i++) {
+        tn_status status = check_set(gate, &gate->shapes->at[i], want, got, inputs, &compared);
+        free_inputs(gate->original, inputs);
+        TN_TRY(status);
+    }
+    gate->result = compared == gate->shapes->count ? "passed" : compared ? "passed in part" : "inconclusive";
+    if (compared < gate->shapes->count)
+        tn_log(TN_LOG_WARNING, "the gate could compare %d of %d sets of shapes: see the report", compared,
+               gate->shapes->count);
+    return NULL;
+}
+
+tn_status tn_gate_run(tn_gate *gate)
+{
+    tn_arena arena;
+    tn_constant_list constants;
+    tn_engine *engine = NULL;
+    tn_context *want = NULL, *got = NULL;
+    tn_arena_init(&arena);
+    tn_constants_init(&constants, &arena);
+    tn_chooser reference = reference_chooser(gate, &arena);
+    gate->tolerance_used = gate->tolerance > 0 ? gate->tolerance : default_tolerance(gate->original);
+    tn_status status = make_engine(gate, gate->original, &reference, &constants, &engine);
+    if (!status) status = tn_exec_context_new(engine, &want);
+    if (!status) status = tn_exec_context_new(gate->engine, &got);
+    if (!status) status = check_sets(gate, want, got, &arena);
+    tn_exec_context_free(want);
+    tn_exec_context_free(got);
+    tn_exec_engine_release(engine);
+    tn_constants_fini(&constants);
+    tn_arena_fini(&arena);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}

@@ -1,0 +1,75 @@
+/* What a build did, for people (the report) and for readers of engine files (the meta lines). Both go
+ * into the file, so nothing here may differ between two builds that made the same choices: measured
+ * times are kept apart. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "build/stage.h"
+
+static void append(tn_text *out, const tn_text *text)
+{
+    if (text->bytes) tn_text_append(out, text->at, text->bytes);
+}
+
+static void print_report(const tn_engine *engine, const tn_record *r, tn_text *out)
+{
+    const tn_plan *plan = &engine->plan;
+    int64_t kind[3] = {0};
+    size_t bytes = 0;
+    for (int32_t i = 0; i < plan->step_count; i++) kind[plan->step[i].kind]++;
+    for (int32_t i = 0; i < plan->constant_count; i++) bytes += engine->constant_place[i].bytes;
+    tn_text_printf(out, "Tenon %s on %s%s\n", tn_version(), engine->backend->name,
+                   r->rebuilt ? ", built again from the portable graph, by estimates" : "");
+    tn_text_printf(out, "graph: %" PRId64 " nodes%s, %" PRId64 " after\n", r->nodes_before,
+                   r->optimised ? "" : ", no passes were run", r->nodes_after);
+    append(out, &r->partition);
+    tn_text_printf(out, "plan: %d steps: %" PRId64 " kernels, %" PRId64 " of dims, %" PRId64
+                        " copies; %d constants, %zu bytes\n",
+                   plan->step_count, kind[TN_STEP_LAUNCH], kind[TN_STEP_DIMS], kind[TN_STEP_COPY],
+                   plan->constant_count, bytes);
+    tn_text_printf(out, "choices:\n");
+    append(out, &r->choices);
+    append(out, &r->gate);
+    tn_text_printf(out, "check: %s\n", r->check);
+}
+
+static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out)
+{
+    tn_text_printf(out, "tenon=%s\nparams=%016llx\ndevice=%s\nmachine=%s\n", tn_version(),
+                   (unsigned long long)tn_exec_params_hash(engine->backend), engine->backend->name,
+                   engine->device.name);
+    tn_text_printf(out, "check=%s\n", r->check);
+    if (r->tolerance > 0) tn_text_printf(out, "tolerance=%.9g\n", r->tolerance);
+    if (r->rebuilt) tn_text_printf(out, "rebuilt=yes\n");
+}
+
+static tn_status keep(tn_engine *engine, tn_text *text, const char **out)
+{
+    TN_CHECK(!text->failed, TN_OUT_OF_MEMORY, "no memory for the report");
+    *out = tn_arena_text(&engine->arena, text->at ? text->at : "", text->bytes);
+    TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for the report");
+    return NULL;
+}
+
+tn_status tn_report(tn_engine *engine, const tn_record *record)
+{
+    tn_text report = {0}, meta = {0}, measured = {0};
+    print_report(engine, record, &report);
+    print_meta(engine, record, &meta);
+    append(&measured, &record->measured);
+    tn_status status = keep(engine, &report, &engine->report);
+    if (!status) status = keep(engine, &meta, &engine->meta);
+    if (!status && measured.bytes) status = keep(engine, &measured, &engine->measured);
+    tn_text_fini(&report);
+    tn_text_fini(&meta);
+    tn_text_fini(&measured);
+    return status;
+}
+
+void tn_record_fini(tn_record *record)
+{
+    tn_text_fini(&record->partition);
+    tn_text_fini(&record->choices);
+    tn_text_fini(&record->gate);
+    tn_text_fini(&record->measured);
+}

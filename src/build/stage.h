@@ -1,0 +1,188 @@
+/* Private to build: what the stages hand to each other. */
+#ifndef TN_BUILD_STAGE_H
+#define TN_BUILD_STAGE_H
+
+#include "base/map.h"
+#include "build/build.h"
+#include "ir/op.h"
+
+/* ---- Shapes (shapes.c) -----------------------------------------------------------------------*/
+
+/* One shape for each input of the graph. */
+typedef struct tn_shape_set {
+    const char *name; /* "opt" */
+    int32_t *rank;
+    int64_t (*dim)[TN_RANK_MAX];
+} tn_shape_set;
+
+typedef struct tn_shape_sets {
+    tn_shape_set at[4];
+    int count;
+    int opt; /* which of them to tune for */
+} tn_shape_sets;
+
+/* From the profiles: min, opt, max, and one with a larger batch where the first dim is dynamic. Sets
+ * that are equal are there once. Profiles that do not fit the inputs are INVALID. */
+tn_status tn_shapes_of(const tn_graph *graph, const tn_build_config *config, tn_arena *arena,
+                       tn_shape_sets *out) TN_MUST_USE;
+/* The value of every expression that a type of the graph uses, TN_EXPR_UNKNOWN for others and for
+ * what only a run can tell. */
+tn_status tn_shapes_values(const tn_graph *graph, const tn_shape_set *set, tn_arena *arena,
+                           int64_t **out) TN_MUST_USE;
+/* The pool of the expressions in `used` and their operands (which become used too), in order; remap
+ * goes from src to out. */
+tn_status tn_exprs_subset(const tn_exprs *src, bool *used, tn_arena *arena, tn_exprs *out,
+                          tn_expr *remap) TN_MUST_USE;
+/* "x f32[1,3], mask f32[1,5]" */
+void tn_shapes_print(const tn_graph *graph, const tn_shape_set *set, tn_text *out);
+
+/* ---- Partition (partition.c) -----------------------------------------------------------------*/
+
+/* Which device runs which node: all on the one device of the engine so far. All operators that it
+ * cannot run are reported at once. */
+tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *report) TN_MUST_USE;
+
+/* ---- Timings (timings.c) ---------------------------------------------------------------------*/
+
+typedef struct tn_timing {
+    const char *problem, *tactic;
+    uint32_t revision;
+    const char *machine; /* the device's name and the number of threads */
+    double ns;
+} tn_timing;
+
+typedef struct tn_timings {
+    tn_arena *arena;
+    const char *machine;
+    tn_map index;      /* "problem\ttactic\trevision\tmachine" -> tn_timing */
+    tn_timing **list;
+    int64_t count, capacity;
+    bool changed;
+} tn_timings;
+
+tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine, tn_arena *arena) TN_MUST_USE;
+/* A missing file is an empty one; lines that are no timings, or of tactics that have changed since,
+ * are left out, with a warning for the former. */
+tn_status tn_timings_load(tn_timings *timings, const tn_backend *backend, const char *path) TN_MUST_USE;
+tn_status tn_timings_save(const tn_timings *timings, const char *path) TN_MUST_USE;
+tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic, double ns)
+    TN_MUST_USE;
+/* On this machine; false if it was not measured. */
+tn_status tn_timings_find(const tn_timings *timings, const char *problem, const tn_tactic *tactic,
+                          bool *found, double *ns) TN_MUST_USE;
+
+/* ---- Choosing (choose.c, measure.c) ----------------------------------------------------------*/
+
+enum { TN_CANDIDATES_MAX = 32, TN_CHOICES_MAX = 8 };
+
+/* In order of preference; the reference last. */
+typedef struct tn_choices {
+    const tn_tactic *tactic[TN_CHOICES_MAX];
+    int count;
+} tn_choices;
+
+typedef struct tn_chooser {
+    const tn_engine *engine;
+    const int64_t *values;   /* of the graph's expressions at the shapes to tune for */
+    bool reference_only;
+    double budget_ms;        /* for all that is left to measure; <= 0: estimate */
+    int64_t nodes_left;      /* that share the budget */
+    tn_timings *timings;
+    tn_text *report;         /* may be NULL: choices and refusals, the same for the same choices */
+    tn_text *measured;       /* may be NULL: the times behind them */
+    tn_map decided;          /* problem text -> tn_choices */
+    tn_arena *arena;
+} tn_chooser;
+
+bool tn_tactic_is_reference(const tn_tactic *tactic);
+tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out) TN_MUST_USE;
+/* Best of several runs with cold weights, within about limit_ms. */
+tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
+                     double *ns) TN_MUST_USE;
+
+/* ---- Emitting (survey.c, constants.c, emit.c) ----------------------------------------------------------*/
+
+/* Constants of a plan while it is made: borrowed from the graph, or packed here. */
+typedef struct tn_constant_list {
+    tn_tensor *at;
+    void **owned;            /* tn_alloc memory of at[i], or NULL */
+    int64_t count, capacity, owned_capacity;
+    tn_map index;            /* by type and hash */
+    tn_arena *arena;
+} tn_constant_list;
+
+void tn_constants_init(tn_constant_list *list, tn_arena *arena);
+void tn_constants_fini(tn_constant_list *list);
+/* The number of a constant with these bytes; `owned` memory is taken over, even on failure. */
+tn_status tn_constants_add(tn_constant_list *list, const tn_tensor *t, bool owned, int32_t *out) TN_MUST_USE;
+
+/* Fills engine->plan but for its constants, which go to the list. */
+tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,
+                  tn_constant_list *constants) TN_MUST_USE;
+
+/* What the stages of emitting know of a node, by id. */
+typedef enum tn_node_kind { TN_NODE_SKIP, TN_NODE_LAUNCH, TN_NODE_VIEW, TN_NODE_DIMS } tn_node_kind;
+typedef struct tn_node_plan {
+    tn_node_kind kind;
+    bool needed;      /* something reads it */
+    bool resolves;    /* an output's shape is found only by running it */
+    bool dims_known;  /* output 0's elements are expressions known at this point */
+    tn_choices choices;
+    uint64_t unused;
+} tn_node_plan;
+
+typedef struct tn_survey {
+    const tn_graph *graph;
+    tn_node_plan *node;   /* by node id */
+    bool *value_needed;   /* by value id */
+    bool *value_dynamic;
+    bool *input_bound;    /* by expression: its symbols are all bound by inputs */
+    bool *bound;          /* by expression: all bound at this point of the walk */
+    bool *marked;
+    tn_value **definer;   /* by expression: the value whose dim binds a run-time symbol */
+    int32_t *definer_axis;
+    tn_expr *stack;
+} tn_survey;
+
+/* Which nodes are needed, and how each is served. */
+tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *arena, tn_survey *out)
+    TN_MUST_USE;
+
+/* ---- The gate (gate.c, gate_inputs.c) --------------------------------------------------------*/
+
+typedef struct tn_gate {
+    const tn_graph *original, *optimised;
+    const tn_engine *engine;
+    tn_chooser *chooser;       /* to make the same plan again with more outputs */
+    const tn_shape_sets *shapes;
+    double tolerance;          /* 0: by the precision of the graph */
+    tn_text *report;
+    const char *result;        /* out: "passed" or "inconclusive" */
+    double tolerance_used;     /* out */
+} tn_gate;
+
+/* MISMATCH names the first tensor that differs. */
+tn_status tn_gate_run(tn_gate *gate) TN_MUST_USE;
+/* Random but sensible values: tokens inside their tables, masks of 0 and 1. attempt 0: random, 1:
+ * integers 1, 2: integers 0, for inputs that steer the graph. Memory of tn_tensor_new. */
+tn_status tn_gate_inputs(const tn_graph *graph, const tn_shape_set *set, const int64_t *values,
+                         int attempt, tn_tensor *out) TN_MUST_USE;
+enum { TN_GATE_ATTEMPTS = 3 };
+
+/* ---- Finishing (finish.c, report.c) ----------------------------------------------------------*/
+
+/* Constants, portable graph text, and the tactics found: the engine is ready. */
+tn_status tn_finish(tn_engine *engine, const tn_graph *graph, tn_constant_list *constants) TN_MUST_USE;
+
+/* The engine's report (deterministic), measured times and meta lines, from the texts of the stages. */
+typedef struct tn_record {
+    tn_text partition, choices, gate, measured;
+    const char *check; /* "passed", "skipped", ... */
+    double tolerance;
+    int64_t nodes_before, nodes_after;
+    bool optimised, rebuilt;
+} tn_record;
+tn_status tn_report(tn_engine *engine, const tn_record *record) TN_MUST_USE;
+void tn_record_fini(tn_record *record);
+
+#endif

@@ -1,0 +1,100 @@
+/* Private to exec: the mutable state of one stream of execution.
+ *
+ * A context remembers, for each of the last few sets of input shapes, everything that follows from
+ * them (tn_resolved). Memory is kept beside: one block for all intermediates, a buffer for each input
+ * that has to be copied and each output that the user did not bind, and buffers for tensors whose size
+ * only a run can tell. All of them only grow. Pointers are put into the resolved problems when they
+ * have changed since (`generation`), so that a run with the same bindings does nothing but launch.
+ */
+#ifndef TN_EXEC_CONTEXT_H
+#define TN_EXEC_CONTEXT_H
+
+#include "exec/exec.h"
+
+enum { TN_SHAPES_KEPT = 8, TN_SHAPE_KEY = TN_RANK_MAX + 1 };
+#define TN_NO_OFFSET SIZE_MAX
+
+typedef struct tn_buffer {
+    void *at;
+    size_t bytes;
+} tn_buffer;
+
+typedef struct tn_binding {
+    tn_tensor given; /* strides in place */
+    bool shaped, bound;
+    tn_buffer own;   /* input: its dense copy; output: memory where the user bound none */
+    bool direct;     /* as of the last patch: kernels use given.data itself */
+} tn_binding;
+
+typedef struct tn_step_state {
+    tn_problem problem;
+    tn_launch launch;
+    const tn_tactic *tactic;
+    size_t scratch_bytes, scratch_offset; /* in the block; steps with run-time shapes have none there */
+} tn_step_state;
+
+typedef struct tn_resolved {
+    tn_arena arena;
+    uint64_t used;       /* for throwing out the one not used for longest */
+    uint64_t generation; /* of the pointers in `at` and `step` */
+    int64_t *key;        /* TN_SHAPE_KEY numbers for each input: rank, dims */
+    int64_t *value;      /* of every expression of the plan */
+    bool stale;          /* a run-time symbol changed since `value` was evaluated */
+    tn_tensor *at;       /* every tensor of the plan */
+    size_t *offset;      /* in the block, or TN_NO_OFFSET */
+    tn_step_state *step;
+    size_t block_bytes;
+} tn_resolved;
+
+struct tn_context {
+    const tn_engine *engine;
+    tn_arena arena;
+    tn_binding *input, *output;
+    /* What follows from the plan alone. */
+    int32_t *first, *last;   /* of root tensors: the steps they live from and to; first -1: no memory */
+    int32_t *slot;           /* run-time tensors: their buffer; else -1 */
+    bool *step_dynamic;
+    bool dynamic;
+    /* Memory. */
+    tn_buffer block, scratch;
+    tn_buffer *slot_buffer;
+    int32_t slot_count;
+    tn_arena run_arena;
+    /* Shapes. */
+    tn_resolved *seen[TN_SHAPES_KEPT];
+    tn_resolved *now;        /* NULL: an input's shape changed */
+    int64_t *key;            /* scratch */
+    uint64_t clock, generation;
+    bool ran;
+    /* Profile. */
+    bool profiling;
+    uint64_t *step_ns;
+    int64_t *step_runs;
+};
+
+tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what) TN_MUST_USE;
+void tn_buffer_fini(tn_buffer *buffer);
+/* Memory for tensors without elements: kernels get a pointer all the same. */
+void *tn_buffer_nothing(void);
+
+/* "f32[batch,10]" as the plan declares a tensor. */
+const char *tn_plan_type_text(const tn_plan *plan, int32_t tensor, char *dst, size_t dst_bytes);
+
+/* resolve.c: everything that follows from the shapes in context->key. */
+tn_status tn_resolve(tn_context *context, tn_resolved *r) TN_MUST_USE;
+/* Run-time symbols forgotten; expressions evaluated where something changed. */
+void tn_resolved_forget(const tn_plan *plan, tn_resolved *r);
+tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r) TN_MUST_USE;
+/* dtype, rank, dims of a plan tensor from the values; *known is false where one is not known yet. */
+tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor, tn_tensor *out,
+                           bool *known) TN_MUST_USE;
+/* The first choice that takes the problem. */
+tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
+    TN_MUST_USE;
+
+/* context.c: context->now, from the shapes seen or resolved anew. */
+tn_status tn_context_shapes(tn_context *context) TN_MUST_USE;
+/* bind.c: memory and pointers for context->now. */
+tn_status tn_context_patch(tn_context *context) TN_MUST_USE;
+
+#endif

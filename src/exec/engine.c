@@ -1,0 +1,208 @@
+/* The engine: what does not change while it runs. It is filled by build/ or by engine_file.c, made
+ * ready once, and then only counted. */
+#include "exec/exec.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tensor/dtype.h"
+#include "tensor/tensor.h"
+
+tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out)
+{
+    enum { DEVICES_MAX = 16 };
+    tn_device_info info[DEVICES_MAX];
+    const char *why = NULL;
+    int count = 0;
+    *out = NULL;
+    TN_TRY(backend->devices(info, DEVICES_MAX, &count, &why));
+    TN_CHECK(count > 0, TN_UNAVAILABLE, "no device of '%s' can be used: %s", backend->name,
+             why ? why : "it does not say why");
+    tn_engine *engine = tn_alloc_zero(sizeof(*engine));
+    TN_CHECK(engine, TN_OUT_OF_MEMORY, "no memory for an engine");
+    engine->backend = backend;
+    engine->device = info[0];
+    engine->report = engine->meta = engine->graph_text = "";
+    engine->plan_usable = true;
+    atomic_init(&engine->references, 1);
+    tn_arena_init(&engine->arena);
+    tn_arena_init(&engine->plan.arena);
+    tn_status status = tn_pool_new(threads, &engine->pool);
+    if (status) {
+        tn_exec_engine_release(engine);
+        return tn_status_trail(status, __FILE__, __LINE__, __func__);
+    }
+    *out = engine;
+    return NULL;
+}
+
+/* Contexts hold engines as const: only this count ever changes. */
+static tn_engine *without_const(const tn_engine *engine)
+{
+    union {
+        const tn_engine *in;
+        tn_engine *out;
+    } cast = {.in = engine};
+    return cast.out;
+}
+
+void tn_exec_engine_retain(const tn_engine *engine)
+{
+    atomic_fetch_add_explicit(&without_const(engine)->references, 1, memory_order_relaxed);
+}
+
+void tn_exec_engine_release(const tn_engine *released)
+{
+    tn_engine *engine = without_const(released);
+    if (!engine) return;
+    if (atomic_fetch_sub_explicit(&engine->references, 1, memory_order_acq_rel) != 1) return;
+    tn_pool_free(engine->pool);
+    tn_free(engine->constant_owned, engine->constant_bytes);
+    tn_file_unmap(&engine->mapping);
+    tn_arena_fini(&engine->plan.arena);
+    tn_arena_fini(&engine->arena);
+    tn_free(engine, sizeof(*engine));
+}
+
+/* ---- Constants -------------------------------------------------------------------------------*/
+
+static size_t stored_bytes(const tn_tensor *t)
+{
+    if (t->dtype == TN_DTYPE_STRING) return tn_strings_stored_bytes(t);
+    int64_t bytes = tn_tensor_bytes(t);
+    return bytes < 0 ? SIZE_MAX : (size_t)bytes;
+}
+
+static tn_status store_constant(tn_engine *engine, const tn_tensor *src, uint8_t *dst, size_t bytes,
+                                tn_tensor *out)
+{
+    *out = *src;
+    tn_tensor_set_dense(out);
+    out->data = dst;
+    if (src->dtype == TN_DTYPE_STRING) {
+        tn_strings_store(src, dst);
+        return tn_strings_load(dst, bytes, &engine->arena, out);
+    }
+    if (bytes > 0) memcpy(dst, src->data, bytes);
+    return NULL;
+}
+
+tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count)
+{
+    size_t total = 0;
+    engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
+    engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
+    TN_CHECK(engine->constant_place && engine->plan.constant, TN_OUT_OF_MEMORY,
+             "no memory for a table of %d constants", count);
+    for (int32_t i = 0; i < count; i++) {
+        size_t bytes = stored_bytes(&constant[i]);
+        TN_CHECK(bytes < PTRDIFF_MAX && total < PTRDIFF_MAX - bytes - TN_ALIGNMENT,
+                 TN_OUT_OF_MEMORY, "the constants take more memory than there are addresses");
+        engine->constant_place[i] = (tn_constant_place){.offset = total, .bytes = bytes};
+        total += tn_align_up(bytes, TN_ALIGNMENT);
+    }
+    if (total > 0) {
+        /* Zeroed: the gaps are written to the file and must not differ from build to build. */
+        engine->constant_owned = tn_alloc_zero(total);
+        TN_CHECK(engine->constant_owned, TN_OUT_OF_MEMORY, "no memory for %zu bytes of constants",
+                 total);
+    }
+    engine->constant_data = engine->constant_owned;
+    engine->constant_bytes = total;
+    for (int32_t i = 0; i < count; i++)
+        TN_TRY(store_constant(engine, &constant[i],
+                              (uint8_t *)engine->constant_owned + engine->constant_place[i].offset,
+                              engine->constant_place[i].bytes, &engine->plan.constant[i]));
+    engine->plan.constant_count = count;
+    return NULL;
+}
+
+/* ---- Tactics ---------------------------------------------------------------------------------*/
+
+static const tn_tactic *find_usable(const tn_engine *engine, const tn_plan_choice *choice)
+{
+    const tn_tactic *tactic = tn_tactic_find(engine->backend, choice->tactic);
+    if (!tactic || tactic->revision != choice->revision) return NULL;
+    return (tactic->needs & ~engine->device.features) ? NULL : tactic;
+}
+
+static tn_status describe_ios(tn_engine *engine, const tn_plan_io *io, int32_t count, bool outputs,
+                              tn_io **out)
+{
+    const tn_exprs *exprs = &engine->plan.exprs;
+    tn_io *at = TN_NEW_ARRAY(&engine->arena, tn_io, count);
+    TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory to describe inputs and outputs");
+    for (int32_t i = 0; i < count; i++) {
+        const tn_plan_tensor *t = &engine->plan.tensor[io[i].tensor];
+        at[i] = (tn_io){.name = io[i].name, .dtype = t->dtype, .rank = t->rank, .is_output = outputs};
+        for (int axis = 0; axis < t->rank; axis++) {
+            if (tn_expr_is_const(exprs, t->dim[axis], &at[i].dim[axis])) continue;
+            tn_text text = {0};
+            tn_expr_print(exprs, t->dim[axis], &text);
+            at[i].dim[axis] = -1;
+            at[i].dim_name[axis] = text.failed ? NULL : tn_arena_text(&engine->arena, text.at, text.bytes);
+            tn_text_fini(&text);
+            TN_CHECK(at[i].dim_name[axis], TN_OUT_OF_MEMORY, "no memory to describe inputs and outputs");
+        }
+    }
+    *out = at;
+    return NULL;
+}
+
+tn_status tn_exec_engine_ready(tn_engine *engine)
+{
+    tn_plan *plan = &engine->plan;
+    TN_CHECK(engine->plan_usable, TN_UNAVAILABLE,
+             "the engine was built by another version of Tenon and must be built anew");
+    TN_TRY(tn_plan_verify(plan));
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        tn_plan_step *step = &plan->step[i];
+        for (int32_t k = 0; k < step->choice_count; k++)
+            step->choice[k].found = find_usable(engine, &step->choice[k]);
+        TN_CHECK(step->kind != TN_STEP_LAUNCH || step->choice[0].found, TN_UNAVAILABLE,
+                 "%s '%s' was tuned for %s, which this machine or version does not have", step->op,
+                 step->name, step->choice[0].tactic);
+    }
+    TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));
+    return describe_ios(engine, plan->output, plan->output_count, true, &engine->output);
+}
+
+bool tn_exec_params_bytes(const tn_backend *backend, const char *op, uint32_t *bytes)
+{
+    for (int i = 0; backend->tactics()[i]; i++) {
+        const tn_tactic *t = backend->tactics()[i];
+        if (strcmp(t->op, op) || !strstr(t->name, ".reference")) continue;
+        *bytes = t->params_bytes;
+        return true;
+    }
+    return false;
+}
+
+uint64_t tn_exec_params_hash(const tn_backend *backend)
+{
+    uint64_t sum = 0;
+    for (int i = 0; backend->tactics()[i]; i++) {
+        const tn_tactic *t = backend->tactics()[i];
+        if (!strstr(t->name, ".reference")) continue;
+        uint64_t pair[2] = {tn_hash_bytes(t->op, strlen(t->op)), t->params_bytes};
+        sum += tn_hash_bytes(pair, sizeof(pair)); /* a sum: the table's order does not matter */
+    }
+    return sum;
+}
+
+tn_status tn_exec_engine_meta(const tn_engine *engine, const char *key, tn_arena *arena,
+                              const char **out)
+{
+    size_t key_bytes = strlen(key);
+    *out = "";
+    for (const char *line = engine->meta; *line;) {
+        size_t bytes = strcspn(line, "\n");
+        if (bytes > key_bytes && !memcmp(line, key, key_bytes) && line[key_bytes] == '=') {
+            *out = tn_arena_text(arena, line + key_bytes + 1, bytes - key_bytes - 1);
+            TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a line of text");
+            return NULL;
+        }
+        line += bytes + (line[bytes] != 0);
+    }
+    return NULL;
+}

@@ -1,0 +1,394 @@
+/* The engine file. All numbers are little-endian; "text" is u32 length + bytes without a zero.
+ *
+ *     offset  bytes
+ *          0      8  magic: 54 45 4E 4F 4E 0D 0A 1A  ("TENON\r\n\x1a", TN_ENGINE_MAGIC: copies in text
+ *                    mode break it)
+ *          8      4  version of this layout: 1
+ *         12      4  number of sections: 6
+ *         16      8  bytes of the whole file
+ *         24      8  0
+ *         32      8  XXH3-64 of the section table
+ *         40      8  XXH3-64 of bytes 0 to 39
+ *         48    6*32 section table, one row for each: kind u32, 0 u32, offset u64, bytes u64, XXH3-64 of
+ *                    the section u64
+ *
+ * Sections stand in the order of their kinds, each at the next multiple of 64 after the one before, with
+ * zeros between; the last one ends the file. So every byte is under a checksum or must be zero.
+ *
+ *     1 meta       lines "key=value\n": tenon (version), params (hash of all parameter structs), device,
+ *                  check (passed, skipped, inconclusive), tolerance, and what else build/ says
+ *     2 plan       see below; read only if tenon and params are those of the reader
+ *     3 constants  u32 count; each: dtype u8, rank u8, rank x i64 dims, offset u64 (in section 6, a
+ *                  multiple of 64), bytes u64
+ *     4 graph      u32 count, count x u32: the constant number of "#k" in the text; then the text (.tn)
+ *     5 report     text without a length
+ *     6 data       the constants' bytes. Dense elements as in memory; packed types low bits first. A
+ *                  string tensor: for each element offset u64 (from the tensor's begin), bytes u64; then
+ *                  the bytes. It is mapped, not copied.
+ *
+ *     plan:    u32 count, expressions: op u8 (tn_expr_op), a b c u32, value i64, name text
+ *              u32 count, symbols: name text, expression u32, input i32, axis i32, tensor i32
+ *              u32 count, tensors: place u8, dtype u8, run-time u8, index i32, rank i32, rank x u32 dims
+ *              u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same
+ *              u32 count, steps: kind u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs,
+ *                u32 + i32 outputs, unused u64, u32 + tactics (name text, revision u32, packed i32),
+ *                u32 + u32 dims
+ *
+ * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the plan
+ * builds a new one from the graph (build/rebuild.c), so an engine file never goes stale.
+ */
+#include <string.h>
+
+#include "exec/exec.h"
+#include "tensor/tensor.h"
+
+static const char magic[] = TN_ENGINE_MAGIC;
+
+enum {
+    LAYOUT = 1,
+    MAGIC_BYTES = sizeof(magic) - 1,
+    HEADER_BYTES = 48,
+    ROW_BYTES = 32,
+    META = 0,
+    PLAN,
+    CONSTANTS,
+    GRAPH,
+    REPORT,
+    DATA,
+    SECTION_COUNT,
+    TABLE_BYTES = SECTION_COUNT * ROW_BYTES,
+};
+
+static const char *const section_names[SECTION_COUNT] = {"meta",  "plan",   "constants",
+                                                         "graph", "report", "data"};
+
+/* ---- String constants ------------------------------------------------------------------------*/
+
+size_t tn_strings_stored_bytes(const tn_tensor *t)
+{
+    int64_t count = tn_tensor_count(t);
+    size_t total;
+    if (count < 0 || !tn_mul_size((size_t)count, 16, &total)) return SIZE_MAX;
+    for (int64_t i = 0; i < count; i++)
+        if (!tn_add_size(total, ((const tn_string *)t->data)[i].bytes, &total)) return SIZE_MAX;
+    return total;
+}
+
+static void store_u64(uint8_t *dst, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) dst[i] = (uint8_t)(value >> (8 * i));
+}
+
+void tn_strings_store(const tn_tensor *t, uint8_t *dst)
+{
+    int64_t count = tn_tensor_count(t);
+    size_t at = (size_t)count * 16;
+    for (int64_t i = 0; i < count; i++) {
+        const tn_string *s = (const tn_string *)t->data + i;
+        store_u64(dst + i * 16, at);
+        store_u64(dst + i * 16 + 8, s->bytes);
+        if (s->bytes > 0) memcpy(dst + at, s->text, s->bytes);
+        at += s->bytes;
+    }
+}
+
+tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena, tn_tensor *t)
+{
+    int64_t count = tn_tensor_count(t);
+    tn_reader in = tn_reader_of(src, bytes, "a constant of strings");
+    TN_CHECK(count >= 0 && (uint64_t)count <= bytes / 16, TN_CORRUPT,
+             "%zu bytes cannot hold %lld strings", bytes, (long long)count);
+    tn_string *string = TN_NEW_ARRAY(arena, tn_string, count);
+    TN_CHECK(string, TN_OUT_OF_MEMORY, "no memory for %lld strings", (long long)count);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t offset, length;
+        TN_TRY(tn_read_u64(&in, "a string", &offset));
+        TN_TRY(tn_read_u64(&in, "a string", &length));
+        TN_CHECK(offset <= bytes && length <= bytes - offset, TN_CORRUPT,
+                 "string %lld of a constant lies outside of it", (long long)i);
+        string[i] = (tn_string){(const char *)src + offset, (size_t)length};
+    }
+    t->data = string;
+    return NULL;
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------*/
+
+static void write_constants(const tn_engine *engine, tn_writer *out)
+{
+    tn_write_u32(out, (uint32_t)engine->plan.constant_count);
+    for (int32_t i = 0; i < engine->plan.constant_count; i++) {
+        const tn_tensor *t = &engine->plan.constant[i];
+        tn_write_u8(out, (uint8_t)t->dtype);
+        tn_write_u8(out, (uint8_t)t->rank);
+        for (int axis = 0; axis < t->rank; axis++) tn_write_i64(out, t->dim[axis]);
+        tn_write_u64(out, engine->constant_place[i].offset);
+        tn_write_u64(out, engine->constant_place[i].bytes);
+    }
+}
+
+static void write_section(const tn_engine *engine, int kind, tn_writer *out)
+{
+    switch (kind) {
+    case META: tn_write_bytes(out, engine->meta, strlen(engine->meta)); break;
+    case PLAN: tn_plan_write(&engine->plan, out); break;
+    case CONSTANTS: write_constants(engine, out); break;
+    case GRAPH:
+        tn_write_u32(out, (uint32_t)engine->graph_constant_count);
+        for (int32_t i = 0; i < engine->graph_constant_count; i++)
+            tn_write_u32(out, (uint32_t)engine->graph_constant[i]);
+        tn_write_bytes(out, engine->graph_text, engine->graph_text_bytes);
+        break;
+    case REPORT: tn_write_bytes(out, engine->report, strlen(engine->report)); break;
+    default: break;
+    }
+}
+
+typedef struct row {
+    uint64_t offset, bytes, hash;
+} row;
+
+static void write_header(const row *table, uint64_t file_bytes, tn_writer *out)
+{
+    tn_writer rows = {0};
+    for (uint32_t i = 0; i < SECTION_COUNT; i++) {
+        tn_write_u32(&rows, i + 1);
+        tn_write_u32(&rows, 0);
+        tn_write_u64(&rows, table[i].offset);
+        tn_write_u64(&rows, table[i].bytes);
+        tn_write_u64(&rows, table[i].hash);
+    }
+    size_t begin = out->count;
+    tn_write_bytes(out, magic, MAGIC_BYTES);
+    tn_write_u32(out, LAYOUT);
+    tn_write_u32(out, SECTION_COUNT);
+    tn_write_u64(out, file_bytes);
+    tn_write_u64(out, 0);
+    tn_write_u64(out, rows.failed ? 0 : tn_hash_bytes(rows.at, rows.count));
+    tn_write_u64(out, out->failed ? 0 : tn_hash_bytes(out->at + begin, HEADER_BYTES - 8));
+    tn_write_bytes(out, rows.at, rows.count);
+    out->failed |= rows.failed;
+    tn_writer_fini(&rows);
+}
+
+/* Everything but the data, which may be gigabytes and is written from where it lies. */
+static tn_status write_front(const tn_engine *engine, tn_writer *out)
+{
+    row table[SECTION_COUNT];
+    size_t base = HEADER_BYTES + TABLE_BYTES;
+    tn_writer body = {0};
+    for (size_t i = 0; i < base; i++) tn_write_u8(&body, 0);
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        tn_write_align(&body, TN_ALIGNMENT);
+        size_t begin = body.count;
+        write_section(engine, i, &body);
+        bool data = i == DATA;
+        const void *bytes = data ? engine->constant_data : body.at + begin;
+        table[i].offset = begin;
+        table[i].bytes = data ? engine->constant_bytes : body.count - begin;
+        table[i].hash = body.failed ? 0 : tn_hash_bytes(bytes ? bytes : "", (size_t)table[i].bytes);
+    }
+    write_header(table, table[DATA].offset + table[DATA].bytes, out);
+    if (!body.failed) tn_write_bytes(out, body.at + base, body.count - base);
+    out->failed |= body.failed;
+    tn_writer_fini(&body);
+    return tn_writer_check(out);
+}
+
+tn_status tn_engine_file_write(const tn_engine *engine, tn_writer *out)
+{
+    TN_TRY(write_front(engine, out));
+    if (engine->constant_bytes) tn_write_bytes(out, engine->constant_data, engine->constant_bytes);
+    return tn_writer_check(out);
+}
+
+tn_status tn_engine_file_save(const tn_engine *engine, const char *path)
+{
+    tn_writer front = {0};
+    tn_file_write file;
+    tn_status status = write_front(engine, &front);
+    if (!status) {
+        status = tn_file_write_begin(path, &file);
+        if (!status) {
+            status = tn_file_write_bytes(&file, front.at, front.count);
+            if (!status && engine->constant_bytes)
+                status = tn_file_write_bytes(&file, engine->constant_data, engine->constant_bytes);
+            if (!status) status = tn_file_write_commit(&file);
+            tn_file_write_end(&file);
+        }
+    }
+    tn_writer_fini(&front);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------*/
+
+typedef struct image {
+    const char *name; /* of the file, for messages */
+    const uint8_t *at;
+    size_t bytes;
+    tn_reader section[SECTION_COUNT];
+} image;
+
+static tn_status read_header(image *file, tn_reader *table)
+{
+    tn_reader in = tn_reader_of(file->at, file->bytes, "engine header");
+    const void *bytes;
+    uint32_t layout, sections;
+    uint64_t file_bytes, zero, table_hash, header_hash;
+    TN_CHECK(file->bytes >= MAGIC_BYTES && !memcmp(file->at, magic, MAGIC_BYTES), TN_CORRUPT,
+             "%s is not an engine file", file->name);
+    TN_TRY(tn_read_bytes(&in, MAGIC_BYTES, "the magic", &bytes));
+    TN_TRY(tn_read_u32(&in, "the version", &layout));
+    TN_CHECK(layout == LAYOUT, TN_UNSUPPORTED,
+             "%s has layout %u of engine files, this version reads %d: build the engine anew",
+             file->name, layout, LAYOUT);
+    TN_TRY(tn_read_u32(&in, "the number of sections", &sections));
+    TN_TRY(tn_read_u64(&in, "the size of the file", &file_bytes));
+    TN_TRY(tn_read_u64(&in, "the reserved field", &zero));
+    TN_TRY(tn_read_u64(&in, "a checksum", &table_hash));
+    TN_TRY(tn_read_u64(&in, "a checksum", &header_hash));
+    TN_CHECK(tn_hash_bytes(file->at, HEADER_BYTES - 8) == header_hash && zero == 0 &&
+                 sections == SECTION_COUNT,
+             TN_CORRUPT, "%s: the header is damaged", file->name);
+    TN_CHECK(file_bytes == file->bytes, TN_CORRUPT,
+             "%s: has %zu bytes, was written with %llu: it is not complete", file->name, file->bytes,
+             (unsigned long long)file_bytes);
+    TN_TRY(tn_read_bytes(&in, TABLE_BYTES, "the section table", &bytes));
+    TN_CHECK(tn_hash_bytes(bytes, TABLE_BYTES) == table_hash, TN_CORRUPT,
+             "%s: the section table is damaged", file->name);
+    *table = tn_reader_of(bytes, TABLE_BYTES, "engine section table");
+    return NULL;
+}
+
+static tn_status read_section(image *file, tn_reader *table, int index, size_t *end)
+{
+    uint32_t kind, zero;
+    uint64_t offset, bytes, hash;
+    TN_TRY(tn_read_u32(table, "a section", &kind));
+    TN_TRY(tn_read_u32(table, "a section", &zero));
+    TN_TRY(tn_read_u64(table, "a section", &offset));
+    TN_TRY(tn_read_u64(table, "a section", &bytes));
+    TN_TRY(tn_read_u64(table, "a section", &hash));
+    TN_CHECK(kind == (uint32_t)index + 1 && zero == 0 && offset == tn_align_up(*end, TN_ALIGNMENT) &&
+                 offset <= file->bytes && bytes <= file->bytes - offset,
+             TN_CORRUPT, "%s: section '%s' lies outside of the file", file->name,
+             section_names[index]);
+    for (size_t i = *end; i < offset; i++)
+        TN_CHECK(file->at[i] == 0, TN_CORRUPT, "%s: byte %zu between sections is not zero",
+                 file->name, i);
+    TN_CHECK(tn_hash_bytes(file->at + offset, (size_t)bytes) == hash, TN_CORRUPT,
+             "%s: section '%s' is damaged", file->name, section_names[index]);
+    file->section[index] = tn_reader_of(file->at + offset, (size_t)bytes, section_names[index]);
+    *end = (size_t)(offset + bytes);
+    return NULL;
+}
+
+static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t, tn_constant_place *place)
+{
+    uint8_t dtype, rank;
+    uint64_t offset, bytes;
+    *t = (tn_tensor){0};
+    TN_TRY(tn_read_u8(in, "a type", &dtype));
+    TN_TRY(tn_read_u8(in, "a rank", &rank));
+    TN_CHECK(tn_dtype_valid(dtype) && rank <= TN_RANK_MAX, TN_CORRUPT, "type %d of rank %d", dtype, rank);
+    t->dtype = (tn_dtype)dtype;
+    t->rank = rank;
+    for (int axis = 0; axis < rank; axis++) {
+        TN_TRY(tn_read_i64(in, "a dim", &t->dim[axis]));
+        TN_CHECK(t->dim[axis] >= 0, TN_CORRUPT, "a negative dim");
+    }
+    TN_TRY(tn_read_u64(in, "an offset", &offset));
+    TN_TRY(tn_read_u64(in, "a size", &bytes));
+    TN_CHECK(offset % TN_ALIGNMENT == 0 && offset <= engine->constant_bytes &&
+                 bytes <= engine->constant_bytes - offset,
+             TN_CORRUPT, "the data lies outside of its section");
+    TN_CHECK(tn_tensor_bytes(t) >= 0, TN_CORRUPT, "the size overflows");
+    tn_tensor_set_dense(t);
+    *place = (tn_constant_place){(size_t)offset, (size_t)bytes};
+    const uint8_t *data = engine->constant_data + offset;
+    if (t->dtype == TN_DTYPE_STRING) return tn_strings_load(data, (size_t)bytes, &engine->arena, t);
+    TN_CHECK((uint64_t)tn_tensor_bytes(t) == bytes, TN_CORRUPT, "the size does not fit the dims");
+    /* Read-only memory in truth: nothing writes constants, and tn_tensor has one kind of pointer. */
+    t->data = (void *)(uintptr_t)data;
+    return NULL;
+}
+
+static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *data)
+{
+    uint32_t count;
+    engine->constant_data = data->begin;
+    engine->constant_bytes = (size_t)(data->end - data->begin);
+    TN_TRY(tn_read_count(in, "the constants", 18, &count));
+    engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
+    engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
+    TN_CHECK(engine->plan.constant && engine->constant_place, TN_OUT_OF_MEMORY,
+             "no memory for %u constants", count);
+    for (uint32_t i = 0; i < count; i++)
+        TN_TRY_NOTE(read_constant(engine, in, &engine->plan.constant[i], &engine->constant_place[i]),
+                    "in constant %u of %u", i, count);
+    engine->plan.constant_count = (int32_t)count;
+    TN_CHECK(in->at == in->end, TN_CORRUPT, "bytes are left over after the constants");
+    return NULL;
+}
+
+static tn_status read_graph(tn_engine *engine, tn_reader *in)
+{
+    uint32_t count, number;
+    TN_TRY(tn_read_count(in, "the constants of the graph", 4, &count));
+    engine->graph_constant = TN_NEW_ARRAY(&engine->arena, int32_t, count);
+    TN_CHECK(engine->graph_constant, TN_OUT_OF_MEMORY, "no memory for a graph");
+    for (uint32_t i = 0; i < count; i++) {
+        TN_TRY(tn_read_u32(in, "a constant of the graph", &number));
+        TN_CHECK(number < (uint32_t)engine->plan.constant_count, TN_CORRUPT,
+                 "the graph uses constant %u, which does not exist", number);
+        engine->graph_constant[i] = (int32_t)number;
+    }
+    engine->graph_constant_count = (int32_t)count;
+    engine->graph_text_bytes = (size_t)(in->end - in->at);
+    engine->graph_text = tn_arena_text(&engine->arena, (const char *)in->at, engine->graph_text_bytes);
+    TN_CHECK(engine->graph_text, TN_OUT_OF_MEMORY, "no memory for a graph");
+    return NULL;
+}
+
+static tn_status read_text(tn_engine *engine, const tn_reader *in, const char **out)
+{
+    size_t bytes = (size_t)(in->end - in->at);
+    TN_CHECK(bytes == 0 || !memchr(in->at, 0, bytes), TN_CORRUPT, "section '%s' is no text", in->what);
+    *out = tn_arena_text(&engine->arena, (const char *)in->at, bytes);
+    TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a section of %zu bytes", bytes);
+    return NULL;
+}
+
+/* Is the plan ours to read? */
+static tn_status check_version(tn_engine *engine)
+{
+    const char *version, *params;
+    TN_TRY(tn_exec_engine_meta(engine, "tenon", &engine->arena, &version));
+    TN_TRY(tn_exec_engine_meta(engine, "params", &engine->arena, &params));
+    char *want = tn_arena_printf(&engine->arena, "%016llx",
+                                 (unsigned long long)tn_exec_params_hash(engine->backend));
+    TN_CHECK(want, TN_OUT_OF_MEMORY, "no memory for a line of text");
+    engine->plan_usable = !strcmp(version, tn_version()) && !strcmp(params, want);
+    return NULL;
+}
+
+tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char *name)
+{
+    image file = {.name = name, .at = mapping.at, .bytes = mapping.bytes};
+    size_t end = HEADER_BYTES + TABLE_BYTES;
+    tn_reader table;
+    TN_CHECK(((uintptr_t)mapping.at & 7) == 0, TN_INVALID, "%s: the engine's memory is not aligned",
+             name);
+    TN_TRY(read_header(&file, &table));
+    for (int i = 0; i < SECTION_COUNT; i++) TN_TRY(read_section(&file, &table, i, &end));
+    TN_CHECK(end == file.bytes, TN_CORRUPT, "%s: bytes are left over at the end", name);
+    TN_TRY_NOTE(read_text(engine, &file.section[META], &engine->meta), "in %s", name);
+    TN_TRY_NOTE(read_text(engine, &file.section[REPORT], &engine->report), "in %s", name);
+    TN_TRY_NOTE(read_constants(engine, &file.section[CONSTANTS], &file.section[DATA]), "in %s", name);
+    TN_TRY_NOTE(read_graph(engine, &file.section[GRAPH]), "in %s", name);
+    TN_TRY(check_version(engine));
+    if (engine->plan_usable)
+        TN_TRY_NOTE(tn_plan_read(&file.section[PLAN], engine->backend, &engine->plan), "in %s", name);
+    return NULL;
+}

@@ -1,0 +1,89 @@
+/* Engines and contexts. The public functions of tenon.h are thin checks over these (api/). */
+#ifndef TN_EXEC_EXEC_H
+#define TN_EXEC_EXEC_H
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "exec/plan.h"
+
+/* Where one constant lies in the data of all constants, which is one piece of memory, in the engine
+ * file and in a built engine alike. Strings are stored as described in engine_file.c. */
+typedef struct tn_constant_place {
+    size_t offset, bytes; /* offset: a multiple of 64 */
+} tn_constant_place;
+
+/* Immutable once ready, shared between threads, counted: a context holds a reference. */
+struct tn_engine {
+    const tn_backend *backend;
+    tn_pool *pool;
+    tn_device_info device;
+    tn_plan plan;
+    bool plan_usable;             /* false: the file's plan is of another version (see needs_rebuild) */
+
+    const uint8_t *constant_data; /* constant_owned, or inside the mapping */
+    size_t constant_bytes;
+    tn_constant_place *constant_place; /* one for each plan.constant */
+    void *constant_owned;         /* built here; NULL when mapped */
+    tn_mapping mapping;           /* loaded: the file */
+
+    const char *graph_text;       /* the portable graph (.tn) */
+    size_t graph_text_bytes;
+    int32_t *graph_constant;      /* its "#k" -> number of the plan's constant */
+    int32_t graph_constant_count;
+    const char *report;           /* what was chosen and refused, the gate's figures: deterministic */
+    const char *measured;         /* times measured while building, not saved; NULL when loaded */
+    const char *meta;             /* "key=value" lines; see engine_file.c */
+    tn_io *input, *output;        /* of the plan, as the public header describes them */
+    _Atomic int32_t references;
+    tn_arena arena;               /* of the strings and tables above */
+};
+
+/* An empty engine with a thread pool and a plan to fill. */
+tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out) TN_MUST_USE;
+/* Fixes the constants: `constant[i]` (dense, any memory) is copied into one block that the engine
+ * owns; plan.constant points there. */
+tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count) TN_MUST_USE;
+/* Verifies the plan and finds its tactics. UNAVAILABLE names the first step whose preferred tactic
+ * this machine or this version does not have: the engine must be rebuilt from its graph. */
+tn_status tn_exec_engine_ready(tn_engine *engine) TN_MUST_USE;
+void tn_exec_engine_retain(const tn_engine *engine);
+void tn_exec_engine_release(const tn_engine *engine);
+
+/* The value of a meta key, in the arena, or a static "" if there is none. */
+tn_status tn_exec_engine_meta(const tn_engine *engine, const char *key, tn_arena *arena,
+                              const char **out) TN_MUST_USE;
+/* Changes when the parameters of any operator change their layout: plans of another one are not
+ * read. */
+uint64_t tn_exec_params_hash(const tn_backend *backend);
+/* The size of `op`'s params struct, false if the backend has no such operator. */
+bool tn_exec_params_bytes(const tn_backend *backend, const char *op, uint32_t *bytes);
+
+/* engine_file.c: the format is described on top of that file and in docs/engine-format.md. */
+tn_status tn_engine_file_write(const tn_engine *engine, tn_writer *out) TN_MUST_USE;
+tn_status tn_engine_file_save(const tn_engine *engine, const char *path) TN_MUST_USE;
+/* Fills a new engine, which uses the mapped memory from then on: put the mapping into engine->mapping to
+ * hand it over, or keep it for as long as the engine lives. */
+tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char *name) TN_MUST_USE;
+/* plan_file.c: the plan section. */
+void tn_plan_write(const tn_plan *plan, tn_writer *out);
+/* plan->constant is there already. */
+tn_status tn_plan_read(tn_reader *reader, const tn_backend *backend, tn_plan *plan) TN_MUST_USE;
+/* String constants: stored as (offset u64, bytes u64) pairs, then the text. */
+size_t tn_strings_stored_bytes(const tn_tensor *t); /* SIZE_MAX on overflow */
+void tn_strings_store(const tn_tensor *t, uint8_t *dst);
+tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena, tn_tensor *t) TN_MUST_USE;
+
+/* context.c, bind.c, run.c */
+tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out) TN_MUST_USE;
+void tn_exec_context_free(tn_context *context);
+tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_tensor *tensor) TN_MUST_USE;
+tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
+                                    int rank) TN_MUST_USE;
+tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
+tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out) TN_MUST_USE;
+tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out) TN_MUST_USE;
+void tn_exec_context_profile(tn_context *context, bool on);
+int tn_exec_context_step_count(const tn_context *context);
+tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_step_time *out) TN_MUST_USE;
+
+#endif

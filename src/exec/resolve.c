@@ -1,0 +1,256 @@
+/* From input shapes to everything that follows: dims of all tensors, tactics, offsets in the block. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exec/context.h"
+#include "tensor/tensor.h"
+
+const char *tn_plan_type_text(const tn_plan *plan, int32_t tensor, char *dst, size_t dst_bytes)
+{
+    const tn_plan_tensor *t = &plan->tensor[tensor];
+    tn_text text = {0};
+    tn_text_printf(&text, "%s", tn_dtype_name(t->dtype));
+    if (t->rank < 0) tn_text_printf(&text, "[...]");
+    for (int axis = 0; axis < t->rank; axis++) {
+        tn_text_printf(&text, "%s", axis ? "," : "[");
+        tn_expr_print(&plan->exprs, t->dim[axis], &text);
+    }
+    if (t->rank > 0) tn_text_printf(&text, "]");
+    snprintf(dst, dst_bytes, "%s", text.at && !text.failed ? text.at : tn_dtype_name(t->dtype));
+    tn_text_fini(&text);
+    return dst;
+}
+
+/* ---- Values of expressions -------------------------------------------------------------------*/
+
+void tn_resolved_forget(const tn_plan *plan, tn_resolved *r)
+{
+    for (int32_t i = 0; i < plan->symbol_count; i++)
+        if (plan->symbol[i].input < 0) {
+            r->value[plan->symbol[i].expr] = TN_EXPR_UNKNOWN;
+            r->stale = true;
+        }
+}
+
+tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r)
+{
+    if (!r->stale) return NULL;
+    TN_TRY(tn_exprs_evaluate(&plan->exprs, r->value));
+    r->stale = false;
+    return NULL;
+}
+
+tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor, tn_tensor *out,
+                           bool *known)
+{
+    const tn_plan_tensor *t = &plan->tensor[tensor];
+    char text[256];
+    *out = (tn_tensor){.dtype = t->dtype, .rank = t->rank};
+    *known = t->rank >= 0;
+    for (int axis = 0; axis < t->rank; axis++) {
+        int64_t dim = t->dim[axis] == TN_EXPR_NONE ? TN_EXPR_UNKNOWN : r->value[t->dim[axis]];
+        if (dim == TN_EXPR_UNKNOWN) *known = false;
+        TN_CHECK(dim >= 0 || dim == TN_EXPR_UNKNOWN, TN_INVALID,
+                 "dim %d of a tensor %s comes out as %" PRId64 " at these input shapes", axis,
+                 tn_plan_type_text(plan, tensor, text, sizeof(text)), dim);
+        out->dim[axis] = dim == TN_EXPR_UNKNOWN ? -1 : dim;
+    }
+    if (!*known) return NULL;
+    TN_CHECK(tn_tensor_bytes(out) >= 0, TN_INVALID,
+             "a tensor %s is larger than any memory at these input shapes",
+             tn_plan_type_text(plan, tensor, text, sizeof(text)));
+    tn_tensor_set_dense(out);
+    return NULL;
+}
+
+/* ---- Inputs ----------------------------------------------------------------------------------*/
+
+static const tn_plan_symbol *find_symbol(const tn_plan *plan, tn_expr expr)
+{
+    for (int32_t i = 0; i < plan->symbol_count; i++)
+        if (plan->symbol[i].expr == expr) return &plan->symbol[i];
+    return NULL;
+}
+
+/* The shape given for input i against what the plan and the other inputs say. */
+static tn_status check_input(const tn_context *context, const tn_resolved *r, int32_t i)
+{
+    const tn_plan *plan = &context->engine->plan;
+    int32_t tensor = plan->input[i].tensor;
+    const tn_plan_tensor *t = &plan->tensor[tensor];
+    const tn_tensor *given = &context->input[i].given;
+    char want[256], got[128];
+    for (int axis = 0; axis < t->rank; axis++) {
+        tn_expr expr = t->dim[axis];
+        if (expr == TN_EXPR_NONE || r->value[expr] == given->dim[axis]) continue;
+        const tn_plan_symbol *symbol = find_symbol(plan, expr);
+        tn_tensor_type_text(given, got, sizeof(got));
+        tn_plan_type_text(plan, tensor, want, sizeof(want));
+        if (symbol && symbol->input >= 0)
+            TN_FAIL(TN_INVALID,
+                    "input '%s' is given as %s, but it is %s and '%s' is %" PRId64
+                    " by dim %d of input '%s': dim %d must be %" PRId64,
+                    plan->input[i].name, got, want, symbol->name, r->value[expr], symbol->axis,
+                    plan->input[symbol->input].name, axis, r->value[expr]);
+        TN_FAIL(TN_INVALID, "input '%s' is given as %s, but it is %s: dim %d must be %" PRId64,
+                plan->input[i].name, got, want, axis, r->value[expr]);
+    }
+    return NULL;
+}
+
+/* "x f32[1,7], mask f32[1,5]": for a note. */
+static tn_status note_shapes(const tn_context *context, tn_status status)
+{
+    const tn_plan *plan = &context->engine->plan;
+    tn_text text = {0};
+    char type[128];
+    for (int32_t i = 0; i < plan->input_count; i++)
+        tn_text_printf(&text, "%s%s %s", i ? ", " : "", plan->input[i].name,
+                       tn_tensor_type_text(&context->input[i].given, type, sizeof(type)));
+    status = tn_status_note(status, "at the input shapes %s", text.at ? text.at : "given");
+    tn_text_fini(&text);
+    return status;
+}
+
+static tn_status resolve_symbols(tn_context *context, tn_resolved *r)
+{
+    const tn_plan *plan = &context->engine->plan;
+    r->value = TN_NEW_ARRAY(&r->arena, int64_t, plan->exprs.count);
+    TN_CHECK(r->value, TN_OUT_OF_MEMORY, "no memory for the dims of a shape");
+    for (int64_t i = 0; i < plan->exprs.count; i++) r->value[i] = TN_EXPR_UNKNOWN;
+    for (int32_t i = 0; i < plan->symbol_count; i++) {
+        const tn_plan_symbol *s = &plan->symbol[i];
+        if (s->input >= 0) r->value[s->expr] = context->input[s->input].given.dim[s->axis];
+    }
+    r->stale = true;
+    TN_TRY(tn_resolved_evaluate(plan, r));
+    for (int32_t i = 0; i < plan->input_count; i++) TN_TRY(check_input(context, r, i));
+    return NULL;
+}
+
+/* ---- Tensors ---------------------------------------------------------------------------------*/
+
+static tn_status resolve_tensor(tn_context *context, tn_resolved *r, int32_t i)
+{
+    const tn_plan *plan = &context->engine->plan;
+    const tn_plan_tensor *t = &plan->tensor[i];
+    bool known;
+    char text[256];
+    if (t->place == TN_PLACE_NONE) return NULL;
+    if (t->place == TN_PLACE_CONSTANT) {
+        r->at[i] = plan->constant[t->index];
+        return NULL;
+    }
+    if (t->place == TN_PLACE_INPUT) {
+        r->at[i] = context->input[t->index].given;
+        r->at[i].dtype = t->dtype;
+        r->at[i].data = NULL;
+        tn_tensor_set_dense(&r->at[i]);
+        return NULL;
+    }
+    TN_TRY(tn_resolved_type(plan, r, i, &r->at[i], &known));
+    if (t->dynamic) return NULL;
+    TN_CHECK(known, TN_CORRUPT, "the plan does not say how large its tensor %d, %s, is", i,
+             tn_plan_type_text(plan, i, text, sizeof(text)));
+    if (t->place == TN_PLACE_ALIAS && !plan->tensor[t->index].dynamic)
+        TN_CHECK(tn_tensor_count(&r->at[i]) == tn_tensor_count(&r->at[t->index]), TN_INVALID,
+                 "a tensor is viewed as %s, which has another number of elements",
+                 tn_plan_type_text(plan, i, text, sizeof(text)));
+    return NULL;
+}
+
+/* ---- Steps -----------------------------------------------------------------------------------*/
+
+tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
+{
+    tn_verdict verdict = "no tactic of the engine runs on this machine";
+    for (int32_t i = 0; i < step->choice_count; i++) {
+        const tn_plan_choice *choice = &step->choice[i];
+        if (!choice->found) continue;
+        verdict = choice->found->accepts ? choice->found->accepts(p) : TN_YES;
+        if (verdict) continue;
+        *out = choice;
+        return NULL;
+    }
+    TN_FAIL(TN_UNSUPPORTED, "%s '%s': no tactic takes these shapes; the last one says: %s", step->op,
+            step->name, verdict);
+}
+
+static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index)
+{
+    const tn_engine *engine = context->engine;
+    const tn_plan_step *step = &engine->plan.step[index];
+    tn_step_state *state = &r->step[index];
+    tn_problem *p = &state->problem;
+    *p = (tn_problem){.op = step->op, .in_count = step->in_count, .out_count = step->out_count,
+                      .params = step->params, .params_bytes = step->params_bytes};
+    p->in = TN_NEW_ARRAY(&r->arena, tn_tensor, step->in_count);
+    p->out = TN_NEW_ARRAY(&r->arena, tn_tensor, step->out_count);
+    TN_CHECK(p->in && p->out, TN_OUT_OF_MEMORY, "no memory for a step");
+    for (int32_t k = 0; k < step->in_count; k++) {
+        if (step->in[k] < 0) continue;
+        p->in[k] = r->at[step->in[k]];
+        if (k < 64 && engine->plan.tensor[step->in[k]].place == TN_PLACE_CONSTANT)
+            p->in_constant |= UINT64_C(1) << k;
+    }
+    for (int32_t k = 0; k < step->out_count; k++)
+        if (step->out[k] >= 0) p->out[k] = r->at[step->out[k]];
+    state->launch = (tn_launch){.problem = p, .pool = engine->pool};
+    if (step->kind != TN_STEP_LAUNCH || context->step_dynamic[index]) return NULL;
+
+    const tn_plan_choice *choice;
+    TN_TRY(tn_step_choose(step, p, &choice));
+    state->tactic = choice->found;
+    if (choice->packed >= 0) state->launch.packed = engine->plan.constant[choice->packed].data;
+    if (choice->found->scratch_bytes) state->scratch_bytes = choice->found->scratch_bytes(p);
+    return NULL;
+}
+
+/* ---- Offsets ---------------------------------------------------------------------------------*/
+
+/* Static intermediates live from their writer to their last reader, scratch for its step alone. */
+static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
+{
+    const tn_plan *plan = &context->engine->plan;
+    int64_t count = 0, most = (int64_t)plan->tensor_count + plan->step_count;
+    tn_lifetime *item = TN_NEW_ARRAY(&r->arena, tn_lifetime, most);
+    size_t **offset = TN_NEW_ARRAY(&r->arena, size_t *, most);
+    TN_CHECK(item && offset, TN_OUT_OF_MEMORY, "no memory to place the tensors of a shape");
+    for (int32_t i = 0; i < plan->tensor_count; i++) {
+        const tn_plan_tensor *t = &plan->tensor[i];
+        r->offset[i] = TN_NO_OFFSET;
+        if (t->place != TN_PLACE_BLOCK || t->dynamic || context->first[i] < 0) continue;
+        offset[count] = &r->offset[i];
+        item[count++] = (tn_lifetime){(size_t)tn_tensor_bytes(&r->at[i]), context->first[i],
+                                      context->last[i], 0};
+    }
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        if (r->step[i].scratch_bytes == 0) continue;
+        offset[count] = &r->step[i].scratch_offset;
+        item[count++] = (tn_lifetime){r->step[i].scratch_bytes, i, i, 0};
+    }
+    TN_TRY(tn_memory_plan(item, count, &r->arena, &r->block_bytes));
+    for (int64_t i = 0; i < count; i++) *offset[i] = item[i].offset;
+    return NULL;
+}
+
+static tn_status resolve_all(tn_context *context, tn_resolved *r)
+{
+    const tn_plan *plan = &context->engine->plan;
+    TN_TRY(resolve_symbols(context, r));
+    r->at = TN_NEW_ARRAY(&r->arena, tn_tensor, plan->tensor_count);
+    r->offset = TN_NEW_ARRAY(&r->arena, size_t, plan->tensor_count);
+    r->step = TN_NEW_ARRAY(&r->arena, tn_step_state, plan->step_count);
+    TN_CHECK(r->at && r->offset && r->step, TN_OUT_OF_MEMORY, "no memory for a shape");
+    for (int32_t i = 0; i < plan->tensor_count; i++) TN_TRY(resolve_tensor(context, r, i));
+    for (int32_t i = 0; i < plan->step_count; i++) TN_TRY(resolve_step(context, r, i));
+    return resolve_offsets(context, r);
+}
+
+tn_status tn_resolve(tn_context *context, tn_resolved *r)
+{
+    tn_status status = resolve_all(context, r);
+    if (!status) return NULL;
+    return note_shapes(context, tn_status_trail(status, __FILE__, __LINE__, __func__));
+}

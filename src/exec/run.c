@@ -1,0 +1,297 @@
+/* Running: inputs in, step after step, outputs out.
+ *
+ * A step whose shapes follow from the input shapes was prepared when they were first seen; all that is
+ * left is to launch it. A step with run-time shapes is prepared here, just before it runs: its inputs
+ * are computed by now, so either the expressions give its output shapes, or its tactic's `resolve`
+ * finds them from data, and what it finds binds the run-time symbols for all that follows.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "exec/context.h"
+#include "tensor/tensor.h"
+
+static void *or_nothing(void *at)
+{
+    return at ? at : tn_buffer_nothing();
+}
+
+static tn_status copy_dense(const tn_tensor *src, const tn_tensor *dst)
+{
+    int64_t bytes = tn_tensor_bytes(src);
+    if (bytes > 0 && dst->data != src->data) memcpy(dst->data, src->data, (size_t)bytes);
+    return NULL;
+}
+
+/* ---- Inputs ----------------------------------------------------------------------------------*/
+
+static tn_status check_bound(const tn_context *context)
+{
+    const tn_plan *plan = &context->engine->plan;
+    for (int32_t i = 0; i < plan->input_count; i++)
+        TN_CHECK(context->input[i].bound, TN_INVALID,
+                 "input '%s' has a shape but no data: bind memory to it", plan->input[i].name);
+    return NULL;
+}
+
+static tn_status copy_inputs(tn_context *context)
+{
+    const tn_plan *plan = &context->engine->plan;
+    for (int32_t i = 0; i < plan->input_count; i++) {
+        const tn_binding *input = &context->input[i];
+        const tn_tensor *at = &context->now->at[plan->input[i].tensor];
+        if (input->direct || tn_tensor_count(at) == 0) continue;
+        if (input->given.dtype == at->dtype)
+            TN_TRY_NOTE(tn_tensor_copy(&input->given, at), "while copying input '%s'",
+                        plan->input[i].name);
+        else
+            TN_TRY_NOTE(tn_tensor_convert(&input->given, at), "while converting input '%s'",
+                        plan->input[i].name);
+    }
+    return NULL;
+}
+
+/* ---- Steps with run-time shapes --------------------------------------------------------------*/
+
+/* Shape and data of a run-time tensor that a step is about to read. */
+static tn_status refresh(tn_context *context, int32_t tensor)
+{
+    const tn_plan *plan = &context->engine->plan;
+    const tn_plan_tensor *t = &plan->tensor[tensor];
+    tn_resolved *r = context->now;
+    char text[256];
+    bool known;
+    if (!t->dynamic || t->place != TN_PLACE_ALIAS) return NULL;
+    const tn_tensor *root = &r->at[tn_plan_root(plan, tensor)];
+    TN_TRY(tn_resolved_evaluate(plan, r));
+    TN_TRY(tn_resolved_type(plan, r, tensor, &r->at[tensor], &known));
+    TN_CHECK(known && tn_tensor_count(&r->at[tensor]) == tn_tensor_count(root), TN_INVALID,
+             "a tensor of %" PRId64 " elements cannot be viewed as %s", tn_tensor_count(root),
+             tn_plan_type_text(plan, tensor, text, sizeof(text)));
+    r->at[tensor].data = root->data;
+    return NULL;
+}
+
+static tn_status bind_symbols(tn_context *context, int32_t tensor, const tn_tensor *found)
+{
+    const tn_plan *plan = &context->engine->plan;
+    tn_resolved *r = context->now;
+    for (int32_t i = 0; i < plan->symbol_count; i++) {
+        const tn_plan_symbol *s = &plan->symbol[i];
+        if (s->input >= 0 || s->tensor != tensor) continue;
+        if (r->value[s->expr] == found->dim[s->axis]) continue;
+        r->value[s->expr] = found->dim[s->axis];
+        r->stale = true;
+    }
+    return NULL;
+}
+
+/* What resolve found, against what the plan knew before. */
+static tn_status check_found(const tn_plan *plan, const tn_plan_step *step, int32_t tensor,
+                             const tn_tensor *before, const tn_tensor *found)
+{
+    char got[128], want[256];
+    bool fits = found->dtype == before->dtype && found->rank >= 0 && found->rank <= TN_RANK_MAX &&
+                (before->rank < 0 || before->rank == found->rank);
+    for (int axis = 0; fits && axis < found->rank; axis++)
+        fits = found->dim[axis] >= 0 &&
+               (before->rank < 0 || before->dim[axis] < 0 || before->dim[axis] == found->dim[axis]);
+    TN_CHECK(fits && tn_tensor_bytes(found) >= 0, TN_INVALID,
+             "%s '%s' gives %s, where the plan has %s", step->op, step->name,
+             tn_tensor_type_text(found, got, sizeof(got)),
+             tn_plan_type_text(plan, tensor, want, sizeof(want)));
+    return NULL;
+}
+
+static tn_status resolve_by_data(tn_context *context, const tn_plan_step *step, tn_problem *p)
+{
+    const tn_plan *plan = &context->engine->plan;
+    for (int32_t k = 0; k < step->choice_count; k++) {
+        const tn_tactic *tactic = step->choice[k].found;
+        if (!tactic || !tactic->resolve) continue;
+        tn_tensor *before = TN_NEW_ARRAY(&context->run_arena, tn_tensor, p->out_count);
+        TN_CHECK(before, TN_OUT_OF_MEMORY, "no memory to resolve a shape");
+        memcpy(before, p->out, sizeof(*before) * (size_t)p->out_count);
+        TN_TRY(tactic->resolve(p, &context->run_arena));
+        for (int32_t i = 0; i < p->out_count; i++) {
+            if (step->out[i] < 0) {
+                p->out[i] = (tn_tensor){0};
+                continue;
+            }
+            TN_TRY(check_found(plan, step, step->out[i], &before[i], &p->out[i]));
+            p->out[i].data = before[i].data;
+            tn_tensor_set_dense(&p->out[i]);
+            TN_TRY(bind_symbols(context, step->out[i], &p->out[i]));
+        }
+        return NULL;
+    }
+    TN_FAIL(TN_UNSUPPORTED, "%s '%s': no tactic finds out the shape of its outputs from data",
+            step->op, step->name);
+}
+
+static tn_status give_memory(tn_context *context, int32_t tensor, tn_tensor *out)
+{
+    tn_buffer *buffer = &context->slot_buffer[context->slot[tensor]];
+    size_t bytes = (size_t)tn_tensor_bytes(out);
+    /* Sizes change from run to run here: some room to spare saves growing at each. */
+    if (bytes > buffer->bytes)
+        TN_TRY(tn_buffer_grow(buffer, bytes + bytes / 4 + TN_ALIGNMENT, "a tensor with a run-time shape"));
+    out->data = or_nothing(buffer->at);
+    context->now->at[tensor] = *out;
+    return NULL;
+}
+
+static tn_status prepare_inputs(tn_context *context, const tn_plan_step *step, tn_problem *p)
+{
+    for (int32_t k = 0; k < step->in_count; k++) {
+        if (step->in[k] < 0) continue;
+        bool unused = k < 64 && (step->in_unused >> k & 1);
+        if (!unused) TN_TRY(refresh(context, step->in[k]));
+        p->in[k] = context->now->at[step->in[k]];
+        if (unused) p->in[k].data = NULL;
+    }
+    return NULL;
+}
+
+static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, tn_problem *p)
+{
+    const tn_plan *plan = &context->engine->plan;
+    bool all_known = true;
+    TN_TRY(tn_resolved_evaluate(plan, context->now));
+    for (int32_t k = 0; k < step->out_count; k++) {
+        bool known = true;
+        int32_t t = step->out[k];
+        p->out[k] = (tn_tensor){0};
+        if (t < 0) continue;
+        if (plan->tensor[t].dynamic)
+            TN_TRY(tn_resolved_type(plan, context->now, t, &p->out[k], &known));
+        else
+            p->out[k] = context->now->at[t];
+        all_known &= known;
+    }
+    if (step->kind == TN_STEP_COPY) {
+        void *data = p->out[0].data;
+        p->out[0] = p->in[0];
+        p->out[0].data = data;
+    } else if (!all_known) {
+        TN_TRY(resolve_by_data(context, step, p));
+    }
+    for (int32_t k = 0; k < step->out_count; k++)
+        if (step->out[k] >= 0 && plan->tensor[step->out[k]].dynamic)
+            TN_TRY(give_memory(context, step->out[k], &p->out[k]));
+    return NULL;
+}
+
+static tn_status prepare_dynamic(tn_context *context, int32_t index)
+{
+    const tn_plan_step *step = &context->engine->plan.step[index];
+    tn_step_state *state = &context->now->step[index];
+    tn_problem *p = &state->problem;
+    const tn_plan_choice *choice;
+    TN_TRY(prepare_inputs(context, step, p));
+    tn_status status = prepare_outputs(context, step, p);
+    tn_arena_rewind(&context->run_arena);
+    TN_TRY(status);
+    if (step->kind != TN_STEP_LAUNCH) return NULL;
+    TN_TRY(tn_step_choose(step, p, &choice));
+    state->tactic = choice->found;
+    state->launch.packed =
+        choice->packed >= 0 ? context->engine->plan.constant[choice->packed].data : NULL;
+    size_t scratch = choice->found->scratch_bytes ? choice->found->scratch_bytes(p) : 0;
+    TN_TRY(tn_buffer_grow(&context->scratch, scratch, "scratch"));
+    state->launch.scratch = context->scratch.at;
+    return NULL;
+}
+
+/* ---- Steps -----------------------------------------------------------------------------------*/
+
+static tn_status write_dims(tn_context *context, const tn_plan_step *step)
+{
+    const tn_plan *plan = &context->engine->plan;
+    tn_resolved *r = context->now;
+    const tn_tensor *out = &r->at[step->out[0]];
+    TN_TRY(tn_resolved_evaluate(plan, r));
+    TN_CHECK(tn_tensor_count(out) == step->dims_count, TN_CORRUPT,
+             "the plan has %d dims for %" PRId64 " elements", step->dims_count, tn_tensor_count(out));
+    for (int32_t k = 0; k < step->dims_count; k++) {
+        int64_t value = r->value[step->dims[k]];
+        TN_CHECK(value != TN_EXPR_UNKNOWN, TN_CORRUPT, "the plan uses a size before it is known");
+        tn_store_i64(out->dtype, out->data, k, value);
+    }
+    return NULL;
+}
+
+static tn_status run_step(tn_context *context, int32_t index)
+{
+    const tn_plan_step *step = &context->engine->plan.step[index];
+    tn_step_state *state = &context->now->step[index];
+    if (context->step_dynamic[index]) TN_TRY(prepare_dynamic(context, index));
+    switch (step->kind) {
+    case TN_STEP_LAUNCH: return state->tactic->launch(&state->launch);
+    case TN_STEP_DIMS: return write_dims(context, step);
+    case TN_STEP_COPY: return copy_dense(&state->problem.in[0], &state->problem.out[0]);
+    }
+    TN_FAIL(TN_INTERNAL, "a step of kind %d", (int)step->kind);
+}
+
+static tn_status note_step(const tn_context *context, int32_t index, tn_status status)
+{
+    const tn_plan *plan = &context->engine->plan;
+    const tn_plan_step *step = &plan->step[index];
+    const tn_tactic *tactic = context->now->step[index].tactic;
+    return tn_status_note(status, "while running step %d of %d, %s '%s'%s%s", index + 1,
+                          plan->step_count, step->op, step->name, tactic ? " by " : "",
+                          tactic ? tactic->name : "");
+}
+
+static tn_status run_steps(tn_context *context)
+{
+    int32_t count = context->engine->plan.step_count;
+    for (int32_t i = 0; i < count; i++) {
+        uint64_t begin = context->profiling ? tn_clock_ns() : 0;
+        tn_status status = run_step(context, i);
+        if (status)
+            return note_step(context, i, tn_status_trail(status, __FILE__, __LINE__, __func__));
+        if (!context->profiling) continue;
+        context->step_ns[i] += tn_clock_ns() - begin;
+        context->step_runs[i]++;
+    }
+    return NULL;
+}
+
+/* ---- Outputs ---------------------------------------------------------------------------------*/
+
+static tn_status copy_outputs(tn_context *context)
+{
+    const tn_plan *plan = &context->engine->plan;
+    char got[128], want[128];
+    for (int32_t i = 0; i < plan->output_count; i++) {
+        const tn_binding *output = &context->output[i];
+        int32_t tensor = plan->output[i].tensor;
+        const tn_tensor *at = &context->now->at[tensor];
+        TN_TRY(refresh(context, tensor));
+        bool direct = output->direct && !plan->tensor[tensor].dynamic;
+        if (!output->bound || direct) continue;
+        TN_CHECK(tn_tensor_same_shape(&output->given, at), TN_INVALID,
+                 "output '%s' is given memory for %s, but came out as %s", plan->output[i].name,
+                 tn_tensor_type_text(&output->given, got, sizeof(got)),
+                 tn_tensor_type_text(at, want, sizeof(want)));
+        if (tn_tensor_count(at) > 0) TN_TRY(tn_tensor_copy(at, &output->given));
+    }
+    return NULL;
+}
+
+tn_status tn_exec_context_run(tn_context *context)
+{
+    context->ran = false;
+    TN_TRY(tn_context_shapes(context));
+    TN_TRY(check_bound(context));
+    TN_TRY(tn_context_patch(context));
+    if (context->dynamic) tn_resolved_forget(&context->engine->plan, context->now);
+    TN_TRY(copy_inputs(context));
+    TN_TRY(run_steps(context));
+    TN_TRY(copy_outputs(context));
+    context->ran = true;
+    return NULL;
+}

@@ -1,0 +1,116 @@
+/* An operator: one const struct at the end of its file in ops/<op>/.
+ *
+ * One meaning per operator, that of the newest opset; `upgrade` rewrites older ones at import.
+ * Shape logic is written once: `infer` serves the symbolic graph at build time and, with all dims and
+ * data known, shapes that only a run can tell (ops/reference.c).
+ */
+#ifndef TN_IR_OP_H
+#define TN_IR_OP_H
+
+#include "ir/graph.h"
+
+/* ---- Inference ---------------------------------------------------------------------------------*/
+
+typedef struct tn_infer {
+    const tn_op *op;
+    const void *params;
+    const char *label;          /* the node, for messages; message prefix is added by the caller */
+    const tn_node *node;        /* NULL for a problem; only for operators with own_attrs */
+    tn_exprs *exprs;
+    tn_arena *arena;
+    tn_expr *runtime;           /* what tn_infer_fresh gave, in order; filled with the node's own from
+                                   an earlier inference, so that symbols stay the same */
+    int64_t runtime_count, runtime_capacity, fresh_count;
+    int32_t in_count, out_count;
+    const tn_type *in;          /* dtype NONE: absent */
+    const tn_known *known;      /* per input */
+    const tn_tensor *data;      /* per input: contents where known (constants; all, at run time), else
+                                   data NULL */
+    tn_type *out;               /* to fill; entries of outputs not asked for are filled all the same */
+    tn_known *out_known;        /* to fill where values can be told */
+} tn_infer;
+
+bool tn_infer_has(const tn_infer *f, int input); /* present */
+/* Values of an integer input as expressions; false if not known at all. Elements may be NONE. */
+bool tn_infer_exprs(tn_infer *f, int input, const tn_expr **at, int64_t *count);
+/* Values if all are constants and there are at most `max`. */
+bool tn_infer_ints(tn_infer *f, int input, int64_t *at, int max, int *count);
+/* The number of elements of a rank-1 input if constant ("how many axes"), else -1. */
+int64_t tn_infer_length(const tn_infer *f, int input);
+/* Axis in [-rank, rank) to [0, rank). The error: "axis 4 is outside [-3, 3)". */
+tn_status tn_infer_axis(const tn_infer *f, int64_t axis, int rank, int *out) TN_MUST_USE;
+/* A dim that only a run finds out. */
+tn_expr tn_infer_fresh(tn_infer *f);
+/* Fill out[index]: rank -1 leaves dims unknown. */
+void tn_infer_set(tn_infer *f, int index, tn_dtype dtype, int rank, const tn_expr *dim);
+void tn_infer_same(tn_infer *f, int index, int input); /* type of an input */
+void tn_infer_set_known(tn_infer *f, int index, const tn_expr *at, int64_t count); /* copied */
+/* Broadcast of input shapes [first, first+count) (absent ones are skipped). A provable conflict is an
+ * error that prints both shapes. Unknown rank gives rank -1. */
+tn_status tn_infer_broadcast(tn_infer *f, int first, int count, int *rank, tn_expr *dim) TN_MUST_USE;
+
+/* ---- Schema ------------------------------------------------------------------------------------*/
+
+enum {
+    TN_PORT_OPTIONAL = 1, /* may be absent */
+    TN_PORT_VARIADIC = 2, /* the last port: one or more of it */
+};
+
+typedef struct tn_port {
+    const char *name;
+    tn_dtypes types;
+    char var;       /* ports with the same letter have the same dtype; 0: free */
+    uint8_t flags;
+} tn_port;
+
+#define TN_PORTS_MAX 12
+
+typedef struct tn_upgrade {
+    int below; /* applies to nodes from an opset < below, in rising order of below */
+    tn_status (*run)(tn_graph *graph, tn_node *node);
+} tn_upgrade;
+#define TN_UPGRADES_MAX 6
+
+/* Test data of an operator: a problem in text (device.h) without outputs. Inputs without data are
+ * filled at random from [lo, hi) (0, 0: [-1, 1) for floats, [0, 10) for integers). */
+typedef struct tn_case {
+    const char *problem; /* "Slice f32[4,5] i64[1]={1} i64[1]={3}", "Softmax{axis=0} f32[7,3]" */
+    const char *expect;  /* NULL, or the outputs: "f32[2]={1,2}", by hand or from a stated source */
+    double lo, hi;
+    double tolerance;    /* relative L2 for other tactics than the reference; 0: 1e-5 (1e-2 for 16 bits) */
+} tn_case;
+
+struct tn_op {
+    const char *name;
+    const char *domain;     /* NULL: ai.onnx. "tenon" for our own */
+    int since;              /* opset of this meaning */
+    const char *about;      /* one line for docs/ops.md, with the formula */
+    const tn_port *in, *out;
+    int in_count, out_count; /* ports; optional trailing ones may be left off by a node */
+    const tn_field *field;
+    int field_count;
+    const char *own_attrs; /* "a|b": attributes that are not fields; lower or infer read them from the node */
+    uint32_t params_bytes;
+    /* After the fields are filled: checks and derived values. NULL: nothing more. */
+    tn_status (*lower)(const tn_node *node, void *params);
+    tn_status (*infer)(tn_infer *f);
+    /* The slow, obvious kernel for every dtype of the schema. Dense tensors. NULL only for operators that
+     * exist to be rewritten (`expand`, or upgrade alone). */
+    tn_status (*reference)(const tn_launch *l);
+    size_t (*scratch_bytes)(const tn_problem *p); /* of the reference */
+    /* Inputs that only tell the output's shape, which the plan knows: bit i. The reference must not read
+     * them. */
+    uint64_t shape_inputs;
+    bool view;           /* output 0 is input 0's data, bit for bit, under another shape (Reshape) */
+    bool impure;         /* not to be folded or merged (random) */
+    tn_upgrade upgrade[TN_UPGRADES_MAX];
+    const tn_case *cases; /* ended by problem NULL */
+};
+
+/* The table of all operators, ended by NULL: made from the folders of ops/ by scripts/gen_ops, linked
+ * by real references so that no linker drops one. */
+extern const tn_op *const tn_op_table[];
+/* domain NULL, "" and "ai.onnx" are the same. NULL if there is none. */
+const tn_op *tn_op_find(const char *domain, const char *name);
+
+#endif

@@ -1,0 +1,170 @@
+/* Conv-22: y[n,o,.] = B[o] + sum over the input channels c of o's group and the taps k of
+ * W[o,c,k] * x[n,c, . * stride + k * dilation - pad]; taps outside x count as zero. */
+#include "ops/conv/conv.h"
+
+#include "ops/wide/wide.h"
+
+static const tn_field fields[] = {
+    {.name = "kernel_shape", .kind = TN_FIELD_INTS,
+     .offset = offsetof(tn_conv_params, window.kernel_shape)},
+    {.name = "strides", .kind = TN_FIELD_INTS, .offset = offsetof(tn_conv_params, window.strides)},
+    {.name = "dilations", .kind = TN_FIELD_INTS,
+     .offset = offsetof(tn_conv_params, window.dilations)},
+    {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_conv_params, window.pads)},
+    {.name = "auto_pad", .kind = TN_FIELD_ENUM, .choices = TN_AUTO_PADS,
+     .offset = offsetof(tn_conv_params, window.auto_pad)},
+    TN_INT(tn_conv_params, group, 1),
+};
+static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
+                              {"W", TN_DTS_FLOAT, 'T', 0},
+                              {"B", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
+static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
+
+static tn_status lower(const tn_node *node, void *params_out)
+{
+    const tn_conv_params *params = params_out;
+    (void)node;
+    TN_CHECK(params->group >= 1, TN_INVALID, "group is %lld", (long long)params->group);
+    return tn_window_check(&params->window);
+}
+
+static tn_status check_channels(tn_infer *f, const tn_type *x, const tn_type *w)
+{
+    const tn_conv_params *params = f->params;
+    char text_x[128], text_w[128];
+    int64_t channels, each, outputs, taps;
+    tn_type_text(f->exprs, x, text_x, sizeof text_x);
+    tn_type_text(f->exprs, w, text_w, sizeof text_w);
+    TN_CHECK(w->rank == x->rank, TN_INVALID, "W needs as many axes as X: X is %s, W is %s", text_x,
+             text_w);
+    bool known = tn_expr_is_const(f->exprs, w->dim[1], &each);
+    if (known && tn_expr_is_const(f->exprs, x->dim[1], &channels))
+        TN_CHECK(channels % params->group == 0 && channels / params->group == each, TN_INVALID,
+                 "channels do not match: X is %s, W is %s, group %lld", text_x, text_w,
+                 (long long)params->group);
+    if (tn_expr_is_const(f->exprs, w->dim[0], &outputs))
+        TN_CHECK(outputs % params->group == 0, TN_INVALID,
+                 "%lld output channels do not divide into %lld groups: W is %s",
+                 (long long)outputs, (long long)params->group, text_w);
+    for (int i = 0; i < w->rank - 2 && params->window.kernel_shape.count == w->rank - 2; i++)
+        if (tn_expr_is_const(f->exprs, w->dim[2 + i], &taps))
+            TN_CHECK(taps == params->window.kernel_shape.at[i], TN_INVALID,
+                     "kernel_shape says %lld on spatial axis %d: W is %s",
+                     (long long)params->window.kernel_shape.at[i], i, text_w);
+    return NULL;
+}
+
+static tn_status infer(tn_infer *f)
+{
+    const tn_conv_params *params = f->params;
+    const tn_type *x = &f->in[0], *w = &f->in[1];
+    tn_expr dim[TN_RANK_MAX];
+    if (x->rank < 0 || w->rank < 0) {
+        tn_infer_set(f, 0, x->dtype, -1, NULL);
+        return NULL;
+    }
+    char text[128];
+    TN_CHECK(x->rank >= 3, TN_INVALID, "X needs batch, channels and spatial axes: X is %s",
+             tn_type_text(f->exprs, x, text, sizeof text));
+    TN_TRY(check_channels(f, x, w));
+    dim[0] = x->dim[0];
+    dim[1] = w->dim[0];
+    TN_TRY(tn_window_infer(f, &params->window, x, w->dim + 2, dim + 2));
+    int64_t bias, outputs;
+    if (tn_infer_has(f, 2) && f->in[2].rank == 1 && tn_expr_is_const(f->exprs, f->in[2].dim[0], &bias) &&
+        tn_expr_is_const(f->exprs, w->dim[0], &outputs))
+        TN_CHECK(bias == outputs, TN_INVALID, "B has %lld values for %lld output channels",
+                 (long long)bias, (long long)outputs);
+    TN_CHECK(!tn_infer_has(f, 2) || f->in[2].rank < 0 || f->in[2].rank == 1, TN_INVALID,
+             "B must have one axis: B is %s",
+             tn_type_text(f->exprs, &f->in[2], text, sizeof text));
+    tn_infer_set(f, 0, x->dtype, x->rank, dim);
+    return NULL;
+}
+
+void tn_conv_window(const tn_problem *p, tn_window *out)
+{
+    const tn_conv_params *params = p->params;
+    tn_window_of(&params->window, &p->in[0], p->in[1].dim + 2, &p->out[0], out);
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    size_t bytes = 0;
+    tn_window w;
+    for (int i = 0; i < p->in_count; i++)
+        bytes = tn_wide_add(bytes, tn_wide_tensor_bytes(&p->in[i]));
+    tn_conv_window(p, &w);
+    return tn_wide_add(bytes, tn_wide_bytes(w.out_count));
+}
+
+/* plane += weight * x shifted by one tap. */
+static void add_tap(const tn_window *w, const double *x, const int64_t tap[3], double weight,
+                    double *plane)
+{
+    int64_t begin[3], end[3];
+    for (int i = 0; i < 3; i++) tn_window_range(w, i, tap[i], &begin[i], &end[i]);
+    int64_t stride = w->stride[2], left = tap[2] * w->dilation[2] - w->pad[2];
+    for (int64_t d = begin[0]; d < end[0]; d++) {
+        int64_t in_d = d * w->stride[0] + tap[0] * w->dilation[0] - w->pad[0];
+        for (int64_t h = begin[1]; h < end[1]; h++) {
+            int64_t in_h = h * w->stride[1] + tap[1] * w->dilation[1] - w->pad[1];
+            const double *restrict src = x + (in_d * w->in[1] + in_h) * w->in[2];
+            double *restrict dst = plane + (d * w->out[1] + h) * w->out[2];
+            if (stride == 1)
+                for (int64_t i = begin[2]; i < end[2]; i++) dst[i] += weight * src[i + left];
+            else
+                for (int64_t i = begin[2]; i < end[2]; i++) dst[i] += weight * src[i * stride + left];
+        }
+    }
+}
+
+static tn_status reference(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_conv_params *params = p->params;
+    const tn_tensor *y = &p->out[0];
+    void *scratch = l->scratch;
+    const double *x = tn_wide_load(&scratch, &p->in[0]);
+    const double *weights = tn_wide_load(&scratch, &p->in[1]);
+    const double *bias = tn_wide_has(p, 2) ? tn_wide_load(&scratch, &p->in[2]) : NULL;
+    tn_window w;
+    tn_conv_window(p, &w);
+    double *plane = tn_wide_take(&scratch, w.out_count);
+    int64_t each = p->in[1].dim[1], outputs = y->dim[1], channels = p->in[0].dim[1];
+    if (w.out_count == 0) return NULL;
+    for (int64_t n = 0; n < y->dim[0]; n++) {
+        for (int64_t o = 0; o < outputs; o++) {
+            for (int64_t i = 0; i < w.out_count; i++) plane[i] = bias ? bias[o] : 0;
+            int64_t first = o / (outputs / params->group) * each;
+            for (int64_t c = 0; c < each; c++) {
+                const double *src = x + (n * channels + first + c) * w.in_count;
+                const double *tap_weight = weights + (o * each + c) * w.kernel_count;
+                for (int64_t k = 0; k < w.kernel_count; k++) {
+                    int64_t tap[3] = {k / w.kernel[2] / w.kernel[1], k / w.kernel[2] % w.kernel[1],
+                                      k % w.kernel[2]};
+                    add_tap(&w, src, tap, tap_weight[k], plane);
+                }
+            }
+            tn_store_f64s(y->dtype, y->data, (n * outputs + o) * w.out_count, w.out_count, plane);
+        }
+    }
+    return NULL;
+}
+
+extern const tn_case tn_conv_cases[];
+
+const tn_op tn_op_conv = {
+    .name = "Conv",
+    .since = 22,
+    .about = "y = W * x + B over sliding windows, 1 to 3 spatial axes, in groups of channels",
+    .in = ins, .in_count = 3,
+    .out = outs, .out_count = 1,
+    .field = fields, .field_count = TN_COUNT(fields),
+    .params_bytes = sizeof(tn_conv_params),
+    .lower = lower,
+    .infer = infer,
+    .reference = reference,
+    .scratch_bytes = scratch_bytes,
+    .cases = tn_conv_cases,
+};

@@ -1,0 +1,14 @@
+#ifndef TN_OPS_LOSS_H
+#define TN_OPS_LOSS_H
+
+#include <stdint.h>
+
+#define TN_LOSS_NO_IGNORE INT64_MIN
+
+/* Of NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss. */
+typedef struct tn_loss_params {
+    int64_t ignore_index; /* a label that counts for nothing, or TN_LOSS_NO_IGNORE */
+    int64_t reduction;    /* 0 mean, 1 sum, 2 none */
+} tn_loss_params;
+
+#endif

@@ -1,0 +1,163 @@
+/* MatMul-13: NumPy's matmul. A 1-D a is a row, a 1-D b a column, and that axis leaves the result; axes
+ * before the last two are broadcast. Floats are summed in double, integers wrap. */
+#include "ops/matmul/matmul.h"
+
+#include "ir/op.h"
+#include "ops/wide/wide.h"
+
+#define TYPES (TN_DTS_FLOAT | TN_DT(I32) | TN_DT(I64) | TN_DT(U32) | TN_DT(U64))
+
+static const tn_port ins[] = {{"A", TYPES, 'T', 0}, {"B", TYPES, 'T', 0}};
+static const tn_port outs[] = {{"Y", TYPES, 'T', 0}};
+
+static tn_status fail_shapes(tn_infer *f, const char *what)
+{
+    char a[128], b[128];
+    TN_FAIL(TN_INVALID, "%s: A is %s, B is %s", what,
+            tn_type_text(f->exprs, &f->in[0], a, sizeof a),
+            tn_type_text(f->exprs, &f->in[1], b, sizeof b));
+}
+
+/* Both constant and different; for batch axes a 1 goes with anything. */
+static bool conflicts(tn_infer *f, tn_expr a, tn_expr b, bool one_fits)
+{
+    int64_t x, y;
+    if (!tn_expr_is_const(f->exprs, a, &x) || !tn_expr_is_const(f->exprs, b, &y)) return false;
+    return x != y && !(one_fits && (x == 1 || y == 1));
+}
+
+static tn_status infer(tn_infer *f)
+{
+    const tn_type *a = &f->in[0], *b = &f->in[1];
+    if (a->rank == 0 || b->rank == 0) return fail_shapes(f, "a scalar cannot be multiplied");
+    if (a->rank < 0 || b->rank < 0) {
+        tn_infer_set(f, 0, a->dtype, -1, NULL);
+        return NULL;
+    }
+    tn_expr ka = a->dim[a->rank - 1], kb = b->dim[TN_MAX(b->rank - 2, 0)];
+    if (conflicts(f, ka, kb, false)) return fail_shapes(f, "K does not match");
+    int batch_a = TN_MAX(a->rank - 2, 0), batch_b = TN_MAX(b->rank - 2, 0);
+    int batch = TN_MAX(batch_a, batch_b), rank = batch;
+    tn_expr dim[TN_RANK_MAX + 2], one = tn_expr_const(f->exprs, 1);
+    for (int i = 0; i < batch; i++) {
+        int ia = i - (batch - batch_a), ib = i - (batch - batch_b);
+        tn_expr da = ia < 0 ? one : a->dim[ia], db = ib < 0 ? one : b->dim[ib];
+        if (conflicts(f, da, db, true)) return fail_shapes(f, "batch axes do not broadcast");
+        dim[i] = tn_expr_broadcast(f->exprs, da, db);
+    }
+    if (a->rank > 1) dim[rank++] = a->dim[a->rank - 2];
+    if (b->rank > 1) dim[rank++] = b->dim[b->rank - 1];
+    tn_infer_set(f, 0, a->dtype, rank, dim);
+    return NULL;
+}
+
+void tn_matmul_plan_of(const tn_problem *p, tn_matmul_plan *out)
+{
+    const tn_tensor *a = &p->in[0], *b = &p->in[1];
+    *out = (tn_matmul_plan){.batch = 1};
+    out->k = a->dim[a->rank - 1];
+    out->m = a->rank > 1 ? a->dim[a->rank - 2] : 1;
+    out->n = b->rank > 1 ? b->dim[b->rank - 1] : 1;
+    int batch_a = TN_MAX(a->rank - 2, 0), batch_b = TN_MAX(b->rank - 2, 0);
+    if (tn_dims_product(b->dim, 0, batch_b) == 1 && batch_b <= batch_a) {
+        out->m *= tn_dims_product(a->dim, 0, batch_a);
+        return;
+    }
+    out->rank = TN_MAX(batch_a, batch_b);
+    int64_t a_step = out->m * out->k, b_step = out->k * out->n;
+    for (int i = out->rank - 1; i >= 0; i--) {
+        int ia = i - (out->rank - batch_a), ib = i - (out->rank - batch_b);
+        int64_t da = ia < 0 ? 1 : a->dim[ia], db = ib < 0 ? 1 : b->dim[ib];
+        out->dim[i] = da == 1 ? db : da;
+        out->a_step[i] = da == 1 ? 0 : a_step;
+        out->b_step[i] = db == 1 ? 0 : b_step;
+        a_step *= da;
+        b_step *= db;
+        out->batch *= out->dim[i];
+    }
+}
+
+void tn_matmul_offsets(const tn_matmul_plan *plan, int64_t batch, int64_t *a, int64_t *b)
+{
+    *a = *b = 0;
+    for (int i = plan->rank - 1; i >= 0; i--) {
+        int64_t index = batch % plan->dim[i];
+        batch /= plan->dim[i];
+        *a += index * plan->a_step[i];
+        *b += index * plan->b_step[i];
+    }
+}
+
+static bool is_float(const tn_problem *p)
+{
+    return tn_dtype_kind_of(p->in[0].dtype) == TN_KIND_F;
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    tn_matmul_plan plan;
+    if (!is_float(p)) return 0;
+    tn_matmul_plan_of(p, &plan);
+    size_t bytes = tn_wide_add(tn_wide_tensor_bytes(&p->in[0]), tn_wide_tensor_bytes(&p->in[1]));
+    int64_t count;
+    if (!tn_mul_i64(plan.m, plan.n, &count)) count = INT64_MAX;
+    return tn_wide_add(bytes, tn_wide_bytes(count));
+}
+
+/* Integers are summed modulo 2^64, which is right for every narrower width. */
+static void multiply_integers(const tn_problem *p, const tn_matmul_plan *plan)
+{
+    const tn_tensor *a = &p->in[0], *b = &p->in[1], *y = &p->out[0];
+    for (int64_t at = 0; at < plan->batch; at++) {
+        int64_t a_at, b_at;
+        tn_matmul_offsets(plan, at, &a_at, &b_at);
+        for (int64_t i = 0; i < plan->m; i++) {
+            for (int64_t j = 0; j < plan->n; j++) {
+                uint64_t sum = 0;
+                for (int64_t k = 0; k < plan->k; k++)
+                    sum += (uint64_t)tn_load_i64(a->dtype, a->data, a_at + i * plan->k + k) *
+                           (uint64_t)tn_load_i64(b->dtype, b->data, b_at + k * plan->n + j);
+                tn_store_i64(y->dtype, y->data, (at * plan->m + i) * plan->n + j, (int64_t)sum);
+            }
+        }
+    }
+}
+
+static tn_status reference(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_tensor *y = &p->out[0];
+    tn_matmul_plan plan;
+    tn_matmul_plan_of(p, &plan);
+    if (!is_float(p)) {
+        multiply_integers(p, &plan);
+        return NULL;
+    }
+    void *scratch = l->scratch;
+    const double *a = tn_wide_load(&scratch, &p->in[0]), *b = tn_wide_load(&scratch, &p->in[1]);
+    int64_t count = plan.m * plan.n;
+    double *c = tn_wide_take(&scratch, count);
+    if (count == 0) return NULL;
+    for (int64_t at = 0; at < plan.batch; at++) {
+        int64_t a_at, b_at;
+        tn_matmul_offsets(&plan, at, &a_at, &b_at);
+        for (int64_t i = 0; i < count; i++) c[i] = 0;
+        tn_wide_matmul(plan.m, plan.n, plan.k, a + a_at, plan.k, b + b_at, plan.n, c, plan.n);
+        tn_store_f64s(y->dtype, y->data, at * count, count, c);
+    }
+    return NULL;
+}
+
+extern const tn_case tn_matmul_cases[];
+
+const tn_op tn_op_matmul = {
+    .name = "MatMul",
+    .since = 13,
+    .about = "y = a * b by NumPy's rules: 1-D operands, broadcast batches",
+    .in = ins, .in_count = 2,
+    .out = outs, .out_count = 1,
+    .infer = infer,
+    .reference = reference,
+    .scratch_bytes = scratch_bytes,
+    .cases = tn_matmul_cases,
+};

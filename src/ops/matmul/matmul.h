@@ -1,0 +1,21 @@
+/* MatMul has no attributes; what its kernels share is the reading of NumPy's shape rules. */
+#ifndef TN_OPS_MATMUL_H
+#define TN_OPS_MATMUL_H
+
+#include "device/device.h"
+
+/* y[batch,m,n] = a[.,m,k] * b[.,k,n]: 1-D operands became a row or a column, and when b has no batch
+ * of its own the batch of a is folded into m. */
+typedef struct tn_matmul_plan {
+    int64_t m, n, k, batch;
+    int32_t rank;                                  /* of the batch */
+    int64_t dim[TN_RANK_MAX];
+    int64_t a_step[TN_RANK_MAX], b_step[TN_RANK_MAX]; /* in elements; 0 along broadcast axes */
+} tn_matmul_plan;
+
+/* From a problem whose shapes agree. */
+void tn_matmul_plan_of(const tn_problem *p, tn_matmul_plan *out);
+/* Where the matrices of one batch start, in elements. */
+void tn_matmul_offsets(const tn_matmul_plan *plan, int64_t batch, int64_t *a, int64_t *b);
+
+#endif

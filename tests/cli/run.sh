@@ -1,0 +1,83 @@
+#!/bin/bash
+# The command as a user meets it: help, exit codes, mistakes, a file that must not be lost.
+# Usage: run.sh TENON
+set -u
+tenon=$1
+cd "$(dirname "$0")/../../examples"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# expect CODE PATTERN ARGS...: exit code and a pattern in stdout or stderr
+expect() {
+    local code=$1 pattern=$2 got=0
+    shift 2
+    "$tenon" "$@" >"$work/out" 2>&1 || got=$?
+    if [ $got = "$code" ] && grep -qE -- "$pattern" "$work/out"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: tenon $*: exit $got (want $code), pattern: $pattern"
+        sed 's/^/    /' "$work/out" | head -n 20
+    fi
+}
+
+expect 2 'usage: tenon COMMAND'
+expect 0 'usage: tenon COMMAND' --help
+expect 0 'tenon [0-9]+\.' --version
+expect 2 "no command 'biuld'" biuld
+for command in build run bench check inspect devices; do expect 0 "usage: tenon $command" $command --help; done
+expect 2 'did you mean --shapes' run bilstm10/lstm.onnx --shpaes=input:1x3x10
+expect 2 'wants a number' run bilstm10/lstm.onnx --seed=x
+expect 2 'is not a shape' run bilstm10/lstm.onnx --shapes=input:1xx10
+expect 2 "has no input 'x'" run bilstm10/lstm.onnx --shapes=x:1
+expect 1 'nowhere.onnx' run nowhere.onnx
+expect 1 'input.*10' run bilstm10/lstm.onnx --shapes=input:1x3x11
+expect 0 'cpu' devices
+
+# build, then use the engine without the model
+cp bilstm10/lstm.onnx "$work/model.onnx"
+expect 0 'built' build "$work/model.onnx" -o "$work/a.engine"
+rm "$work/model.onnx"
+expect 0 '2 passed, 0 failed' check "$work/a.engine" bilstm10 --rtol=0 --atol=1.5e-5
+expect 0 'output: f32 5x3x40' run "$work/a.engine" --shapes=input:5x3x10 --save="$work/saved"
+[ -s "$work/saved/output.npy" ] && passed=$((passed + 1)) || { echo "FAIL: no saved output"; failed=$((failed + 1)); }
+expect 0 'h0.*=.*f32|h0' inspect "$work/a.engine"
+expect 0 'LSTM' inspect bilstm10/lstm.onnx
+expect 0 'dim_param: "sequence"' inspect --onnx-text bilstm10/lstm.onnx
+expect 3 'FAIL' check "$work/a.engine" bilstm10 --rtol=0 --atol=1e-12
+
+# a bad model leaves an existing engine file as it was
+cp "$work/a.engine" "$work/kept.engine"
+head -c 1000 bilstm10/lstm.onnx >"$work/broken.onnx"
+expect 1 'error:' build "$work/broken.onnx" -o "$work/kept.engine"
+cmp -s "$work/a.engine" "$work/kept.engine" && passed=$((passed + 1)) || { echo "FAIL: the old engine was lost"; failed=$((failed + 1)); }
+head -c 500 "$work/a.engine" >"$work/short.engine"
+expect 1 'error:.*' run "$work/short.engine"
+
+# the summary, line by line as trtexec prints it
+expect 0 'PASSED' bench --onnx=bilstm10/lstm.onnx --duration=0.2 --warmUp=20 --verbose
+stamp='\[[0-9/]+-[0-9:]+\] \[I\]'
+row='min = [0-9.e+-]+ ms, max = [0-9.e+-]+ ms, mean = [0-9.e+-]+ ms, median = [0-9.e+-]+ ms, percentile\(90%\) = [0-9.e+-]+ ms, percentile\(95%\) = [0-9.e+-]+ ms, percentile\(99%\) = [0-9.e+-]+ ms'
+while IFS= read -r pattern; do
+    grep -qE "^$stamp $pattern\$" "$work/out" && passed=$((passed + 1)) ||
+        { echo "FAIL: bench did not print: $pattern"; failed=$((failed + 1)); }
+done <<PATTERNS
+=== Trace details ===
+Trace averages of 10 runs:
+Average on 10 runs - CPU latency: [0-9.e+-]+ ms - Host latency: [0-9.e+-]+ ms \(enqueue [0-9.e+-]+ ms\)
+=== Performance summary ===
+Throughput: [0-9.e+]+ qps
+Latency: $row
+Enqueue Time: $row
+H2D Latency: $row
+CPU Compute Time: $row
+D2H Latency: $row
+Total Host Walltime: [0-9.e+]+ s
+Total CPU Compute Time: [0-9.e+]+ s
+PATTERNS
+grep -q 'Dynamic dimensions required for input: input, but no shapes were provided. Automatically overriding shape to: 1x3x10' "$work/out" &&
+    passed=$((passed + 1)) || { echo "FAIL: no word on the overridden shape"; failed=$((failed + 1)); }
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,44 @@
+/* The conformance runner: finds test cases in the layout of the ONNX backend tests, runs each in a
+ * process of its own through the public API, and compares with what is expected to pass. */
+#ifndef TN_TESTS_CONFORMANCE_H
+#define TN_TESTS_CONFORMANCE_H
+
+#include <tenon/tenon.h>
+
+#define NAME_MAX_BYTES 256
+#define NOTE_MAX_BYTES 600
+
+typedef enum verdict { PASSED, FAILED, SKIPPED } verdict;
+
+/* What a child sends to its parent. */
+typedef struct outcome {
+    verdict verdict;
+    char note[NOTE_MAX_BYTES];
+} outcome;
+
+typedef struct test_case {
+    char *name;  /* "node/test_abs": the folder, seen from the suite's root */
+    char *model; /* path of the .onnx file */
+    char *light; /* a weightless zoo graph: path of its one expected output; else NULL */
+    outcome outcome;
+    bool done;
+} test_case;
+
+typedef struct options {
+    bool baked; /* inputs after the first are constants */
+    bool no_optimize, bless, verbose;
+    double rtol, atol;
+    int timeout_s, jobs;
+    long expected_cases;
+    const char *filter, *manifest;
+} options;
+
+/* All cases below a folder, sorted by name. Exits with a message where memory or the folder fails.
+ */
+test_case *find_cases(const char *root, long *count);
+/* Names of the inputs of a model file that have no initializer, in order. NULL if it cannot be
+ * read. */
+char **read_input_names(const char *model_path, int *count);
+void run_case(const test_case *c, const options *o, outcome *out);
+
+#endif

@@ -1,0 +1,246 @@
+/* One case through the public API: load, build without the gate and without measuring, run every
+ * data set, compare. Runs in a child process, so nothing needs to survive a failure. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "conformance.h"
+
+#define INPUTS_MAX 256
+
+typedef struct run {
+    const test_case *c;
+    const options *o;
+    outcome *out;
+    char **names; /* of the inputs in the file */
+    int name_count;
+} run;
+
+TN_PRINTF(3, 4) static bool conclude(run *r, verdict how, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    r->out->verdict = how;
+    vsnprintf(r->out->note, sizeof(r->out->note), format, args);
+    va_end(args);
+    return false;
+}
+
+/* True for NULL; else the case has failed with the status. */
+static bool succeeds(run *r, tn_status status, const char *what)
+{
+    if (!status) return true;
+    return conclude(r, FAILED, "%s: %s: %s", what, tn_code_name(tn_status_code(status)),
+                    tn_status_message(status));
+}
+
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+/* The folder of data set `set`, "" where the case has no such set. */
+static void set_folder(const run *r, int set, char *dst, size_t dst_bytes)
+{
+    int folder_bytes = (int)(strrchr(r->c->model, '/') - r->c->model);
+    snprintf(dst, dst_bytes, "%.*s/test_data_set_%d", folder_bytes, r->c->model, set);
+    if (!is_file(dst)) dst[0] = 0;
+}
+
+/* Inputs of a data set; returns how many, -1 on failure. */
+static int load_inputs(run *r, const char *folder, tn_tensor *inputs)
+{
+    for (int i = 0;; i++) {
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/input_%d.pb", folder, i);
+        if (!is_file(path)) return i;
+        if (i >= INPUTS_MAX || i >= r->name_count) {
+            conclude(r, FAILED, "more input files than the model has inputs (%d)", r->name_count);
+            return -1;
+        }
+        if (!succeeds(r, tn_tensor_load(path, &inputs[i]), "reading an input")) return -1;
+    }
+}
+
+/* The inputs of a light graph are 0, 1/n, 2/n ...; dims that are not numbers are 1. */
+static int make_light_inputs(run *r, const tn_engine *engine, tn_tensor *inputs)
+{
+    tn_io io;
+    if (!succeeds(r, tn_engine_input(engine, 0, &io), "asking for the input")) return -1;
+    for (int i = 0; i < io.rank; i++)
+        if (io.dim[i] < 0) io.dim[i] = 1;
+    if (!succeeds(r, tn_tensor_new(io.dtype, io.dim, io.rank, &inputs[0]), "making the input"))
+        return -1;
+    int64_t count = tn_tensor_count(&inputs[0]);
+    for (int64_t i = 0; io.dtype == TN_DTYPE_F32 && i < count; i++)
+        ((float *)inputs[0].data)[i] = (float)((double)i / (double)count);
+    return 1;
+}
+
+static void print_shape(const tn_tensor *t, char *dst, size_t dst_bytes)
+{
+    size_t used = (size_t)snprintf(dst, dst_bytes, "%s[", tn_dtype_name(t->dtype));
+    for (int i = 0; i < t->rank && used < dst_bytes; i++)
+        used += (size_t)snprintf(dst + used, dst_bytes - used, "%s%lld", i ? "," : "",
+                                 (long long)t->dim[i]);
+    if (used < dst_bytes) snprintf(dst + used, dst_bytes - used, "]");
+}
+
+/* NumPy has no bfloat16: older suites store such tensors as u16, bit for bit. */
+static void call_bfloat(tn_tensor *t, tn_dtype wanted)
+{
+    if (t->dtype == TN_DTYPE_U16 && wanted == TN_DTYPE_BF16) t->dtype = TN_DTYPE_BF16;
+}
+
+static bool compare_output(run *r, const char *name, const tn_tensor *got, const tn_tensor *want)
+{
+    bool same = got->dtype == want->dtype && got->rank == want->rank;
+    for (int i = 0; same && i < got->rank; i++) same = got->dim[i] == want->dim[i];
+    if (!same) {
+        char a[160], b[160];
+        print_shape(got, a, sizeof(a));
+        print_shape(want, b, sizeof(b));
+        return conclude(r, FAILED, "wrong type or shape: output '%s' is %s, expected %s", name, a,
+                        b);
+    }
+    tn_difference d;
+    if (!succeeds(r, tn_tensor_compare(got, want, r->o->rtol, r->o->atol, &d), "comparing"))
+        return false;
+    if (d.beyond_count)
+        return conclude(r, FAILED,
+                        "wrong values: output '%s' differs in %lld of %lld elements, most at %lld; "
+                        "largest difference %.3g",
+                        name, (long long)d.beyond_count, (long long)tn_tensor_count(want),
+                        (long long)d.worst_index, d.abs_max);
+    return true;
+}
+
+static bool compare_outputs(run *r, const tn_engine *engine, tn_context *context,
+                            const char *folder)
+{
+    int count = tn_engine_output_count(engine), compared = 0;
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        tn_tensor got, want;
+        tn_io io;
+        snprintf(path, sizeof(path), "%s/output_%d.pb", folder, i);
+        if (r->c->light) snprintf(path, sizeof(path), "%s", r->c->light);
+        if (!is_file(path)) continue;
+        if (!succeeds(r, tn_engine_output(engine, i, &io), "asking for an output")) return false;
+        if (!succeeds(r, tn_tensor_load(path, &want), "reading an expected output")) return false;
+        if (!succeeds(r, tn_context_output(context, io.name, &got), "asking for an output"))
+            return false;
+        call_bfloat(&want, got.dtype);
+        if (!compare_output(r, io.name, &got, &want)) return false;
+        tn_tensor_free(&want);
+        compared++;
+    }
+    if (!compared) return conclude(r, SKIPPED, "there is no expected output in %s", folder);
+    return true;
+}
+
+/* Element types as the model file declares them, for data that says u16 and means bfloat16. */
+static bool declare_types(run *r, tn_tensor *inputs, int count)
+{
+    tn_model *model;
+    bool suspect = false;
+    for (int i = 0; i < count; i++) suspect = suspect || inputs[i].dtype == TN_DTYPE_U16;
+    if (!suspect) return true;
+    if (!succeeds(r, tn_model_load(r->c->model, NULL, &model), "loading")) return false;
+    for (int i = 0; i < tn_model_input_count(model); i++) {
+        tn_io io;
+        if (i < count && !tn_model_input(model, i, &io)) call_bfloat(&inputs[i], io.dtype);
+    }
+    tn_model_free(model);
+    return true;
+}
+
+static bool build(run *r, const tn_tensor *baked, int baked_count, tn_engine **engine)
+{
+    tn_load_options load = {.size = sizeof(load)};
+    tn_build_config config = {
+        .size = sizeof(config), .threads = 1, .no_check = true, .budget_ms = -1};
+    tn_model *model;
+    config.no_optimize = r->o->no_optimize;
+    load.baked = (const char *const *)(r->names + 1);
+    load.baked_tensors = baked;
+    load.baked_count = baked_count;
+    if (!succeeds(r, tn_model_load(r->c->model, &load, &model), "loading")) return false;
+    bool built = succeeds(r, tn_build(model, &config, engine), "building");
+    tn_model_free(model);
+    return built;
+}
+
+static bool run_set(run *r, const tn_engine *engine, tn_tensor *inputs, int input_count,
+                    const char *folder)
+{
+    tn_context *context;
+    if (!succeeds(r, tn_context_new(engine, &context), "making a context")) return false;
+    bool good = true;
+    for (int i = 0; good && i < input_count; i++)
+        good = succeeds(r, tn_context_bind(context, r->names[i], &inputs[i]), "binding");
+    good = good && succeeds(r, tn_context_run(context), "running");
+    good = good && compare_outputs(r, engine, context, folder);
+    tn_context_free(context);
+    return good;
+}
+
+static bool run_light(run *r)
+{
+    tn_tensor input;
+    tn_engine *engine;
+    if (!build(r, NULL, 0, &engine)) return false;
+    bool good = make_light_inputs(r, engine, &input) == 1 && run_set(r, engine, &input, 1, "");
+    tn_engine_free(engine);
+    return good;
+}
+
+/* Baked engines belong to one data set, the others to all of a case. */
+static bool run_sets(run *r)
+{
+    tn_engine *engine = NULL;
+    bool good = true;
+    int sets = 0;
+    for (int set = 0; good; set++) {
+        tn_tensor inputs[INPUTS_MAX];
+        char folder[4000];
+        set_folder(r, set, folder, sizeof(folder));
+        if (!folder[0]) break;
+        int count = load_inputs(r, folder, inputs);
+        int baked = r->o->baked && count > 1 ? count - 1 : 0;
+        if (count < 0) {
+            good = false;
+            break;
+        }
+        good = declare_types(r, inputs, count);
+        if (good && !engine) good = build(r, inputs + 1, baked, &engine);
+        good = good && run_set(r, engine, inputs, count - baked, folder);
+        for (int i = 0; i < count; i++) tn_tensor_free(&inputs[i]);
+        if (baked) {
+            tn_engine_free(engine);
+            engine = NULL;
+        }
+        sets++;
+    }
+    tn_engine_free(engine);
+    if (good && !sets) return conclude(r, SKIPPED, "the case has no test_data_set_0");
+    return good;
+}
+
+void run_case(const test_case *c, const options *o, outcome *out)
+{
+    run r = {.c = c, .o = o, .out = out};
+    *out = (outcome){.verdict = FAILED};
+    r.names = read_input_names(c->model, &r.name_count);
+    if (!r.names) {
+        conclude(&r, FAILED, "the model file cannot be read");
+        return;
+    }
+    if (c->light ? run_light(&r) : run_sets(&r)) out->verdict = PASSED;
+    for (int i = 0; i < r.name_count; i++) free(r.names[i]);
+    free(r.names);
+}

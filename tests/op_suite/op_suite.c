@@ -1,0 +1,371 @@
+/* Every operator x case x tactic: the reference against expected values that were found without it,
+ * then every kernel of every variant that this CPU has against the reference.
+ *
+ *     op_suite [--list] [--filter TEXT] [--verbose] [--bench]
+ *
+ * A kernel gets its inputs as a plan would give them: weights only in packed form where it says that it
+ * does not read them, outputs full of rubbish with a guard behind. One and two threads must give the
+ * same bits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "ops/reference.h"
+
+enum { GUARD_BYTES = 64, RUBBISH = 0xA5 };
+
+typedef struct suite {
+    const char *filter;
+    bool list, verbose, bench;
+    int passed, failed, skipped, refused;
+    tn_pool *pool[2]; /* of 1 and 2 threads */
+    uint64_t features;
+} suite;
+
+static void report(suite *s, bool passed, const char *name, const char *problem, const char *why)
+{
+    if (passed) s->passed++;
+    else s->failed++;
+    if (passed && !s->verbose) return;
+    printf("%s %s: %s%s%s\n", passed ? "ok  " : "FAIL", name, problem, why[0] ? "\n       " : "", why);
+}
+
+static void report_status(suite *s, const char *name, const char *problem, tn_status status)
+{
+    char text[2048];
+    tn_status_text(status, true, text, sizeof text);
+    report(s, false, name, problem, text);
+}
+
+/* ---- Data --------------------------------------------------------------------------------------*/
+
+static double random_unit(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 11) / 9007199254740992.0;
+}
+
+/* Inputs without data get some, the same in every run. */
+static tn_status fill_inputs(tn_problem *p, const tn_case *c, tn_arena *arena)
+{
+    uint64_t state = 88172645463325252u;
+    for (const char *at = c->problem; *at; at++) state = state * 31 + (unsigned char)*at;
+    for (int i = 0; i < p->in_count; i++) {
+        tn_tensor *t = &p->in[i];
+        tn_dtype_kind kind = tn_dtype_kind_of(t->dtype);
+        if (t->data || t->dtype == TN_DTYPE_NONE) continue;
+        TN_CHECK(kind != TN_KIND_S, TN_INVALID, "input %d: string inputs need data in the case", i);
+        t->data = tn_arena_alloc(arena, (size_t)tn_tensor_bytes(t) + 1);
+        TN_CHECK(t->data, TN_OUT_OF_MEMORY, "no memory for the inputs");
+        bool given = c->lo != 0 || c->hi != 0;
+        double lo = given ? c->lo : kind == TN_KIND_F ? -1 : 0;
+        double hi = given ? c->hi : kind == TN_KIND_F ? 1 : 10;
+        for (int64_t k = 0; k < tn_tensor_count(t); k++) {
+            double value = lo + (hi - lo) * random_unit(&state);
+            if (kind == TN_KIND_B) tn_store_i64(t->dtype, t->data, k, random_unit(&state) < 0.5);
+            else if (kind == TN_KIND_F || kind == TN_KIND_C) tn_store_f64(t->dtype, t->data, k, value);
+            else tn_store_i64(t->dtype, t->data, k, (int64_t)floor(value));
+        }
+    }
+    return NULL;
+}
+
+/* ---- Comparisons -------------------------------------------------------------------------------*/
+
+static double default_tolerance(tn_dtype dtype)
+{
+    if (dtype == TN_DTYPE_F64) return 1e-12;
+    if (dtype == TN_DTYPE_F32 || dtype == TN_DTYPE_C64) return 2e-6;
+    return dtype == TN_DTYPE_F16 ? 1e-3 : 1e-2;
+}
+
+static bool same_string(const tn_tensor *a, const tn_tensor *b, int64_t i)
+{
+    const tn_string *x = (const tn_string *)a->data + i, *y = (const tn_string *)b->data + i;
+    return x->bytes == y->bytes && (x->bytes == 0 || !memcmp(x->text, y->text, x->bytes));
+}
+
+/* Expected values are written by hand: element by element, within rounding of the type. */
+static bool same_values(const tn_tensor *got, const tn_tensor *want, char *why, size_t why_bytes)
+{
+    char a[128], b[128];
+    tn_dtype_kind kind = tn_dtype_kind_of(want->dtype);
+    if (got->dtype != want->dtype || !tn_tensor_same_shape(got, want)) {
+        snprintf(why, why_bytes, "is %s, expected %s", tn_tensor_type_text(got, a, sizeof a),
+                 tn_tensor_type_text(want, b, sizeof b));
+        return false;
+    }
+    for (int64_t i = 0; i < tn_tensor_count(want); i++) {
+        bool same;
+        double x = 0, y = 0;
+        if (kind == TN_KIND_S) {
+            same = same_string(got, want, i);
+        } else if (kind == TN_KIND_F || kind == TN_KIND_C) {
+            x = tn_load_f64(got->dtype, got->data, i);
+            y = tn_load_f64(want->dtype, want->data, i);
+            double most = default_tolerance(want->dtype) * fmax(fabs(y), 1e-3);
+            same = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= most;
+        } else {
+            int64_t m = tn_load_i64(got->dtype, got->data, i), n = tn_load_i64(want->dtype, want->data, i);
+            same = m == n;
+            x = (double)m;
+            y = (double)n;
+        }
+        if (same) continue;
+        snprintf(why, why_bytes, "element %lld is %.9g, expected %.9g", (long long)i, x, y);
+        return false;
+    }
+    return true;
+}
+
+/* Kernels: relative L2 over the tensor; what is not finite must be the same. */
+static bool close_enough(const tn_tensor *got, const tn_tensor *want, double tolerance, char *why,
+                         size_t why_bytes)
+{
+    tn_dtype_kind kind = tn_dtype_kind_of(want->dtype);
+    if (kind != TN_KIND_F) return same_values(got, want, why, why_bytes);
+    double error = 0, size = 0;
+    if (tolerance == 0) tolerance = tn_dtype_bits(want->dtype) <= 16 ? 1e-2 : 1e-5;
+    for (int64_t i = 0; i < tn_tensor_count(want); i++) {
+        double x = tn_load_f64(got->dtype, got->data, i), y = tn_load_f64(want->dtype, want->data, i);
+        if (!isfinite(y) || !isfinite(x)) {
+            if (x == y || (isnan(x) && isnan(y))) continue;
+            snprintf(why, why_bytes, "element %lld is %g, the reference has %g", (long long)i, x, y);
+            return false;
+        }
+        error += (x - y) * (x - y);
+        size += y * y;
+    }
+    double relative = size > 0 ? sqrt(error / size) : sqrt(error);
+    if (relative <= tolerance) return true;
+    snprintf(why, why_bytes, "relative L2 error %.3g, allowed %.3g", relative, tolerance);
+    return false;
+}
+
+/* ---- One kernel --------------------------------------------------------------------------------*/
+
+/* A problem as it stands when kernels are chosen: only weights have data. */
+static tn_status strip(const tn_problem *p, uint64_t keep, tn_arena *arena, tn_problem *out)
+{
+    *out = *p;
+    out->in = TN_NEW_ARRAY(arena, tn_tensor, p->in_count + 1);
+    out->out = TN_NEW_ARRAY(arena, tn_tensor, p->out_count + 1);
+    TN_CHECK(out->in && out->out, TN_OUT_OF_MEMORY, "no memory for a problem");
+    for (int i = 0; i < p->in_count; i++) {
+        out->in[i] = p->in[i];
+        if (i < 64 && !(keep >> i & 1)) out->in[i].data = NULL;
+    }
+    for (int i = 0; i < p->out_count; i++) {
+        out->out[i] = p->out[i];
+        out->out[i].data = NULL;
+    }
+    return NULL;
+}
+
+static tn_status alloc(tn_arena *arena, size_t bytes, void *out_pointer)
+{
+    uint8_t *at = tn_arena_alloc(arena, bytes + GUARD_BYTES + TN_ALIGNMENT);
+    TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory (%zu bytes)", bytes);
+    at += (TN_ALIGNMENT - (uintptr_t)at % TN_ALIGNMENT) % TN_ALIGNMENT;
+    memset(at, RUBBISH, bytes + GUARD_BYTES);
+    *(void **)out_pointer = at;
+    return NULL;
+}
+
+static bool guard_holds(const void *block, size_t bytes)
+{
+    const uint8_t *at = (const uint8_t *)block + bytes;
+    for (int i = 0; i < GUARD_BYTES; i++)
+        if (at[i] != RUBBISH) return false;
+    return true;
+}
+
+static uint64_t time_launch(const tn_tactic *t, const tn_launch *l, tn_status *status)
+{
+    uint64_t best = UINT64_MAX, begin = tn_clock_ns();
+    do {
+        uint64_t start = tn_clock_ns();
+        *status = t->launch(l);
+        uint64_t took = tn_clock_ns() - start;
+        if (took < best) best = took;
+    } while (!*status && tn_clock_ns() - begin < 50000000);
+    return best;
+}
+
+static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p, const tn_problem *bare,
+                            double tolerance, tn_arena *arena, char *why, size_t why_bytes)
+{
+    uint64_t unused = t->unused ? t->unused(bare) : 0;
+    size_t packed_bytes = t->packed_bytes ? t->packed_bytes(bare) : 0;
+    size_t scratch_bytes = t->scratch_bytes ? t->scratch_bytes(bare) : 0;
+    void *packed = NULL, *scratch = NULL, *first[64] = {NULL};
+    if (packed_bytes) {
+        TN_TRY(alloc(arena, packed_bytes, &packed));
+        TN_TRY(t->pack(bare, packed));
+        TN_CHECK(guard_holds(packed, packed_bytes), TN_INTERNAL, "pack wrote behind its memory");
+    }
+    tn_problem run;
+    TN_TRY(strip(p, ~unused, arena, &run));
+    for (int threads = 0; threads < 2; threads++) {
+        TN_TRY(alloc(arena, scratch_bytes, &scratch));
+        for (int i = 0; i < run.out_count; i++)
+            TN_TRY(alloc(arena, (size_t)tn_tensor_bytes(&run.out[i]), &run.out[i].data));
+        tn_launch l = {.problem = &run, .scratch = scratch_bytes ? scratch : NULL, .packed = packed,
+                       .pool = s->pool[threads]};
+        TN_TRY(t->launch(&l));
+        TN_CHECK(guard_holds(scratch, scratch_bytes), TN_INTERNAL, "wrote behind its scratch memory");
+        for (int i = 0; i < run.out_count; i++) {
+            char detail[256] = "";
+            size_t bytes = (size_t)tn_tensor_bytes(&run.out[i]);
+            TN_CHECK(guard_holds(run.out[i].data, bytes), TN_INTERNAL, "wrote behind output %d", i);
+            TN_CHECK(close_enough(&run.out[i], &p->out[i], tolerance, detail, sizeof detail),
+                     TN_MISMATCH, "output %d: %s", i, detail);
+            if (i < 64 && threads == 0) first[i] = run.out[i].data;
+            else if (i < 64)
+                TN_CHECK(!memcmp(first[i], run.out[i].data, bytes), TN_MISMATCH,
+                         "output %d differs between 1 and 2 threads", i);
+        }
+        if (s->bench && threads == 0) {
+            tn_status status;
+            uint64_t ns = time_launch(t, &l, &status);
+            TN_TRY(status);
+            snprintf(why, why_bytes, "%.3f us on one thread", (double)ns / 1e3);
+        }
+    }
+    return NULL;
+}
+
+static bool is_reference(const tn_tactic *t)
+{
+    const char *end = strrchr(t->name, '.');
+    return end && !strcmp(end, ".reference");
+}
+
+static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_arena *arena)
+{
+    tn_problem bare;
+    tn_status status = strip(p, p->in_constant, arena, &bare);
+    if (status) {
+        report_status(s, p->op, c->problem, status);
+        return;
+    }
+    for (const tn_tactic *const *at = tn_backend_cpu.tactics(); *at; at++) {
+        const tn_tactic *t = *at;
+        char why[256] = "";
+        if (strcmp(t->op, p->op) || is_reference(t)) continue;
+        if (t->needs & ~s->features) {
+            s->skipped++;
+            continue;
+        }
+        tn_verdict verdict = t->accepts(&bare);
+        if (verdict) {
+            s->refused++;
+            if (s->verbose) printf("no   %s: %s\n       %s\n", t->name, c->problem, verdict);
+            continue;
+        }
+        status = run_tactic(s, t, p, &bare, c->tolerance, arena, why, sizeof why);
+        if (status) report_status(s, t->name, c->problem, status);
+        else report(s, true, t->name, c->problem, why);
+    }
+}
+
+/* ---- One case ----------------------------------------------------------------------------------*/
+
+static tn_status check_expected(const tn_problem *p, const char *expect, tn_arena *arena)
+{
+    const char *at = expect;
+    for (int i = 0; i < p->out_count; i++) {
+        tn_tensor want = {0};
+        bool constant = false;
+        char detail[256];
+        while (*at == ' ') at++;
+        TN_CHECK(*at, TN_INVALID, "nothing is expected of output %d", i);
+        TN_TRY(tn_tensor_parse(&at, arena, &want, &constant));
+        TN_CHECK(want.data || !tn_tensor_count(&want), TN_INVALID, "expected output %d has no values", i);
+        TN_CHECK(same_values(&p->out[i], &want, detail, sizeof detail), TN_MISMATCH, "output %d %s", i,
+                 detail);
+    }
+    while (*at == ' ') at++;
+    TN_CHECK(!*at, TN_INVALID, "more is expected than there are outputs: \"%s\"", at);
+    return NULL;
+}
+
+static tn_status run_reference(const tn_case *c, tn_arena *arena, tn_problem *p, uint64_t *ns)
+{
+    TN_TRY(tn_problem_parse(c->problem, arena, p));
+    TN_TRY(fill_inputs(p, c, arena));
+    TN_TRY(tn_problem_infer(p, arena));
+    uint64_t start = tn_clock_ns();
+    TN_TRY(tn_problem_run_reference(p, arena));
+    *ns = tn_clock_ns() - start;
+    if (c->expect) TN_TRY(check_expected(p, c->expect, arena));
+    return NULL;
+}
+
+static void run_case(suite *s, const tn_op *op, const tn_case *c)
+{
+    char name[128], why[64] = "";
+    tn_arena arena;
+    tn_problem p;
+    uint64_t ns = 0;
+    if (s->filter && !strstr(c->problem, s->filter)) return;
+    if (s->list) {
+        printf("%s%s\n", c->problem, c->expect ? "  (expected values)" : "");
+        return;
+    }
+    snprintf(name, sizeof name, "%s reference", op->name);
+    tn_arena_init(&arena);
+    tn_status status = run_reference(c, &arena, &p, &ns);
+    if (s->bench) snprintf(why, sizeof why, "%.3f us", (double)ns / 1e3);
+    if (status) report_status(s, name, c->problem, status);
+    else report(s, true, name, c->problem, why);
+    if (!status && !op->impure) run_tactics(s, &p, c, &arena);
+    tn_arena_fini(&arena);
+}
+
+static void run_op(suite *s, const tn_op *op)
+{
+    int cases = 0, expected = 0;
+    if (!op->reference && !op->cases) return; /* exists only to be rewritten at import */
+    for (const tn_case *c = op->cases; c && c->problem; c++) {
+        cases++;
+        expected += c->expect != NULL;
+        run_case(s, op, c);
+    }
+    if (s->list || (s->filter && !strstr(op->name, s->filter))) return;
+    if (!cases) report(s, false, op->name, "has no cases", "");
+    else if (!expected && !op->impure)
+        report(s, false, op->name, "has no case with expected values", "");
+}
+
+int main(int argc, char **argv)
+{
+    suite s = {.features = tn_cpu_features()};
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--list")) s.list = true;
+        else if (!strcmp(argv[i], "--verbose")) s.verbose = true;
+        else if (!strcmp(argv[i], "--bench")) s.bench = s.verbose = true;
+        else if (!strcmp(argv[i], "--filter") && i + 1 < argc) s.filter = argv[++i];
+        else {
+            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT] [--verbose] [--bench]\n");
+            return 2;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        tn_status status = tn_pool_new(i + 1, &s.pool[i]);
+        if (status) {
+            fprintf(stderr, "%s\n", tn_status_message(status));
+            return 2;
+        }
+    }
+    for (const tn_op *const *op = tn_op_table; *op; op++) run_op(&s, *op);
+    for (int i = 0; i < 2; i++) tn_pool_free(s.pool[i]);
+    if (s.list) return 0;
+    printf("%d refusals (--verbose tells why); skipped: variants that this CPU lacks\n", s.refused);
+    printf("%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped);
+    return s.failed ? 1 : 0;
+}

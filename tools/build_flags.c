@@ -1,0 +1,126 @@
+/* The flags that say how an engine is built, and opening a model or engine file with them. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tool.h"
+
+int build_options(build_flags *flags, tool_option *out)
+{
+    const tool_option rows[] = {
+        {"minShapes", OPTION_LIST, &flags->min, "NAME:1x3x4,...", "smallest shapes to check at"},
+        {"optShapes", OPTION_LIST, &flags->opt, "NAME:1x3x4,...", "shapes to tune for"},
+        {"maxShapes", OPTION_LIST, &flags->max, "NAME:1x3x4,...",
+         "largest shapes to check at; hints, never limits"},
+        {"threads", OPTION_INT, &flags->threads, "N", "CPU threads; 0 (default) takes all cores"},
+        {"budget", OPTION_NUMBER, &flags->budget_ms, "MS",
+         "time for measuring tactics, default 2000; below 0 only estimates"},
+        {"tolerance", OPTION_NUMBER, &flags->tolerance, "X",
+         "largest relative L2 difference to the unoptimised graph, default 1e-5"},
+        {"no-check", OPTION_FLAG, &flags->no_check, NULL,
+         "skip the comparison with the unoptimised graph (the engine records it)"},
+        {"no-optimize", OPTION_FLAG, &flags->no_optimize, NULL,
+         "no passes, reference kernels only: the slow, obvious engine"},
+        {"random-weights", OPTION_FLAG, &flags->random_weights, NULL,
+         "generate weights whose external file is absent"},
+        {"timings", OPTION_TEXT, &flags->timings, "FILE", "measured times, read and kept here"},
+        {"dump", OPTION_TEXT, &flags->dump, "FOLDER", "write the graph here after every pass"},
+        {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
+    };
+    memcpy(out, rows, sizeof(rows));
+    return (int)(sizeof(rows) / sizeof(rows[0]));
+}
+
+/* Profiles from the three shape flags: what is not given follows opt, then max, then min. */
+static bool make_profiles(const build_flags *flags, tn_profile *out, int *count, shape_list store[3])
+{
+    if (!shapes_parse("minShapes", &flags->min, &store[0]) ||
+        !shapes_parse("optShapes", &flags->opt, &store[1]) ||
+        !shapes_parse("maxShapes", &flags->max, &store[2]))
+        return false;
+    *count = 0;
+    for (int list = 0; list < 3; list++) {
+        for (int i = 0; i < store[list].count; i++) {
+            const char *name = store[list].at[i].name;
+            bool known = false;
+            for (int k = 0; k < *count; k++) known |= strcmp(out[k].input, name) == 0;
+            if (known || *count == SHAPES_MAX) continue;
+            const named_shape *min = shapes_find(&store[0], name), *opt = shapes_find(&store[1], name),
+                              *max = shapes_find(&store[2], name);
+            if (!opt) opt = max ? max : min;
+            if (!min) min = opt;
+            if (!max) max = opt;
+            if (min->rank != opt->rank || max->rank != opt->rank) {
+                fprintf(stderr, "tenon: the shapes given for '%s' differ in rank\n", name);
+                return false;
+            }
+            tn_profile *profile = &out[(*count)++];
+            profile->input = name;
+            profile->rank = opt->rank;
+            memcpy(profile->min, min->dim, sizeof(min->dim));
+            memcpy(profile->opt, opt->dim, sizeof(opt->dim));
+            memcpy(profile->max, max->dim, sizeof(max->dim));
+        }
+    }
+    return true;
+}
+
+bool is_engine_file(const char *path)
+{
+    char magic[8] = {0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    size_t got = fread(magic, 1, sizeof(magic), file);
+    fclose(file);
+    return got == sizeof(magic) && memcmp(magic, TN_ENGINE_MAGIC, sizeof(magic)) == 0;
+}
+
+tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out)
+{
+    static shape_list store[3];
+    tn_profile profile[SHAPES_MAX];
+    int profile_count = 0;
+    if (is_engine_file(path)) return tn_engine_load(path, NULL, flags->threads, out);
+    if (!make_profiles(flags, profile, &profile_count, store)) exit(EXIT_USAGE);
+    tn_load_options load = {.size = sizeof(load), .random_weights = flags->random_weights};
+    tn_model *model;
+    tn_status status = tn_model_load(path, &load, &model);
+    if (status) return status;
+    tn_build_config config = {
+        .size = sizeof(config),
+        .threads = flags->threads,
+        .profiles = profile,
+        .profile_count = profile_count,
+        .no_check = flags->no_check,
+        .no_optimize = flags->no_optimize,
+        .budget_ms = flags->budget_ms,
+        .tolerance = flags->tolerance,
+        .timings_path = flags->timings,
+        .dump_folder = flags->dump,
+    };
+    status = tn_build(model, &config, out);
+    tn_model_free(model);
+    return status;
+}
+
+int report(tn_status status)
+{
+    if (!status) return EXIT_DONE;
+    static char text[8192];
+    tn_status_text(status, getenv("TN_TRAIL") != NULL, text, sizeof(text));
+    size_t bytes = strlen(text);
+    fprintf(stderr, "error: %s%s", text, bytes && text[bytes - 1] == '\n' ? "" : "\n");
+    return tn_status_code(status) == TN_MISMATCH ? EXIT_MISMATCH : EXIT_FAILED;
+}
+
+void set_verbose(bool verbose)
+{
+    tn_set_log(NULL, NULL, verbose ? TN_LOG_VERBOSE : TN_LOG_WARNING);
+}
+
+double now_ms(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
+}

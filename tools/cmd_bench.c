@@ -1,0 +1,306 @@
+/* tenon bench: time an engine and report as trtexec 8.6 does, line by line, so that existing eyes and
+ * scripts read it. Where trtexec says GPU, an engine on the CPU says CPU.
+ *
+ * One query is bind, run, read. On the CPU inputs and outputs are used where they lie, so the transfers
+ * are calls that take next to no time; they are measured all the same. The CPU runs a query inside the
+ * call that enqueues it: Enqueue Time is the time of that call. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "stats.h"
+#include "tool.h"
+
+static build_flags flags;
+static struct {
+    const char *onnx, *load, *save, *times;
+    text_list shapes, inputs, percentile;
+    int iterations, avg_runs, seed;
+    double duration_s, warm_up_ms;
+} own = {.iterations = 10, .avg_runs = 10, .seed = 1, .duration_s = 3, .warm_up_ms = 200};
+
+static int options(tool_option *out)
+{
+    const tool_option rows[] = {
+        {"onnx", OPTION_TEXT, &own.onnx, "FILE", "a model to build (or name it as the argument)"},
+        {"loadEngine", OPTION_TEXT, &own.load, "FILE", "an engine file to load"},
+        {"saveEngine", OPTION_TEXT, &own.save, "FILE", "keep the built engine"},
+        {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...", "shapes to time; dynamic dims default to 1"},
+        {"loadInputs", OPTION_LIST, &own.inputs, "NAME=FILE", "an input from a .npy or .pb file"},
+        {"iterations", OPTION_INT, &own.iterations, "N", "at least so many queries, default 10"},
+        {"duration", OPTION_NUMBER, &own.duration_s, "S", "at least so long, default 3 s"},
+        {"warmUp", OPTION_NUMBER, &own.warm_up_ms, "MS", "run so long before measuring, default 200 ms"},
+        {"avgRuns", OPTION_INT, &own.avg_runs, "N", "queries in each line of averages, default 10"},
+        {"percentile", OPTION_LIST, &own.percentile, "P,...", "percentages to report, default 90,95,99"},
+        {"exportTimes", OPTION_TEXT, &own.times, "FILE", "every query's times as JSON"},
+        {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
+    };
+    memcpy(out, rows, sizeof(rows));
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return count + build_options(&flags, out + count);
+}
+
+void log_line(char level, const char *format, ...)
+{
+    char stamp[32];
+    struct tm when;
+    time_t now = time(NULL);
+    localtime_r(&now, &when);
+    strftime(stamp, sizeof(stamp), "%m/%d/%Y-%H:%M:%S", &when);
+    FILE *out = level == 'W' || level == 'E' ? stderr : stdout;
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(out, "[%s] [%c] ", stamp, level);
+    vfprintf(out, format, arguments);
+    fprintf(out, "\n");
+    va_end(arguments);
+}
+
+/* ---- Measuring -------------------------------------------------------------------------------*/
+
+typedef struct trace {
+    query *at;
+    size_t count, capacity;
+    int warm_up_count;
+    double warm_up_ms;
+} trace;
+
+static bool trace_add(trace *t, query q)
+{
+    if (t->count == t->capacity) {
+        size_t capacity = t->capacity ? t->capacity * 2 : 4096;
+        query *grown = realloc(t->at, capacity * sizeof(*grown));
+        if (!grown) return false;
+        t->at = grown;
+        t->capacity = capacity;
+    }
+    t->at[t->count++] = q;
+    return true;
+}
+
+static tn_status run_query(const tn_engine *engine, tn_context *context, const input_set *inputs,
+                           query *out)
+{
+    query q;
+    q.h2d_begin = now_ms();
+    tn_status status = inputs_bind(context, inputs);
+    if (status) return status;
+    q.compute_begin = now_ms();
+    status = tn_context_run(context);
+    if (status) return status;
+    q.d2h_begin = now_ms();
+    for (int i = 0; i < tn_engine_output_count(engine); i++) {
+        tn_io io;
+        tn_tensor tensor;
+        status = tn_engine_output(engine, i, &io);
+        if (!status) status = tn_context_output(context, io.name, &tensor);
+        if (status) return status;
+    }
+    q.d2h_end = now_ms();
+    *out = q;
+    return NULL;
+}
+
+/* Inputs rotate over two sets, so that no run sees just what the last one left in the caches. */
+static tn_status measure(const tn_engine *engine, tn_context *context, const input_set sets[2], trace *t)
+{
+    query q;
+    double begin = now_ms();
+    while (t->warm_up_count == 0 || now_ms() - begin < own.warm_up_ms) {
+        tn_status status = run_query(engine, context, &sets[t->warm_up_count & 1], &q);
+        if (status) return status;
+        t->warm_up_count++;
+    }
+    t->warm_up_ms = own.warm_up_ms;
+    begin = now_ms();
+    while ((int64_t)t->count < own.iterations || now_ms() - begin < own.duration_s * 1e3) {
+        tn_status status = run_query(engine, context, &sets[t->count & 1], &q);
+        if (status) return status;
+        if (!trace_add(t, q)) break; /* out of memory for the trace: report what there is */
+    }
+    return NULL;
+}
+
+/* ---- Reporting ---------------------------------------------------------------------------------*/
+
+static void print_averages(const trace *t)
+{
+    log_line('I', "%s", "");
+    log_line('I', "=== Trace details ===");
+    log_line('I', "Trace averages of %d runs:", own.avg_runs);
+    size_t group = own.avg_runs > 0 ? (size_t)own.avg_runs : 1, lines = t->count / group, shown = 200;
+    for (size_t line = 0; line < lines; line++) {
+        if (lines > 2 * shown && line == shown) {
+            log_line('I', "... Omitting %zu lines", lines - 2 * shown);
+            line = lines - shown;
+        }
+        double compute = 0, host = 0;
+        for (size_t i = line * group; i < (line + 1) * group; i++) {
+            compute += query_time(&t->at[i], TIME_COMPUTE);
+            host += query_time(&t->at[i], TIME_LATENCY);
+        }
+        double n = (double)group;
+        log_line('I', "Average on %d runs - CPU latency: %g ms - Host latency: %g ms (enqueue %g ms)",
+                 (int)group, compute / n, host / n, compute / n);
+    }
+}
+
+static void print_row(const char *name, const summary *s)
+{
+    char line[1024];
+    int at = snprintf(line, sizeof(line), "%s: min = %g ms, max = %g ms, mean = %g ms, median = %g ms",
+                      name, s->min, s->max, s->mean, s->median);
+    for (int i = 0; i < s->percentile_count && at < (int)sizeof(line) - 64; i++)
+        at += snprintf(line + at, sizeof(line) - (size_t)at, ", percentile(%g%%) = %g ms",
+                       s->percentile[i], s->at_percentile[i]);
+    log_line('I', "%s", line);
+}
+
+static void print_explanations(void)
+{
+    static const char *const lines[] = {
+        "=== Explanations of the performance metrics ===",
+        "Total Host Walltime: host time from the start of the first measured query to the end of the last.",
+        "CPU Compute Time: time the kernels of one query take.",
+        "Total CPU Compute Time: CPU Compute Time of all queries; far below the walltime, the host was busy.",
+        "Throughput: queries divided by Total Host Walltime.",
+        "Enqueue Time: time of the call that starts a query; on the CPU the call runs it.",
+        "H2D Latency: time to hand one query's inputs to the engine.",
+        "D2H Latency: time to hand one query's outputs back.",
+        "Latency: H2D Latency + CPU Compute Time + D2H Latency of one query.",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) log_line('V', "%s", lines[i]);
+}
+
+static bool print_summary(const trace *t)
+{
+    double percentile[16];
+    int percentile_count = percentiles_parse(&own.percentile, percentile, 16);
+    if (percentile_count < 0) return false;
+    summary row[TIME_KINDS];
+    for (int kind = 0; kind < TIME_KINDS; kind++)
+        if (!summarize(t->at, t->count, (time_kind)kind, percentile, percentile_count, &row[kind]))
+            return false;
+    double wall_s = (t->at[t->count - 1].d2h_end - t->at[0].h2d_begin) * 1e-3;
+    log_line('I', "%s", "");
+    log_line('I', "=== Performance summary ===");
+    log_line('I', "Throughput: %g qps", (double)t->count / wall_s);
+    print_row("Latency", &row[TIME_LATENCY]);
+    print_row("Enqueue Time", &row[TIME_COMPUTE]);
+    print_row("H2D Latency", &row[TIME_H2D]);
+    print_row("CPU Compute Time", &row[TIME_COMPUTE]);
+    print_row("D2H Latency", &row[TIME_D2H]);
+    log_line('I', "Total Host Walltime: %g s", wall_s);
+    log_line('I', "Total CPU Compute Time: %g s", row[TIME_COMPUTE].mean * (double)t->count * 1e-3);
+    if (row[TIME_COMPUTE].variance_percent > 1.0)
+        log_line('W', "* CPU compute time is unstable, with coefficient of variance = %g%%.",
+                 row[TIME_COMPUTE].variance_percent);
+    log_line('I', "Explanations of the performance metrics are printed in the verbose logs.");
+    if (flags.verbose) print_explanations();
+    return true;
+}
+
+static bool export_times(const trace *t, const char *path)
+{
+    char temporary[4096];
+    snprintf(temporary, sizeof(temporary), "%s.part", path);
+    FILE *file = fopen(temporary, "w");
+    if (!file) return false;
+    double zero = t->at[0].h2d_begin;
+    fprintf(file, "[\n");
+    for (size_t i = 0; i < t->count; i++) {
+        const query *q = &t->at[i];
+        fprintf(file,
+                "  %c { \"startEnqMs\" : %g, \"endEnqMs\" : %g, \"startH2dMs\" : %g, \"endH2dMs\" : %g, "
+                "\"startComputeMs\" : %g, \"endComputeMs\" : %g, \"startD2hMs\" : %g, \"endD2hMs\" : %g, "
+                "\"h2dMs\" : %g, \"computeMs\" : %g, \"d2hMs\" : %g, \"latencyMs\" : %g }\n",
+                i ? ',' : ' ', q->compute_begin - zero, q->d2h_begin - zero, q->h2d_begin - zero,
+                q->compute_begin - zero, q->compute_begin - zero, q->d2h_begin - zero,
+                q->d2h_begin - zero, q->d2h_end - zero, query_time(q, TIME_H2D),
+                query_time(q, TIME_COMPUTE), query_time(q, TIME_D2H), query_time(q, TIME_LATENCY));
+    }
+    fprintf(file, "]\n");
+    bool good = !ferror(file);
+    good &= fclose(file) == 0;
+    return good && rename(temporary, path) == 0;
+}
+
+static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes, trace *t)
+{
+    input_set sets[2] = {{0}, {0}};
+    tn_context *context;
+    tn_status status = tn_context_new(engine, &context);
+    if (status) return status;
+    for (int k = 0; !status && k < 2; k++)
+        status = inputs_make(engine, shapes, &own.inputs, (uint64_t)(own.seed + k), &sets[k]);
+    for (int i = 0; !status && i < sets[0].count; i++) {
+        char text[200];
+        const tn_tensor *x = &sets[0].tensor[i];
+        log_line('I', "Using random values for input %s", sets[0].name[i]);
+        log_line('I', "Input binding for %s with dimensions %s is created.", sets[0].name[i],
+                 shape_text(x->dim, x->rank, text, sizeof(text)));
+    }
+    if (!status) {
+        log_line('I', "Starting inference");
+        status = measure(engine, context, sets, t);
+    }
+    for (int k = 0; k < 2; k++) inputs_free(&sets[k]);
+    tn_context_free(context);
+    return status;
+}
+
+static int bench(const char *path)
+{
+    static shape_list shapes;
+    if (!shapes_parse("shapes", &own.shapes, &shapes)) return EXIT_USAGE;
+    /* trtexec tunes for the shapes it times */
+    if (!flags.opt.count) flags.opt = own.shapes;
+    set_verbose(flags.verbose);
+    bool loads = is_engine_file(path);
+    double begin = now_ms();
+    tn_engine *engine;
+    int code = report(engine_open(path, &flags, &engine));
+    if (code) return code;
+    log_line('I', "Engine %s in %g sec.", loads ? "loaded" : "built", (now_ms() - begin) * 1e-3);
+    if (own.save) code = report(tn_engine_save(engine, own.save));
+    trace t = {0};
+    if (!code) code = report(bench_engine(engine, &shapes, &t));
+    if (!code) {
+        log_line('I', "Warmup completed %d queries over %g ms", t.warm_up_count, t.warm_up_ms);
+        log_line('I', "Timing trace has %zu queries over %g s", t.count,
+                 (t.at[t.count - 1].d2h_end - t.at[0].h2d_begin) * 1e-3);
+        print_averages(&t);
+        if (!print_summary(&t)) code = EXIT_USAGE;
+    }
+    if (!code && own.times && !export_times(&t, own.times)) {
+        fprintf(stderr, "error: cannot write %s\n", own.times);
+        code = EXIT_FAILED;
+    }
+    free(t.at);
+    tn_engine_free(engine);
+    return code;
+}
+
+static int run(text_list *arguments)
+{
+    const char *path = own.load ? own.load : own.onnx ? own.onnx : arguments->count ? arguments->at[0] : NULL;
+    if (!path || arguments->count > 1) {
+        fprintf(stderr, "usage: tenon bench MODEL.onnx|FILE.engine [OPTION ...]\n");
+        return EXIT_USAGE;
+    }
+    if (own.iterations < 1) own.iterations = 1;
+    printf("&&&& RUNNING Tenon.bench [Tenon v%s] # %s\n", tn_version(), path);
+    int code = bench(path);
+    printf("&&&& %s Tenon.bench [Tenon v%s] # %s\n", code ? "FAILED" : "PASSED", tn_version(), path);
+    return code;
+}
+
+const tool_command command_bench = {
+    .name = "bench",
+    .usage = "MODEL.onnx|FILE.engine [OPTION ...]",
+    .about = "Time an engine and print trtexec's performance summary",
+    .notes = "Defaults are trtexec's: 200 ms of warm-up, then at least 10 queries and at least 3 s.",
+    .options = options,
+    .run = run,
+};

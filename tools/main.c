@@ -1,0 +1,75 @@
+/* tenon COMMAND ...: finds the command, parses its options, runs it. */
+#include <string.h>
+
+#include "tool.h"
+
+static const tool_command *const commands[] = {
+    &command_build, &command_run,     &command_bench,
+    &command_check, &command_inspect, &command_devices,
+};
+#define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
+
+static void print_usage(FILE *out)
+{
+    fprintf(out, "tenon %s: trained networks to checked, tuned engines\n\n", tn_version());
+    fprintf(out, "usage: tenon COMMAND [OPTION ...]\n\n");
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->about);
+    fprintf(out, "\n`tenon COMMAND --help` lists the options of a command.\n"
+                 "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 results outside the tolerance.\n");
+}
+
+static const tool_command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static void print_markdown(void)
+{
+    printf("# The command line\n\nMade from the option tables by `tenon help --markdown`; "
+           "`make test` fails when it is stale.\n\n"
+           "Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 results outside the "
+           "tolerance. Results go to stdout, errors and progress to stderr.\n");
+    for (int i = 0; i < COMMAND_COUNT; i++) options_markdown(commands[i], stdout);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--version") == 0) {
+        printf("tenon %s\n", tn_version());
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--markdown") == 0) {
+        print_markdown();
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        const tool_command *about = argc > 2 ? find_command(argv[2]) : NULL;
+        if (about) options_help(about, stdout);
+        else print_usage(stdout);
+        return EXIT_DONE;
+    }
+    const tool_command *chosen = find_command(name);
+    if (!chosen) {
+        fprintf(stderr, "tenon: there is no command '%s'; `tenon --help` lists them\n", name);
+        return EXIT_USAGE;
+    }
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            options_help(chosen, stdout);
+            return EXIT_DONE;
+        }
+    }
+    tool_option option[OPTIONS_MAX];
+    int count = chosen->options(option);
+    text_list arguments = {0};
+    if (!options_parse(chosen, option, count, argc - 2, argv + 2, &arguments)) return EXIT_USAGE;
+    return chosen->run(&arguments);
+}

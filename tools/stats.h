@@ -1,0 +1,27 @@
+/* Figures over the queries of a timing run, by trtexec's definitions. */
+#ifndef TENON_STATS_H
+#define TENON_STATS_H
+
+#include "tool.h"
+
+typedef struct query {
+    double h2d_begin, compute_begin, d2h_begin, d2h_end; /* ms */
+} query;
+
+typedef enum time_kind { TIME_LATENCY, TIME_H2D, TIME_COMPUTE, TIME_D2H, TIME_KINDS } time_kind;
+double query_time(const query *q, time_kind kind);
+
+typedef struct summary {
+    double min, max, mean, median;
+    double variance_percent; /* standard deviation (population) over mean */
+    int percentile_count;
+    double percentile[16], at_percentile[16];
+} summary;
+
+/* False when memory is short. count > 0. */
+bool summarize(const query *at, size_t count, time_kind kind, const double *percentile,
+               int percentile_count, summary *out);
+/* "90,95,99" (the default) to numbers; -1: printed what is wrong. */
+int percentiles_parse(const text_list *texts, double *out, int max);
+
+#endif

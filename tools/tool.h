@@ -1,0 +1,116 @@
+/* What the sub-commands of `tenon` share. They see the public header only. */
+#ifndef TENON_TOOL_H
+#define TENON_TOOL_H
+
+#include <stdio.h>
+#include <tenon/tenon.h>
+
+/* Exit codes, documented in docs/cli.md. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,   /* the work failed: the error is on stderr */
+    EXIT_USAGE = 2,    /* the command line was wrong */
+    EXIT_MISMATCH = 3, /* it ran, but results are outside the tolerance */
+};
+
+/* ---- Options: one table a command; parsing, --help and docs/cli.md come from the same rows ----*/
+
+typedef enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_NUMBER, OPTION_TEXT, OPTION_LIST } option_kind;
+
+#define LIST_MAX 64
+typedef struct text_list {
+    int count;
+    const char *at[LIST_MAX];
+} text_list;
+
+typedef struct tool_option {
+    const char *name;  /* without the dashes */
+    option_kind kind;
+    void *to;          /* bool, int, double, const char * or text_list */
+    const char *value; /* how help names the value: "NAME:1x3x224x224" */
+    const char *help;
+} tool_option;
+
+typedef struct tool_command {
+    const char *name;
+    const char *usage; /* what follows the name */
+    const char *about; /* one line */
+    const char *notes; /* more lines for --help, or NULL */
+    /* Fills `out` with rows that point into the command's own options; returns their number. */
+    int (*options)(tool_option *out);
+    int (*run)(text_list *arguments);
+} tool_command;
+
+#define OPTIONS_MAX 48
+extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
+    command_devices;
+
+/* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
+bool options_parse(const tool_command *command, const tool_option *option, int option_count, int argc,
+                   char **argv, text_list *arguments);
+void options_help(const tool_command *command, FILE *out);
+void options_markdown(const tool_command *command, FILE *out);
+
+/* ---- Shapes ----------------------------------------------------------------------------------*/
+
+typedef struct named_shape {
+    char name[256];
+    int rank;
+    int64_t dim[TN_RANK_MAX];
+} named_shape;
+
+#define SHAPES_MAX 64
+typedef struct shape_list {
+    int count;
+    named_shape at[SHAPES_MAX];
+} shape_list;
+
+/* "input:1x3x10,h0:20x3x20" (names may contain ':'); false: printed. Repeated flags add up. */
+bool shapes_parse(const char *flag, const text_list *texts, shape_list *out);
+const named_shape *shapes_find(const shape_list *shapes, const char *name);
+/* "1x3x10" into dst, "scalar" for rank 0. */
+const char *shape_text(const int64_t *dim, int rank, char *dst, size_t dst_bytes);
+
+/* ---- Building ----------------------------------------------------------------------------------*/
+
+/* The flags that build, run, bench and check share. */
+typedef struct build_flags {
+    text_list min, opt, max;
+    int threads;
+    double budget_ms;
+    double tolerance;
+    bool no_check, no_optimize, random_weights, verbose;
+    const char *timings, *dump;
+} build_flags;
+
+int build_options(build_flags *flags, tool_option *out);
+/* An engine from an engine file or a model file (built on the spot). `what` receives a line on how. */
+tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
+bool is_engine_file(const char *path);
+/* 0: done; else the status is printed and an exit code returned. */
+int report(tn_status status);
+/* Warnings, or everything. */
+void set_verbose(bool verbose);
+
+/* ---- Inputs ------------------------------------------------------------------------------------*/
+
+typedef struct input_set {
+    int count;
+    tn_tensor tensor[SHAPES_MAX];
+    const char *name[SHAPES_MAX];
+} input_set;
+
+/* Tensors for all inputs: from files ("NAME=FILE" in `files`), else random in the given shapes;
+ * dynamic dims without a shape become 1 with a warning as trtexec words it. */
+tn_status inputs_make(const tn_engine *engine, const shape_list *shapes, const text_list *files,
+                      uint64_t seed, input_set *out) TN_MUST_USE;
+tn_status inputs_bind(tn_context *context, const input_set *inputs) TN_MUST_USE;
+void inputs_free(input_set *inputs);
+
+/* ---- Log lines -----------------------------------------------------------------------------------*/
+
+/* "[11/20/2026-12:00:00] [I] text" on stdout, trtexec's way. */
+void log_line(char level, const char *format, ...) TN_PRINTF(2, 3);
+double now_ms(void);
+
+#endif
