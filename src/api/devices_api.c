@@ -32,7 +32,8 @@ static tn_status print_backend(const tn_backend *backend, tn_text *out)
     const char *why = NULL;
     int count = 0, tactics = 0, kernels = 0;
     TN_TRY(backend->devices(info, DEVICES_MAX, &count, &why));
-    if (count == 0) tn_text_printf(out, "%s: none: %s\n", backend->name, why ? why : "it does not say why");
+    if (count == 0)
+        tn_text_printf(out, "%s: none: %s\n", backend->name, why ? why : "it does not say why");
     for (const tn_tactic *const *t = backend->tactics(); *t; t++) {
         tactics++;
         kernels += !strstr((*t)->name, ".reference");
@@ -40,10 +41,13 @@ static tn_status print_backend(const tn_backend *backend, tn_text *out)
     for (int i = 0; i < count; i++) {
         tn_text_printf(out, "%s: %s\n", backend->name, info[i].name);
         print_features(info[i].features, out);
-        tn_text_printf(out, "  memory: %.1f GiB\n", (double)info[i].memory_bytes / (double)(1 << 30));
+        tn_text_printf(out, "  memory: %.1f GiB\n",
+                       (double)info[i].memory_bytes / (double)(1 << 30));
         tn_text_printf(out, "  caches: %zu KiB data, %zu KiB second, %zu KiB third level\n",
-                       tn_cpu_cache_bytes(1) >> 10, tn_cpu_cache_bytes(2) >> 10, tn_cpu_cache_bytes(3) >> 10);
-        tn_text_printf(out, "  tactics: %d, of which %d are references\n", tactics, tactics - kernels);
+                       tn_cpu_cache_bytes(1) >> 10, tn_cpu_cache_bytes(2) >> 10,
+                       tn_cpu_cache_bytes(3) >> 10);
+        tn_text_printf(out, "  tactics: %d, of which %d are references\n", tactics,
+                       tactics - kernels);
     }
     return NULL;
 }

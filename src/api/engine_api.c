@@ -111,16 +111,15 @@ static tn_status print_memory(const tn_engine *engine, tn_text *out)
     for (int32_t i = 0; i < engine->plan.input_count && !status; i++) {
         const tn_io *io = &engine->input[i];
         int64_t dim[TN_RANK_MAX];
-        for (int axis = 0; axis < TN_RANK_MAX; axis++) dim[axis] = io->dim[axis] < 0 ? 1 : io->dim[axis];
+        for (int axis = 0; axis < TN_RANK_MAX; axis++)
+            dim[axis] = io->dim[axis] < 0 ? 1 : io->dim[axis];
         status = tn_exec_context_set_shape(context, io->name, dim, TN_MAX(io->rank, 0));
     }
     if (!status) status = tn_exec_context_memory_bytes(context, &bytes);
     tn_exec_context_free(context);
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
-    if (status)
-        tn_text_printf(out, "intermediates: not known at 1 for each dynamic dim\n");
-    else
-        tn_text_printf(out, "intermediates: %zu bytes at 1 for each dynamic dim\n", bytes);
+    if (status) tn_text_printf(out, "intermediates: not known at 1 for each dynamic dim\n");
+    else tn_text_printf(out, "intermediates: %zu bytes at 1 for each dynamic dim\n", bytes);
     return NULL;
 }
 
@@ -138,7 +137,8 @@ tn_status tn_engine_text(const tn_engine *engine, tn_engine_text_kind kind, char
         break;
     case TN_TEXT_REPORT:
         tn_text_printf(&text, "%s", engine->report);
-        if (engine->measured) tn_text_printf(&text, "measured in this build:\n%s", engine->measured);
+        if (engine->measured)
+            tn_text_printf(&text, "measured in this build:\n%s", engine->measured);
         break;
     default: status = TN_ERROR(TN_INVALID, "there is no text %d about engines", (int)kind);
     }

@@ -12,7 +12,8 @@ struct tn_model {
     tn_arena arena;
 };
 
-static tn_status describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output, tn_io *io)
+static tn_status describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output,
+                          tn_io *io)
 {
     const tn_exprs *exprs = value->graph->exprs;
     const tn_type *type = &value->type;
@@ -36,7 +37,8 @@ static tn_status describe_all(tn_model *model)
     model->output = TN_NEW_ARRAY(&model->arena, tn_io, graph->output_count);
     TN_CHECK(model->input && model->output, TN_OUT_OF_MEMORY, "no memory to describe a model");
     for (int64_t i = 0; i < graph->input_count; i++)
-        TN_TRY(describe(&model->arena, graph->input[i]->name, graph->input[i], false, &model->input[i]));
+        TN_TRY(describe(&model->arena, graph->input[i]->name, graph->input[i], false,
+                        &model->input[i]));
     for (int64_t i = 0; i < graph->output_count; i++)
         TN_TRY(describe(&model->arena, graph->output[i].name, graph->output[i].value, true,
                         &model->output[i]));
@@ -48,7 +50,8 @@ static tn_status take_options(const tn_load_options *given, tn_load_options *out
 {
     *out = (tn_load_options){.size = sizeof(*out)};
     if (!given) return NULL;
-    TN_CHECK(given->size > 0, TN_INVALID, "tn_load_options.size is 0: set it to sizeof(tn_load_options)");
+    TN_CHECK(given->size > 0, TN_INVALID,
+             "tn_load_options.size is 0: set it to sizeof(tn_load_options)");
     memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
     out->size = sizeof(*out);
     TN_CHECK(out->baked_count >= 0 && (out->baked_count == 0 || (out->baked && out->baked_tensors)),
@@ -57,8 +60,8 @@ static tn_status take_options(const tn_load_options *given, tn_load_options *out
     return NULL;
 }
 
-static tn_status load_bytes(const void *bytes, size_t byte_count, const char *name, const char *folder,
-                            const tn_load_options *given, tn_model **out)
+static tn_status load_bytes(const void *bytes, size_t byte_count, const char *name,
+                            const char *folder, const tn_load_options *given, tn_model **out)
 {
     tn_load_options options;
     TN_TRY(take_options(given, &options));
@@ -198,16 +201,17 @@ static tn_status print_summary(const tn_model *model, tn_text *out)
         bytes += tn_tensor_bytes(&value->constant);
     }
     tn_text_printf(out, "graph: %s\nproducer: %s\nONNX IR %" PRId64 ", opset %" PRId64 "\n",
-                   info->graph_name, info->producer[0] ? info->producer : "not said", info->ir_version,
-                   info->opset);
+                   info->graph_name, info->producer[0] ? info->producer : "not said",
+                   info->ir_version, info->opset);
     for (int64_t i = 0; i < graph->input_count; i++)
         tn_text_printf(out, "input  '%s' %s\n", graph->input[i]->name,
                        tn_type_text(graph->exprs, &graph->input[i]->type, type, sizeof(type)));
     for (int64_t i = 0; i < graph->output_count; i++)
-        tn_text_printf(out, "output '%s' %s\n", graph->output[i].name,
-                       tn_type_text(graph->exprs, &graph->output[i].value->type, type, sizeof(type)));
-    tn_text_printf(out, "nodes: %" PRId64 " in the file, %" PRId64 " after import\n", info->node_count,
-                   graph->node_count);
+        tn_text_printf(
+            out, "output '%s' %s\n", graph->output[i].name,
+            tn_type_text(graph->exprs, &graph->output[i].value->type, type, sizeof(type)));
+    tn_text_printf(out, "nodes: %" PRId64 " in the file, %" PRId64 " after import\n",
+                   info->node_count, graph->node_count);
     tn_arena_init(&arena);
     tn_status status = print_ops(graph, &arena, out);
     tn_arena_fini(&arena);

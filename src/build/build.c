@@ -11,7 +11,7 @@
 typedef struct builder {
     const tn_graph *source;
     tn_build_config config;
-    tn_graph *graph;          /* optimised */
+    tn_graph *graph; /* optimised */
     tn_engine *engine;
     tn_shape_sets shapes;
     tn_timings timings;
@@ -26,7 +26,8 @@ static tn_status take_config(const tn_build_config *given, tn_build_config *out)
 {
     *out = (tn_build_config){0};
     if (!given) return NULL;
-    TN_CHECK(given->size > 0, TN_INVALID, "tn_build_config.size is 0: set it to sizeof(tn_build_config)");
+    TN_CHECK(given->size > 0, TN_INVALID,
+             "tn_build_config.size is 0: set it to sizeof(tn_build_config)");
     memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
     TN_CHECK(!out->device || !strcmp(out->device, "cpu"), TN_NOT_FOUND,
              "there is no device '%s': engines can be built for 'cpu'", out->device);
@@ -53,8 +54,10 @@ static tn_status evaluate_shapes(builder *b, int64_t **values)
     tn_status status = tn_shapes_values(b->graph, opt, &b->arena, values);
     if (!status) return NULL;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
-    tn_log(TN_LOG_WARNING, "nothing is tuned, since the graph cannot be evaluated at the %s shapes (give "
-           "a profile): %s", opt->name, tn_status_message(status));
+    tn_log(TN_LOG_WARNING,
+           "nothing is tuned, since the graph cannot be evaluated at the %s shapes (give "
+           "a profile): %s",
+           opt->name, tn_status_message(status));
     *values = NULL;
     return NULL;
 }
@@ -85,11 +88,16 @@ static tn_status choose_and_emit(builder *b)
 
 static tn_status check(builder *b)
 {
-    tn_gate gate = {.original = b->source, .optimised = b->graph, .engine = b->engine,
-                    .chooser = &b->chooser, .shapes = &b->shapes, .tolerance = b->config.tolerance,
+    tn_gate gate = {.original = b->source,
+                    .optimised = b->graph,
+                    .engine = b->engine,
+                    .chooser = &b->chooser,
+                    .shapes = &b->shapes,
+                    .tolerance = b->config.tolerance,
                     .report = &b->record.gate};
     if (b->config.no_check || b->config.no_optimize) {
-        b->record.check = b->config.no_check ? "skipped, as asked for" : "not needed, this is the reference";
+        b->record.check =
+            b->config.no_check ? "skipped, as asked for" : "not needed, this is the reference";
         return NULL;
     }
     TN_TRY(tn_gate_run(&gate));

@@ -38,8 +38,8 @@ static void print_measured(tn_chooser *c, const char *problem, const candidate *
 }
 
 /* A tactic that fails while it is measured is out, and says why. */
-static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_problem *p, candidate *at,
-                                double limit_ms, bool *failed)
+static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_problem *p,
+                                candidate *at, double limit_ms, bool *failed)
 {
     bool found;
     TN_TRY(tn_timings_find(c->timings, problem, at->tactic, &found, &at->ns));
@@ -66,7 +66,8 @@ static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_pro
 static void remove_candidate(candidates *list, int index)
 {
     list->count--;
-    memmove(&list->at[index], &list->at[index + 1], sizeof(candidate) * (size_t)(list->count - index));
+    memmove(&list->at[index], &list->at[index + 1],
+            sizeof(candidate) * (size_t)(list->count - index));
 }
 
 static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
@@ -77,10 +78,8 @@ static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, c
     for (int i = 0; i < list->count;) {
         bool failed = false;
         TN_TRY(time_candidate(c, problem, p, &list->at[i], share / list->count, &failed));
-        if (failed)
-            remove_candidate(list, i);
-        else
-            all_known &= list->at[i++].known;
+        if (failed) remove_candidate(list, i);
+        else all_known &= list->at[i++].known;
     }
     if (!all_known) {
         all_known = true;
@@ -128,7 +127,8 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
     const tn_tactic *all[TN_CANDIDATES_MAX], *reference = NULL;
     candidates list = {0};
     tn_text refusals = {0};
-    int count = tn_tactics_of(c->engine->backend, op, c->engine->device.features, all, TN_CANDIDATES_MAX);
+    int count =
+        tn_tactics_of(c->engine->backend, op, c->engine->device.features, all, TN_CANDIDATES_MAX);
     for (int i = 0; i < count; i++) {
         if (tn_tactic_is_reference(all[i])) {
             reference = all[i];
@@ -138,10 +138,8 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
         tn_verdict why = p && all[i]->accepts ? all[i]->accepts(p) : TN_YES;
         /* With run-time shapes there is no problem to ask about, and nothing to pack for. */
         if (!p && all[i]->pack) why = TN_NO("shapes are only known in a run");
-        if (why)
-            tn_text_printf(&refusals, "    no: %s: %s\n", all[i]->name, why);
-        else
-            list.at[list.count++].tactic = all[i];
+        if (why) tn_text_printf(&refusals, "    no: %s: %s\n", all[i]->name, why);
+        else list.at[list.count++].tactic = all[i];
     }
     tn_text *report = c->report;
     c->report = report ? &refusals : NULL; /* what fails while it is measured goes there as well */
@@ -169,10 +167,8 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
         tn_arena_fini(&arena);
         return status;
     }
-    if (known)
-        tn_problem_print(&p, &text);
-    else
-        tn_text_printf(&text, "%s with run-time shapes", node->op->name);
+    if (known) tn_problem_print(&p, &text);
+    else tn_text_printf(&text, "%s with run-time shapes", node->op->name);
     char *problem = NULL;
     status = tn_text_take(&text, &problem);
     const tn_choices *decided = status ? NULL : tn_map_find(&chooser->decided, problem);

@@ -46,8 +46,9 @@ static tn_status make_key(tn_constant_list *list, const tn_tensor *t, char **out
 {
     char type[160];
     int64_t bytes = tn_tensor_bytes(t);
-    uint64_t hash = t->dtype == TN_DTYPE_STRING ? hash_strings(t)
-                                                : tn_hash_bytes(bytes ? t->data : "", (size_t)bytes);
+    uint64_t hash = t->dtype == TN_DTYPE_STRING
+                        ? hash_strings(t)
+                        : tn_hash_bytes(bytes ? t->data : "", (size_t)bytes);
     *out = tn_arena_printf(list->arena, "%s %016llx", tn_tensor_type_text(t, type, sizeof(type)),
                            (unsigned long long)hash);
     TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a constant");
@@ -55,7 +56,8 @@ static tn_status make_key(tn_constant_list *list, const tn_tensor *t, char **out
 }
 
 /* The map holds number + 1. Constants of equal hash and other bytes are simply all kept. */
-static tn_status add(tn_constant_list *list, const tn_tensor *t, void *owned, int32_t *out, bool *kept)
+static tn_status add(tn_constant_list *list, const tn_tensor *t, void *owned, int32_t *out,
+                     bool *kept)
 {
     char *key;
     TN_TRY(make_key(list, t, &key));

@@ -23,9 +23,9 @@ typedef struct emitter {
     tn_plan *plan;
     tn_survey survey;
     tn_constant_list *constants;
-    tn_arena *arena;   /* scratch */
-    int32_t *tensor;   /* value id -> tensor + 1 */
-    int32_t *claim;    /* id of a root value -> output + 1 */
+    tn_arena *arena; /* scratch */
+    int32_t *tensor; /* value id -> tensor + 1 */
+    int32_t *claim;  /* id of a root value -> output + 1 */
     int64_t tensor_capacity, step_capacity, symbol_capacity;
 } emitter;
 
@@ -44,7 +44,9 @@ static tn_status add_tensor(emitter *e, const tn_plan_tensor *t, int32_t *out)
 
 static tn_plan_tensor describe(const emitter *e, const tn_value *value)
 {
-    tn_plan_tensor t = {.place = TN_PLACE_BLOCK, .dtype = value->type.dtype, .rank = value->type.rank,
+    tn_plan_tensor t = {.place = TN_PLACE_BLOCK,
+                        .dtype = value->type.dtype,
+                        .rank = value->type.rank,
                         .dynamic = e->survey.value_dynamic[value->id]};
     for (int axis = 0; axis < t.rank; axis++) t.dim[axis] = value->type.dim[axis];
     return t;
@@ -163,15 +165,15 @@ static tn_status emit_symbols(emitter *e, const tn_node *node)
             TN_TRY(tn_arena_grow(&plan->arena, &plan->symbol, plan->symbol_count, &capacity,
                                  (int64_t)plan->symbol_count + 1, sizeof(*plan->symbol)));
             e->symbol_capacity = capacity;
-            plan->symbol[plan->symbol_count++] =
-                (tn_plan_symbol){.expr = expr, .input = -1, .axis = axis,
-                                 .tensor = e->tensor[value->id] - 1};
+            plan->symbol[plan->symbol_count++] = (tn_plan_symbol){
+                .expr = expr, .input = -1, .axis = axis, .tensor = e->tensor[value->id] - 1};
         }
     }
     return NULL;
 }
 
-static tn_status emit_launch(emitter *e, const tn_node *node, const tn_node_plan *how, tn_plan_step *step)
+static tn_status emit_launch(emitter *e, const tn_node *node, const tn_node_plan *how,
+                             tn_plan_step *step)
 {
     tn_arena *arena = &e->plan->arena;
     step->kind = TN_STEP_LAUNCH;
@@ -308,7 +310,8 @@ static tn_status emit_outputs(emitter *e)
         plan->output[i].name = tn_arena_text(&plan->arena, output->name, strlen(output->name));
         TN_CHECK(plan->output[i].name, TN_OUT_OF_MEMORY, "no memory for the outputs");
         TN_TRY(tensor_of(e, output->value, &tensor));
-        if (e->claim[root_of(e, output->value)->id] != i + 1) TN_TRY(emit_copy(e, i, tensor, &tensor));
+        if (e->claim[root_of(e, output->value)->id] != i + 1)
+            TN_TRY(emit_copy(e, i, tensor, &tensor));
         plan->output[i].tensor = tensor;
     }
     plan->output_count = (int32_t)graph->output_count;
@@ -325,7 +328,8 @@ static tn_status own_exprs(emitter *e)
     tn_expr *remap = TN_NEW_ARRAY(e->arena, tn_expr, pool->count);
     TN_CHECK(used && remap, TN_OUT_OF_MEMORY, "no memory for the expressions of a plan");
     for (int32_t i = 0; i < plan->tensor_count; i++)
-        for (int axis = 0; axis < plan->tensor[i].rank; axis++) used[plan->tensor[i].dim[axis]] = true;
+        for (int axis = 0; axis < plan->tensor[i].rank; axis++)
+            used[plan->tensor[i].dim[axis]] = true;
     for (int32_t i = 0; i < plan->step_count; i++)
         for (int32_t k = 0; k < plan->step[i].dims_count; k++) used[plan->step[i].dims[k]] = true;
     for (int32_t i = 0; i < plan->symbol_count; i++) used[plan->symbol[i].expr] = true;
@@ -364,7 +368,10 @@ tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,
                   tn_constant_list *constants)
 {
     tn_arena arena;
-    emitter e = {.graph = graph, .chooser = chooser, .plan = &engine->plan, .constants = constants,
+    emitter e = {.graph = graph,
+                 .chooser = chooser,
+                 .plan = &engine->plan,
+                 .constants = constants,
                  .arena = &arena};
     tn_arena_init(&arena);
     tn_status status = emit(&e);

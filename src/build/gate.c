@@ -38,7 +38,9 @@ static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_choo
 
 static tn_chooser reference_chooser(const tn_gate *gate, tn_arena *arena)
 {
-    tn_chooser chooser = {.engine = gate->engine, .reference_only = true, .timings = gate->chooser->timings,
+    tn_chooser chooser = {.engine = gate->engine,
+                          .reference_only = true,
+                          .timings = gate->chooser->timings,
                           .arena = arena};
     tn_map_init(&chooser.decided, arena);
     return chooser;
@@ -77,20 +79,23 @@ static tn_status judge(const tn_tensor *got, const tn_tensor *want, double toler
     bool rounded = want->dtype == TN_DTYPE_U8 || want->dtype == TN_DTYPE_I8;
     const tn_difference *d = &out->difference;
     /* All but nothing next to nothing: x - x may leave 1e-9 where the reference leaves 0. */
-    out->within = d->rel_l2 <= tolerance || d->abs_max <= tolerance * 1e-2 || (rounded && d->abs_max <= 1);
+    out->within =
+        d->rel_l2 <= tolerance || d->abs_max <= tolerance * 1e-2 || (rounded && d->abs_max <= 1);
     return NULL;
 }
 
-static void print_verdict(const verdict *v, const tn_tensor *got, const tn_tensor *want, tn_text *text)
+static void print_verdict(const verdict *v, const tn_tensor *got, const tn_tensor *want,
+                          tn_text *text)
 {
     char a[128], b[128];
     if (!v->same_shape)
         tn_text_printf(text, "it is %s and should be %s", tn_tensor_type_text(got, a, sizeof(a)),
                        tn_tensor_type_text(want, b, sizeof(b)));
     else
-        tn_text_printf(text, "relative L2 %.3g, largest difference %.3g, worst at element %" PRId64 " of %s",
-                       v->difference.rel_l2, v->difference.abs_max, v->difference.worst_index,
-                       tn_tensor_type_text(want, b, sizeof(b)));
+        tn_text_printf(
+            text, "relative L2 %.3g, largest difference %.3g, worst at element %" PRId64 " of %s",
+            v->difference.rel_l2, v->difference.abs_max, v->difference.worst_index,
+            tn_tensor_type_text(want, b, sizeof(b)));
 }
 
 /* ---- Runs ------------------------------------------------------------------------------------*/
@@ -125,10 +130,10 @@ static tn_status run_reference(const tn_gate *gate, const tn_shape_set *set, tn_
         tn_status refused = run(context, gate->original, inputs);
         if (tn_status_code(refused) == TN_OUT_OF_MEMORY) status = refused;
         if (refused)
-            tn_log(TN_LOG_INFO, "the gate, %s shapes: the reference refused the values of attempt %d: %s",
+            tn_log(TN_LOG_INFO,
+                   "the gate, %s shapes: the reference refused the values of attempt %d: %s",
                    set->name, attempt, tn_status_message(refused));
-        else
-            *ran = true;
+        else *ran = true;
     }
     tn_arena_fini(&arena);
     return status;
@@ -150,8 +155,8 @@ static tn_status expose_common(tn_graph *a, tn_graph *b)
         for (int32_t k = 0; k < node->out_count; k++) {
             tn_value *x = node->out[k];
             tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
-            if (!y || y->kind != TN_VALUE_NODE || !tn_value_has_users(y) || is_output_name(a, x->name) ||
-                is_output_name(b, x->name))
+            if (!y || y->kind != TN_VALUE_NODE || !tn_value_has_users(y) ||
+                is_output_name(a, x->name) || is_output_name(b, x->name))
                 continue;
             TN_TRY(tn_graph_add_output(a, x->name, x));
             TN_TRY(tn_graph_add_output(b, x->name, y));
@@ -159,8 +164,8 @@ static tn_status expose_common(tn_graph *a, tn_graph *b)
     return NULL;
 }
 
-static tn_status compare_exposed(const tn_gate *gate, const tn_graph *graph, tn_context *want_context,
-                                 tn_context *got_context, tn_text *text)
+static tn_status compare_exposed(const tn_gate *gate, const tn_graph *graph,
+                                 tn_context *want_context, tn_context *got_context, tn_text *text)
 {
     for (const tn_node *node = graph->first; node; node = node->next)
         for (int32_t k = 0; k < node->out_count; k++) {
@@ -189,7 +194,8 @@ typedef struct search {
     tn_arena arena;
 } search;
 
-static tn_status search_first(const tn_gate *gate, const tn_tensor *inputs, search *s, tn_text *text)
+static tn_status search_first(const tn_gate *gate, const tn_tensor *inputs, search *s,
+                              tn_text *text)
 {
     TN_TRY(tn_graph_clone(gate->original, false, &s->original));
     TN_TRY(tn_graph_clone(gate->optimised, false, &s->optimised));
@@ -216,7 +222,8 @@ static void find_first(const tn_gate *gate, const tn_tensor *inputs, tn_text *te
     gate->chooser->budget_ms = 0;
     tn_status status = search_first(gate, inputs, &s, text);
     if (status)
-        tn_log(TN_LOG_INFO, "the first tensor that differs was not found: %s", tn_status_message(status));
+        tn_log(TN_LOG_INFO, "the first tensor that differs was not found: %s",
+               tn_status_message(status));
     gate->chooser->report = report;
     gate->chooser->measured = measured;
     tn_exec_context_free(s.want_context);
@@ -237,8 +244,8 @@ static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, con
                                const tn_tensor *inputs)
 {
     tn_text text = {0};
-    tn_text_printf(&text, "output '%s' differs from the unoptimised graph at the %s shapes (", output,
-                   set->name);
+    tn_text_printf(&text, "output '%s' differs from the unoptimised graph at the %s shapes (",
+                   output, set->name);
     tn_shapes_print(gate->original, set, &text);
     tn_text_printf(&text, "): ");
     print_verdict(v, got, want, &text);
@@ -259,7 +266,8 @@ static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_cont
         verdict v;
         TN_TRY(tn_exec_context_output(want_context, name, &want));
         TN_TRY(tn_exec_context_output(got_context, name, &got));
-        TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'", name);
+        TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'",
+                    name);
         if (!v.within) return fail_mismatch(gate, set, name, &v, &got, &want, inputs);
         if (v.difference.rel_l2 > worst) worst = v.difference.rel_l2;
     }
@@ -269,8 +277,8 @@ static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_cont
     return NULL;
 }
 
-static tn_status check_set(tn_gate *gate, const tn_shape_set *set, tn_context *want, tn_context *got,
-                           tn_tensor *inputs, int *compared)
+static tn_status check_set(tn_gate *gate, const tn_shape_set *set, tn_context *want,
+                           tn_context *got, tn_tensor *inputs, int *compared)
 {
     bool ran;
     uint64_t begin = tn_clock_ns();
@@ -278,10 +286,12 @@ static tn_status check_set(tn_gate *gate, const tn_shape_set *set, tn_context *w
     if (!ran) {
         tn_text_printf(gate->report, "  %s (", set->name);
         tn_shapes_print(gate->original, set, gate->report);
-        tn_text_printf(gate->report, "): not compared, the reference takes none of the values tried\n");
+        tn_text_printf(gate->report,
+                       "): not compared, the reference takes none of the values tried\n");
         return NULL;
     }
-    TN_TRY_NOTE(run(got, gate->original, inputs), "while checking the engine at the %s shapes", set->name);
+    TN_TRY_NOTE(run(got, gate->original, inputs), "while checking the engine at the %s shapes",
+                set->name);
     TN_TRY(compare_outputs(gate, set, want, got, inputs));
     tn_log(TN_LOG_INFO, "the gate compared the %s shapes in %.0f ms", set->name,
            (double)(tn_clock_ns() - begin) / 1e6);
@@ -300,15 +310,32 @@ static tn_status check_sets(tn_gate *gate, tn_context *want, tn_context *got, tn
         free_inputs(gate->original, inputs);
         TN_TRY(status);
     }
-    gate->result = compared == gate->shapes->count ? "passed" : compared ? "passed in part" : "inconclusive";
+    gate->result = compared == gate->shapes->count ? "passed"
+                   : compared                      ? "passed in part"
+                                                   : "inconclusive";
     if (compared < gate->shapes->count)
-        tn_log(TN_LOG_WARNING, "the gate could compare %d of %d sets of shapes: see the report", compared,
-               gate->shapes->count);
+        tn_log(TN_LOG_WARNING, "the gate could compare %d of %d sets of shapes: see the report",
+               compared, gate->shapes->count);
     return NULL;
+}
+
+/* Random numbers differ from run to run: there is nothing to compare. */
+static const tn_node *find_impure(const tn_graph *graph)
+{
+    const tn_node *node = graph->first;
+    while (node && !node->op->impure) node = node->next;
+    return node;
 }
 
 tn_status tn_gate_run(tn_gate *gate)
 {
+    const tn_node *impure = find_impure(gate->original);
+    if (impure) {
+        tn_text_printf(gate->report, "gate: not possible, %s gives other values at each run\n",
+                       impure->op->name);
+        gate->result = "inconclusive";
+        return NULL;
+    }
     tn_arena arena;
     tn_constant_list constants;
     tn_engine *engine = NULL;
@@ -316,7 +343,8 @@ tn_status tn_gate_run(tn_gate *gate)
     tn_arena_init(&arena);
     tn_constants_init(&constants, &arena);
     tn_chooser reference = reference_chooser(gate, &arena);
-    gate->tolerance_used = gate->tolerance > 0 ? gate->tolerance : default_tolerance(gate->original);
+    gate->tolerance_used =
+        gate->tolerance > 0 ? gate->tolerance : default_tolerance(gate->original);
     tn_status status = make_engine(gate, gate->original, &reference, &constants, &engine);
     if (!status) status = tn_exec_context_new(engine, &want);
     if (!status) status = tn_exec_context_new(gate->engine, &got);

@@ -53,7 +53,8 @@ static void narrow(const tn_use *use, const int64_t *values, range *r)
 }
 
 /* Breadth first over what `input` is moved to. */
-static tn_status find_range(const tn_graph *graph, const tn_value *input, const int64_t *values, range *r)
+static tn_status find_range(const tn_graph *graph, const tn_value *input, const int64_t *values,
+                            range *r)
 {
     tn_arena arena;
     tn_status status = NULL;
@@ -62,10 +63,8 @@ static tn_status find_range(const tn_graph *graph, const tn_value *input, const 
     const tn_value **queue = TN_NEW_ARRAY(&arena, const tn_value *, graph->next_id);
     int64_t head = 0, tail = 0;
     *r = (range){0, -1};
-    if (!seen || !queue)
-        status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory to look at the inputs");
-    else
-        queue[tail++] = input;
+    if (!seen || !queue) status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory to look at the inputs");
+    else queue[tail++] = input;
     while (head < tail) {
         const tn_value *value = queue[head++];
         for (int64_t i = 0; i < value->use_count; i++) {
@@ -85,8 +84,8 @@ static tn_status find_range(const tn_graph *graph, const tn_value *input, const 
     return status;
 }
 
-static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_t *values, int attempt,
-                      uint64_t seed, tn_tensor *t)
+static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_t *values,
+                      int attempt, uint64_t seed, tn_tensor *t)
 {
     tn_dtype_kind kind = tn_dtype_kind_of(t->dtype);
     range r;

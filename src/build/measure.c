@@ -46,8 +46,8 @@ static tn_status add_tensor(tn_arena *arena, tn_tensor *t, bool keep, uint64_t s
     return tn_tensor_fill_random(t, seed, -1, 1);
 }
 
-static tn_status make_set(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, tn_arena *arena,
-                          set *out)
+static tn_status make_set(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool,
+                          tn_arena *arena, set *out)
 {
     out->problem = *p;
     out->problem.in = TN_NEW_ARRAY(arena, tn_tensor, p->in_count);
@@ -75,12 +75,14 @@ static tn_status make_set(const tn_tactic *tactic, const tn_problem *p, tn_pool 
     }
     if (scratch) {
         out->launch.scratch = tn_arena_alloc(arena, TN_MAX(scratch, (size_t)1024));
-        TN_CHECK(out->launch.scratch, TN_OUT_OF_MEMORY, "no memory for %zu bytes of scratch", scratch);
+        TN_CHECK(out->launch.scratch, TN_OUT_OF_MEMORY, "no memory for %zu bytes of scratch",
+                 scratch);
     }
     return NULL;
 }
 
-static tn_status run_sets(const tn_tactic *tactic, set *sets, int count, double limit_ms, double *ns)
+static tn_status run_sets(const tn_tactic *tactic, set *sets, int count, double limit_ms,
+                          double *ns)
 {
     uint64_t begin = tn_clock_ns(), best = UINT64_MAX;
     for (int run = 0; run < RUNS_MAX; run++) {
@@ -97,7 +99,8 @@ static tn_status run_sets(const tn_tactic *tactic, set *sets, int count, double 
     return NULL;
 }
 
-tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms, double *ns)
+tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
+                     double *ns)
 {
     size_t one = TN_MAX(bytes_touched(tactic, p), (size_t)1);
     size_t cache = TN_MAX(tn_cpu_cache_bytes(2), (size_t)1 << 20);
@@ -107,7 +110,8 @@ tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool
     tn_arena arena;
     tn_status status = NULL;
     tn_arena_init(&arena);
-    for (size_t i = 0; i < count && !status; i++) status = make_set(tactic, p, pool, &arena, &sets[i]);
+    for (size_t i = 0; i < count && !status; i++)
+        status = make_set(tactic, p, pool, &arena, &sets[i]);
     if (!status) status = run_sets(tactic, sets, (int)count, limit_ms, ns);
     tn_arena_fini(&arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;

@@ -23,8 +23,9 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     tn_text_printf(out, "graph: %" PRId64 " nodes%s, %" PRId64 " after\n", r->nodes_before,
                    r->optimised ? "" : ", no passes were run", r->nodes_after);
     append(out, &r->partition);
-    tn_text_printf(out, "plan: %d steps: %" PRId64 " kernels, %" PRId64 " of dims, %" PRId64
-                        " copies; %d constants, %zu bytes\n",
+    tn_text_printf(out,
+                   "plan: %d steps: %" PRId64 " kernels, %" PRId64 " of dims, %" PRId64
+                   " copies; %d constants, %zu bytes\n",
                    plan->step_count, kind[TN_STEP_LAUNCH], kind[TN_STEP_DIMS], kind[TN_STEP_COPY],
                    plan->constant_count, bytes);
     tn_text_printf(out, "choices:\n");

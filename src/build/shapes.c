@@ -6,7 +6,8 @@
 
 /* ---- Part of a pool --------------------------------------------------------------------------*/
 
-tn_status tn_exprs_subset(const tn_exprs *src, bool *used, tn_arena *arena, tn_exprs *out, tn_expr *remap)
+tn_status tn_exprs_subset(const tn_exprs *src, bool *used, tn_arena *arena, tn_exprs *out,
+                          tn_expr *remap)
 {
     int64_t count = 1;
     used[0] = true;
@@ -62,7 +63,8 @@ static void use_dims(bool *used, const tn_type *type)
     for (int axis = 0; axis < type->rank; axis++) used[type->dim[axis]] = true;
 }
 
-tn_status tn_shapes_values(const tn_graph *graph, const tn_shape_set *set, tn_arena *arena, int64_t **out)
+tn_status tn_shapes_values(const tn_graph *graph, const tn_shape_set *set, tn_arena *arena,
+                           int64_t **out)
 {
     const tn_exprs *exprs = graph->exprs;
     int64_t *values = TN_NEW_ARRAY(arena, int64_t, exprs->count);
@@ -117,7 +119,8 @@ static tn_status check_profile(const tn_graph *graph, const tn_profile *profile)
                  profile->input, min, opt, max, axis);
         if (type->rank < 0 || !tn_expr_is_const(graph->exprs, type->dim[axis], &fixed)) continue;
         TN_CHECK(min == fixed && max == fixed, TN_INVALID,
-                 "the profile of '%s' has %" PRId64 " to %" PRId64 " at dim %d, but the input is %s",
+                 "the profile of '%s' has %" PRId64 " to %" PRId64
+                 " at dim %d, but the input is %s",
                  profile->input, min, max, axis, text);
     }
     return NULL;
@@ -154,7 +157,8 @@ static tn_status bind_profiles(const tn_graph *graph, const tn_build_config *con
         const tn_type *type = &graph->input[i]->type;
         for (int axis = 0; axis < type->rank; axis++) {
             tn_expr e = type->dim[axis];
-            if (tn_expr_get(graph->exprs, e)->op == TN_EXPR_OP_SYMBOL && values[e] == TN_EXPR_UNKNOWN)
+            if (tn_expr_get(graph->exprs, e)->op == TN_EXPR_OP_SYMBOL &&
+                values[e] == TN_EXPR_UNKNOWN)
                 values[e] = which == MORE ? (axis == 0 ? 2 : 3) : 1;
         }
     }
@@ -204,7 +208,8 @@ tn_status tn_shapes_of(const tn_graph *graph, const tn_build_config *config, tn_
                        tn_shape_sets *out)
 {
     *out = (tn_shape_sets){0};
-    for (int i = 0; i < config->profile_count; i++) TN_TRY(check_profile(graph, &config->profiles[i]));
+    for (int i = 0; i < config->profile_count; i++)
+        TN_TRY(check_profile(graph, &config->profiles[i]));
     for (int which = MIN; which <= MORE; which++) {
         tn_shape_set set;
         int same = 0;
@@ -223,7 +228,8 @@ void tn_shapes_print(const tn_graph *graph, const tn_shape_set *set, tn_text *ou
 {
     for (int64_t i = 0; i < graph->input_count; i++) {
         const tn_value *input = graph->input[i];
-        tn_text_printf(out, "%s%s %s", i ? ", " : "", input->name, tn_dtype_name(input->type.dtype));
+        tn_text_printf(out, "%s%s %s", i ? ", " : "", input->name,
+                       tn_dtype_name(input->type.dtype));
         for (int axis = 0; axis < set->rank[i]; axis++)
             tn_text_printf(out, "%s%" PRId64, axis ? "," : "[", set->dim[i][axis]);
         if (set->rank[i] > 0) tn_text_printf(out, "]");

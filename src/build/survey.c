@@ -22,8 +22,7 @@ static void spread_bound(const tn_exprs *exprs, bool *bound)
     for (int64_t i = 1; i < exprs->count; i++) {
         const tn_expr_node *node = tn_expr_get(exprs, (tn_expr)i);
         if (node->op == TN_EXPR_OP_SYMBOL) continue;
-        if (node->op == TN_EXPR_OP_CONST)
-            bound[i] = true;
+        if (node->op == TN_EXPR_OP_CONST) bound[i] = true;
         else
             bound[i] = (!node->a || bound[node->a]) && (!node->b || bound[node->b]) &&
                        (!node->c || bound[node->c]);
@@ -82,7 +81,8 @@ static void walk_forward(tn_survey *s)
     for (int64_t i = 0; i < s->graph->input_count; i++) {
         const tn_value *input = s->graph->input[i];
         for (int axis = 0; axis < input->type.rank; axis++)
-            if (is_symbol(exprs, input->type.dim[axis])) s->input_bound[input->type.dim[axis]] = true;
+            if (is_symbol(exprs, input->type.dim[axis]))
+                s->input_bound[input->type.dim[axis]] = true;
     }
     spread_bound(exprs, s->input_bound);
     memcpy(s->bound, s->input_bound, sizeof(bool) * (size_t)exprs->count);
@@ -135,7 +135,8 @@ static bool can_be_dims(const tn_survey *s, const tn_node *node, bool wanted)
     const tn_node_plan *plan = &s->node[node->id];
     const tn_value *out = node->out[0];
     int64_t count = 1, dim;
-    if (!wanted || !plan->dims_known || plan->resolves || !out || !others_unread(s, node)) return false;
+    if (!wanted || !plan->dims_known || plan->resolves || !out || !others_unread(s, node))
+        return false;
     if (tn_dtype_kind_of(out->type.dtype) != TN_KIND_I || s->value_dynamic[out->id]) return false;
     for (int axis = 0; axis < out->type.rank; axis++) {
         if (!tn_expr_is_const(s->graph->exprs, out->type.dim[axis], &dim)) return false;
@@ -161,22 +162,24 @@ static bool is_dims_op(const tn_node *node)
 
 /* Inputs that none of the chosen tactics reads. When shapes are found by running, the inputs that tell
  * them are read after all. */
-static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node, const tn_node_plan *plan)
+static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
+                              const tn_node_plan *plan)
 {
     uint64_t unused = UINT64_MAX;
     tn_arena arena;
-    tn_problem p = {.op = node->op->name, .in_count = node->in_count, .out_count = node->out_count,
-                    .params = node->params, .params_bytes = node->op->params_bytes};
+    tn_problem p = {.op = node->op->name,
+                    .in_count = node->in_count,
+                    .out_count = node->out_count,
+                    .params = node->params,
+                    .params_bytes = node->op->params_bytes};
     if (plan->resolves) return 0;
     tn_arena_init(&arena);
     tn_status status = chooser->values ? tn_node_problem(node, chooser->values, &arena, &p) : NULL;
     bool types = chooser->values && !status;
     for (int i = 0; i < plan->choices.count; i++) {
         const tn_tactic *t = plan->choices.tactic[i];
-        if (tn_tactic_is_reference(t))
-            unused &= node->op->shape_inputs;
-        else
-            unused &= t->unused && types ? t->unused(&p) : 0;
+        if (tn_tactic_is_reference(t)) unused &= node->op->shape_inputs;
+        else unused &= t->unused && types ? t->unused(&p) : 0;
     }
     tn_arena_fini(&arena);
     return unused;
@@ -191,7 +194,8 @@ static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *
             mark_expr(s, node->out[k]->type.dim[axis]);
     if (can_be_dims(s, node, is_dims_op(node) || !chooser->reference_only)) {
         plan->kind = TN_NODE_DIMS;
-        for (int64_t i = 0; i < node->out[0]->known.count; i++) mark_expr(s, node->out[0]->known.at[i]);
+        for (int64_t i = 0; i < node->out[0]->known.count; i++)
+            mark_expr(s, node->out[0]->known.at[i]);
         return NULL;
     }
     TN_CHECK(!is_dims_op(node), TN_INTERNAL, "%s uses sizes that are not known when it runs",
@@ -225,7 +229,8 @@ static tn_status walk_backward(tn_survey *s, tn_chooser *chooser)
     return NULL;
 }
 
-tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *arena, tn_survey *out)
+tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *arena,
+                          tn_survey *out)
 {
     int64_t exprs = graph->exprs->count, ids = graph->next_id;
     tn_survey s = {
@@ -242,7 +247,8 @@ tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *
     };
     TN_CHECK(s.node && s.value_needed && s.value_dynamic && s.input_bound && s.bound && s.marked &&
                  s.definer && s.definer_axis && s.stack,
-             TN_OUT_OF_MEMORY, "no memory to survey a graph of %lld nodes", (long long)graph->node_count);
+             TN_OUT_OF_MEMORY, "no memory to survey a graph of %lld nodes",
+             (long long)graph->node_count);
     walk_forward(&s);
     TN_TRY(walk_backward(&s, chooser));
     *out = s;

@@ -52,11 +52,14 @@ static tn_status put(tn_timings *timings, const tn_timing *timing)
     return tn_map_put(&timings->index, key, copy);
 }
 
-tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic, double ns)
+tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic,
+                         double ns)
 {
     tn_timing timing = {.problem = tn_arena_text(timings->arena, problem, strlen(problem)),
-                        .tactic = tactic->name, .revision = tactic->revision,
-                        .machine = timings->machine, .ns = ns};
+                        .tactic = tactic->name,
+                        .revision = tactic->revision,
+                        .machine = timings->machine,
+                        .ns = ns};
     TN_CHECK(timing.problem, TN_OUT_OF_MEMORY, "no memory for timings");
     timings->changed = true;
     return put(timings, &timing);
@@ -65,7 +68,9 @@ tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tact
 tn_status tn_timings_find(const tn_timings *timings, const char *problem, const tn_tactic *tactic,
                           bool *found, double *ns)
 {
-    tn_timing wanted = {.problem = problem, .tactic = tactic->name, .revision = tactic->revision,
+    tn_timing wanted = {.problem = problem,
+                        .tactic = tactic->name,
+                        .revision = tactic->revision,
                         .machine = timings->machine};
     tn_arena arena;
     char *key;
@@ -120,20 +125,22 @@ static tn_status load_lines(tn_timings *timings, const tn_backend *backend, cons
         char *stop = memchr(line, '\n', (size_t)(end - line));
         if (!stop) stop = end;
         tn_timing timing;
-        bool comment = *line == '#' || line == stop, whole = !memchr(line, 0, (size_t)(stop - line));
+        bool comment = *line == '#' || line == stop,
+             whole = !memchr(line, 0, (size_t)(stop - line));
         *stop = 0; /* at the end this is the zero behind the text */
         if (!comment) {
-            if (!whole || !parse_line(line, &timing))
-                bad++;
-            else if (is_stale(backend, &timing))
-                stale++;
-            else
-                TN_TRY(put(timings, &timing));
+            if (!whole || !parse_line(line, &timing)) bad++;
+            else if (is_stale(backend, &timing)) stale++;
+            else TN_TRY(put(timings, &timing));
         }
         line = stop + 1;
     }
-    if (bad) tn_log(TN_LOG_WARNING, "%s: %lld lines are no timings and were ignored", path, (long long)bad);
-    if (stale) tn_log(TN_LOG_INFO, "%s: %lld timings are of older kernels and were dropped", path, (long long)stale);
+    if (bad)
+        tn_log(TN_LOG_WARNING, "%s: %lld lines are no timings and were ignored", path,
+               (long long)bad);
+    if (stale)
+        tn_log(TN_LOG_INFO, "%s: %lld timings are of older kernels and were dropped", path,
+               (long long)stale);
     timings->changed |= bad > 0 || stale > 0;
     return NULL;
 }
@@ -171,7 +178,8 @@ tn_status tn_timings_save(const tn_timings *timings, const char *path)
     tn_text_append(&text, header, sizeof(header) - 1);
     for (int64_t i = 0; i < timings->count; i++) {
         const tn_timing *t = timings->list[i];
-        tn_text_printf(&text, "%s\t%s\t%u\t%s\t%.0f\n", t->problem, t->tactic, t->revision, t->machine, t->ns);
+        tn_text_printf(&text, "%s\t%s\t%u\t%s\t%.0f\n", t->problem, t->tactic, t->revision,
+                       t->machine, t->ns);
     }
     tn_status status = text.failed ? TN_ERROR(TN_OUT_OF_MEMORY, "no memory to write %s", path)
                                    : tn_file_write_begin(path, &file);

@@ -144,6 +144,10 @@ typedef struct tn_tactic {
     /* Only for outputs whose shape hangs on data (inputs have data): fill dtype, rank, dim of p->out.
      * NULL: the tactic cannot serve such problems. `arena` is scratch that is rewound after the call. */
     tn_status (*resolve)(tn_problem *p, tn_arena *arena);
+    /* Only of references: are these shapes, inputs and outputs, an instance of the operator? What only
+     * data could tell is passed over. Asked once for every new set of shapes, so that kernels may rely
+     * on what the graph could only promise in symbols. */
+    tn_status (*check)(const tn_problem *p, tn_arena *arena);
 } tn_tactic;
 
 /* ---- Backends --------------------------------------------------------------------------------*/

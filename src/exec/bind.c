@@ -50,8 +50,9 @@ static tn_status check_view(const char *name, const tn_tensor *t)
         int64_t reach;
         TN_CHECK(!__builtin_mul_overflow(t->dim[axis], t->stride[axis], &reach) &&
                      reach < STRIDE_REACH && reach > -STRIDE_REACH,
-                 TN_INVALID, "'%s' is given with stride %" PRId64 " at axis %d, which leaves memory",
-                 name, t->stride[axis], axis);
+                 TN_INVALID,
+                 "'%s' is given with stride %" PRId64 " at axis %d, which leaves memory", name,
+                 t->stride[axis], axis);
     }
     return NULL;
 }
@@ -91,7 +92,8 @@ static void take_input(tn_context *context, int32_t i, const tn_tensor *given, b
     context->ran = false;
 }
 
-tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim, int rank)
+tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
+                                    int rank)
 {
     const tn_plan *plan = &context->engine->plan;
     int32_t i = find_io(plan->input, plan->input_count, name);
@@ -123,8 +125,8 @@ tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_t
     const tn_plan_io *io = is_input ? &plan->input[i] : &plan->output[i];
     tn_dtype want = plan->tensor[io->tensor].dtype;
     tn_tensor given = *tensor;
-    TN_CHECK(given.dtype == want || (is_input && is_index(given.dtype) && is_index(want)), TN_INVALID,
-             "'%s' is given as %s, but must be %s", name, tn_dtype_name(given.dtype),
+    TN_CHECK(given.dtype == want || (is_input && is_index(given.dtype) && is_index(want)),
+             TN_INVALID, "'%s' is given as %s, but must be %s", name, tn_dtype_name(given.dtype),
              tn_dtype_name(want));
     TN_TRY(check_view(name, &given));
     TN_TRY(check_shape(plan, io, &given));
@@ -165,12 +167,11 @@ static span span_of(const tn_tensor *t)
     if (tn_tensor_count(t) <= 0) return (span){0, 0};
     for (int axis = 0; axis < t->rank; axis++) {
         int64_t reach = (t->dim[axis] - 1) * t->stride[axis];
-        if (reach < 0)
-            low += reach;
-        else
-            high += reach;
+        if (reach < 0) low += reach;
+        else high += reach;
     }
-    return (span){(uintptr_t)t->data + (uintptr_t)(low * item), (uintptr_t)t->data + (uintptr_t)(high * item)};
+    return (span){(uintptr_t)t->data + (uintptr_t)(low * item),
+                  (uintptr_t)t->data + (uintptr_t)(high * item)};
 }
 
 static bool overlap(const tn_tensor *a, const tn_tensor *b)
@@ -188,9 +189,11 @@ static bool may_write_directly(const tn_context *context, int32_t index)
     if (!output->bound || !is_aligned(&output->given) || !tn_tensor_is_dense(&output->given))
         return false;
     for (int32_t i = 0; i < plan->input_count; i++)
-        if (context->input[i].bound && overlap(&context->input[i].given, &output->given)) return false;
+        if (context->input[i].bound && overlap(&context->input[i].given, &output->given))
+            return false;
     for (int32_t i = 0; i < plan->output_count; i++)
-        if (i != index && context->output[i].bound && overlap(&context->output[i].given, &output->given))
+        if (i != index && context->output[i].bound &&
+            overlap(&context->output[i].given, &output->given))
             return false;
     return true;
 }
@@ -269,7 +272,8 @@ tn_status tn_context_patch(tn_context *context)
         tn_step_state *state = &r->step[i];
         for (int32_t k = 0; k < step->in_count; k++) {
             bool unused = k < 64 && (step->in_unused >> k & 1);
-            if (step->in[k] >= 0) state->problem.in[k].data = unused ? NULL : r->at[step->in[k]].data;
+            if (step->in[k] >= 0)
+                state->problem.in[k].data = unused ? NULL : r->at[step->in[k]].data;
         }
         for (int32_t k = 0; k < step->out_count; k++)
             if (step->out[k] >= 0) state->problem.out[k].data = r->at[step->out[k]].data;

@@ -94,8 +94,9 @@ static tn_status set_up(tn_context *context)
     context->step_ns = TN_NEW_ARRAY(arena, uint64_t, plan->step_count);
     context->step_runs = TN_NEW_ARRAY(arena, int64_t, plan->step_count);
     context->key = TN_NEW_ARRAY(arena, int64_t, (int64_t)plan->input_count * TN_SHAPE_KEY);
-    TN_CHECK(context->input && context->output && context->first && context->last && context->slot &&
-                 context->step_dynamic && context->step_ns && context->step_runs && context->key,
+    TN_CHECK(context->input && context->output && context->first && context->last &&
+                 context->slot && context->step_dynamic && context->step_ns && context->step_runs &&
+                 context->key,
              TN_OUT_OF_MEMORY, "no memory for a context");
     context->generation = 1;
     find_lives(context);
@@ -244,9 +245,7 @@ tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_ste
     *out = (tn_step_time){.name = step->name[0] ? step->name : step->op,
                           .total_ms = (double)context->step_ns[index] / 1e6,
                           .run_count = context->step_runs[index]};
-    if (step->kind == TN_STEP_LAUNCH)
-        out->tactic = tactic ? tactic->name : step->choice[0].tactic;
-    else
-        out->tactic = step->kind == TN_STEP_DIMS ? "dims" : "copy";
+    if (step->kind == TN_STEP_LAUNCH) out->tactic = tactic ? tactic->name : step->choice[0].tactic;
+    else out->tactic = step->kind == TN_STEP_DIMS ? "dims" : "copy";
     return NULL;
 }

@@ -88,6 +88,8 @@ tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r) TN_MUST_USE;
 /* dtype, rank, dims of a plan tensor from the values; *known is false where one is not known yet. */
 tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor, tn_tensor *out,
                            bool *known) TN_MUST_USE;
+/* The reference's word on whether these shapes fit its operator; `arena` is rewound. */
+tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena) TN_MUST_USE;
 /* The first choice that takes the problem. */
 tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
     TN_MUST_USE;

@@ -134,15 +134,18 @@ static tn_status describe_ios(tn_engine *engine, const tn_plan_io *io, int32_t c
     TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory to describe inputs and outputs");
     for (int32_t i = 0; i < count; i++) {
         const tn_plan_tensor *t = &engine->plan.tensor[io[i].tensor];
-        at[i] = (tn_io){.name = io[i].name, .dtype = t->dtype, .rank = t->rank, .is_output = outputs};
+        at[i] =
+            (tn_io){.name = io[i].name, .dtype = t->dtype, .rank = t->rank, .is_output = outputs};
         for (int axis = 0; axis < t->rank; axis++) {
             if (tn_expr_is_const(exprs, t->dim[axis], &at[i].dim[axis])) continue;
             tn_text text = {0};
             tn_expr_print(exprs, t->dim[axis], &text);
             at[i].dim[axis] = -1;
-            at[i].dim_name[axis] = text.failed ? NULL : tn_arena_text(&engine->arena, text.at, text.bytes);
+            at[i].dim_name[axis] =
+                text.failed ? NULL : tn_arena_text(&engine->arena, text.at, text.bytes);
             tn_text_fini(&text);
-            TN_CHECK(at[i].dim_name[axis], TN_OUT_OF_MEMORY, "no memory to describe inputs and outputs");
+            TN_CHECK(at[i].dim_name[axis], TN_OUT_OF_MEMORY,
+                     "no memory to describe inputs and outputs");
         }
     }
     *out = at;

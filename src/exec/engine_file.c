@@ -252,8 +252,8 @@ static tn_status read_header(image *file, tn_reader *table)
                  sections == SECTION_COUNT,
              TN_CORRUPT, "%s: the header is damaged", file->name);
     TN_CHECK(file_bytes == file->bytes, TN_CORRUPT,
-             "%s: has %zu bytes, was written with %llu: it is not complete", file->name, file->bytes,
-             (unsigned long long)file_bytes);
+             "%s: has %zu bytes, was written with %llu: it is not complete", file->name,
+             file->bytes, (unsigned long long)file_bytes);
     TN_TRY(tn_read_bytes(&in, TABLE_BYTES, "the section table", &bytes));
     TN_CHECK(tn_hash_bytes(bytes, TABLE_BYTES) == table_hash, TN_CORRUPT,
              "%s: the section table is damaged", file->name);
@@ -270,10 +270,10 @@ static tn_status read_section(image *file, tn_reader *table, int index, size_t *
     TN_TRY(tn_read_u64(table, "a section", &offset));
     TN_TRY(tn_read_u64(table, "a section", &bytes));
     TN_TRY(tn_read_u64(table, "a section", &hash));
-    TN_CHECK(kind == (uint32_t)index + 1 && zero == 0 && offset == tn_align_up(*end, TN_ALIGNMENT) &&
-                 offset <= file->bytes && bytes <= file->bytes - offset,
-             TN_CORRUPT, "%s: section '%s' lies outside of the file", file->name,
-             section_names[index]);
+    TN_CHECK(
+        kind == (uint32_t)index + 1 && zero == 0 && offset == tn_align_up(*end, TN_ALIGNMENT) &&
+            offset <= file->bytes && bytes <= file->bytes - offset,
+        TN_CORRUPT, "%s: section '%s' lies outside of the file", file->name, section_names[index]);
     for (size_t i = *end; i < offset; i++)
         TN_CHECK(file->at[i] == 0, TN_CORRUPT, "%s: byte %zu between sections is not zero",
                  file->name, i);
@@ -284,14 +284,16 @@ static tn_status read_section(image *file, tn_reader *table, int index, size_t *
     return NULL;
 }
 
-static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t, tn_constant_place *place)
+static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t,
+                               tn_constant_place *place)
 {
     uint8_t dtype, rank;
     uint64_t offset, bytes;
     *t = (tn_tensor){0};
     TN_TRY(tn_read_u8(in, "a type", &dtype));
     TN_TRY(tn_read_u8(in, "a rank", &rank));
-    TN_CHECK(tn_dtype_valid(dtype) && rank <= TN_RANK_MAX, TN_CORRUPT, "type %d of rank %d", dtype, rank);
+    TN_CHECK(tn_dtype_valid(dtype) && rank <= TN_RANK_MAX, TN_CORRUPT, "type %d of rank %d", dtype,
+             rank);
     t->dtype = (tn_dtype)dtype;
     t->rank = rank;
     for (int axis = 0; axis < rank; axis++) {
@@ -325,8 +327,9 @@ static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *dat
     TN_CHECK(engine->plan.constant && engine->constant_place, TN_OUT_OF_MEMORY,
              "no memory for %u constants", count);
     for (uint32_t i = 0; i < count; i++)
-        TN_TRY_NOTE(read_constant(engine, in, &engine->plan.constant[i], &engine->constant_place[i]),
-                    "in constant %u of %u", i, count);
+        TN_TRY_NOTE(
+            read_constant(engine, in, &engine->plan.constant[i], &engine->constant_place[i]),
+            "in constant %u of %u", i, count);
     engine->plan.constant_count = (int32_t)count;
     TN_CHECK(in->at == in->end, TN_CORRUPT, "bytes are left over after the constants");
     return NULL;
@@ -346,7 +349,8 @@ static tn_status read_graph(tn_engine *engine, tn_reader *in)
     }
     engine->graph_constant_count = (int32_t)count;
     engine->graph_text_bytes = (size_t)(in->end - in->at);
-    engine->graph_text = tn_arena_text(&engine->arena, (const char *)in->at, engine->graph_text_bytes);
+    engine->graph_text =
+        tn_arena_text(&engine->arena, (const char *)in->at, engine->graph_text_bytes);
     TN_CHECK(engine->graph_text, TN_OUT_OF_MEMORY, "no memory for a graph");
     return NULL;
 }
@@ -354,7 +358,8 @@ static tn_status read_graph(tn_engine *engine, tn_reader *in)
 static tn_status read_text(tn_engine *engine, const tn_reader *in, const char **out)
 {
     size_t bytes = (size_t)(in->end - in->at);
-    TN_CHECK(bytes == 0 || !memchr(in->at, 0, bytes), TN_CORRUPT, "section '%s' is no text", in->what);
+    TN_CHECK(bytes == 0 || !memchr(in->at, 0, bytes), TN_CORRUPT, "section '%s' is no text",
+             in->what);
     *out = tn_arena_text(&engine->arena, (const char *)in->at, bytes);
     TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a section of %zu bytes", bytes);
     return NULL;
@@ -385,10 +390,12 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
     TN_CHECK(end == file.bytes, TN_CORRUPT, "%s: bytes are left over at the end", name);
     TN_TRY_NOTE(read_text(engine, &file.section[META], &engine->meta), "in %s", name);
     TN_TRY_NOTE(read_text(engine, &file.section[REPORT], &engine->report), "in %s", name);
-    TN_TRY_NOTE(read_constants(engine, &file.section[CONSTANTS], &file.section[DATA]), "in %s", name);
+    TN_TRY_NOTE(read_constants(engine, &file.section[CONSTANTS], &file.section[DATA]), "in %s",
+                name);
     TN_TRY_NOTE(read_graph(engine, &file.section[GRAPH]), "in %s", name);
     TN_TRY(check_version(engine));
     if (engine->plan_usable)
-        TN_TRY_NOTE(tn_plan_read(&file.section[PLAN], engine->backend, &engine->plan), "in %s", name);
+        TN_TRY_NOTE(tn_plan_read(&file.section[PLAN], engine->backend, &engine->plan), "in %s",
+                    name);
     return NULL;
 }

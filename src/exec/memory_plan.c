@@ -61,10 +61,8 @@ tn_status tn_memory_plan(tn_lifetime *item, int64_t count, tn_arena *scratch, si
     for (int64_t i = 0; i < count; i++) order[i] = &item[i];
     qsort(order, (size_t)count, sizeof(*order), compare_bytes);
     for (int64_t i = 0; i < count; i++) {
-        if (order[i]->bytes == 0)
-            order[i]->offset = 0;
-        else
-            TN_TRY(place(placed, placed_count++, order[i], block_bytes));
+        if (order[i]->bytes == 0) order[i]->offset = 0;
+        else TN_TRY(place(placed, placed_count++, order[i], block_bytes));
     }
     return NULL;
 }

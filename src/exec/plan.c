@@ -7,8 +7,7 @@
 
 enum { PORTS_MAX = 1 << 16, PARAMS_BYTES_MAX = 1 << 16 };
 
-static const char *const place_names[] = {"none",  "input", "constant",
-                                          "block", "alias", "output"};
+static const char *const place_names[] = {"none", "input", "constant", "block", "alias", "output"};
 
 int32_t tn_plan_root(const tn_plan *plan, int32_t tensor)
 {
@@ -201,8 +200,8 @@ static tn_status verify_steps(const tn_plan *plan, tn_arena *arena)
     TN_CHECK(written, TN_OUT_OF_MEMORY, "no memory to check a plan of %d tensors",
              plan->tensor_count);
     for (int32_t i = 0; i < plan->tensor_count; i++)
-        written[i] = plan->tensor[i].place == TN_PLACE_INPUT ||
-                     plan->tensor[i].place == TN_PLACE_CONSTANT;
+        written[i] =
+            plan->tensor[i].place == TN_PLACE_INPUT || plan->tensor[i].place == TN_PLACE_CONSTANT;
     for (int32_t i = 0; i < plan->step_count; i++)
         TN_TRY(verify_step(plan, &plan->step[i], written));
     for (int32_t i = 0; i < plan->output_count; i++)

@@ -159,7 +159,8 @@ static tn_status read_tensors(tn_reader *in, tn_plan *plan)
         t->dynamic = dynamic != 0;
         TN_TRY(read_i32(in, "a tensor", &t->index));
         TN_TRY(read_i32(in, "a tensor", &t->rank));
-        TN_CHECK(t->rank <= TN_RANK_MAX, TN_CORRUPT, "%s: tensor %u has rank %d", in->what, i, t->rank);
+        TN_CHECK(t->rank <= TN_RANK_MAX, TN_CORRUPT, "%s: tensor %u has rank %d", in->what, i,
+                 t->rank);
         for (int axis = 0; axis < t->rank; axis++) TN_TRY(tn_read_u32(in, "a dim", &t->dim[axis]));
     }
     return NULL;
@@ -208,7 +209,8 @@ static tn_status read_choices(tn_reader *in, tn_arena *arena, tn_plan_step *s)
 }
 
 /* Parameters are the operator's own struct: only one of exactly its size is believed. */
-static tn_status read_params(tn_reader *in, const tn_backend *backend, tn_arena *arena, tn_plan_step *s)
+static tn_status read_params(tn_reader *in, const tn_backend *backend, tn_arena *arena,
+                             tn_plan_step *s)
 {
     uint32_t want = 0;
     const void *bytes;
@@ -227,7 +229,8 @@ static tn_status read_params(tn_reader *in, const tn_backend *backend, tn_arena 
     return NULL;
 }
 
-static tn_status read_step(tn_reader *in, const tn_backend *backend, tn_arena *arena, tn_plan_step *s)
+static tn_status read_step(tn_reader *in, const tn_backend *backend, tn_arena *arena,
+                           tn_plan_step *s)
 {
     uint8_t kind;
     uint32_t count;
@@ -262,7 +265,8 @@ tn_status tn_plan_read(tn_reader *in, const tn_backend *backend, tn_plan *plan)
     TN_CHECK(plan->step, TN_OUT_OF_MEMORY, "no memory for %u steps", count);
     plan->step_count = (int32_t)count;
     for (uint32_t i = 0; i < count; i++)
-        TN_TRY_NOTE(read_step(in, backend, &plan->arena, &plan->step[i]), "in step %u of %u", i, count);
+        TN_TRY_NOTE(read_step(in, backend, &plan->arena, &plan->step[i]), "in step %u of %u", i,
+                    count);
     TN_CHECK(in->at == in->end, TN_CORRUPT, "%s: %zu bytes are left over", in->what,
              (size_t)(in->end - in->at));
     return NULL;

@@ -41,8 +41,8 @@ tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r)
     return NULL;
 }
 
-tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor, tn_tensor *out,
-                           bool *known)
+tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor,
+                           tn_tensor *out, bool *known)
 {
     const tn_plan_tensor *t = &plan->tensor[tensor];
     char text[256];
@@ -162,6 +162,19 @@ static tn_status resolve_tensor(tn_context *context, tn_resolved *r, int32_t i)
 
 /* ---- Steps -----------------------------------------------------------------------------------*/
 
+tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena)
+{
+    for (int32_t i = step->choice_count - 1; i >= 0; i--) {
+        const tn_tactic *tactic = step->choice[i].found;
+        if (!tactic || !tactic->check) continue;
+        tn_status status = tactic->check(p, arena);
+        tn_arena_rewind(arena);
+        TN_TRY_NOTE(status, "in step %s '%s'", step->op, step->name);
+        return NULL;
+    }
+    return NULL;
+}
+
 tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
 {
     tn_verdict verdict = "no tactic of the engine runs on this machine";
@@ -173,8 +186,8 @@ tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn
         *out = choice;
         return NULL;
     }
-    TN_FAIL(TN_UNSUPPORTED, "%s '%s': no tactic takes these shapes; the last one says: %s", step->op,
-            step->name, verdict);
+    TN_FAIL(TN_UNSUPPORTED, "%s '%s': no tactic takes these shapes; the last one says: %s",
+            step->op, step->name, verdict);
 }
 
 static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index)
@@ -183,8 +196,11 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     const tn_plan_step *step = &engine->plan.step[index];
     tn_step_state *state = &r->step[index];
     tn_problem *p = &state->problem;
-    *p = (tn_problem){.op = step->op, .in_count = step->in_count, .out_count = step->out_count,
-                      .params = step->params, .params_bytes = step->params_bytes};
+    *p = (tn_problem){.op = step->op,
+                      .in_count = step->in_count,
+                      .out_count = step->out_count,
+                      .params = step->params,
+                      .params_bytes = step->params_bytes};
     p->in = TN_NEW_ARRAY(&r->arena, tn_tensor, step->in_count);
     p->out = TN_NEW_ARRAY(&r->arena, tn_tensor, step->out_count);
     TN_CHECK(p->in && p->out, TN_OUT_OF_MEMORY, "no memory for a step");
@@ -200,6 +216,7 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     if (step->kind != TN_STEP_LAUNCH || context->step_dynamic[index]) return NULL;
 
     const tn_plan_choice *choice;
+    TN_TRY(tn_step_check(step, p, &context->run_arena));
     TN_TRY(tn_step_choose(step, p, &choice));
     state->tactic = choice->found;
     if (choice->packed >= 0) state->launch.packed = engine->plan.constant[choice->packed].data;

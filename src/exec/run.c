@@ -136,7 +136,8 @@ static tn_status give_memory(tn_context *context, int32_t tensor, tn_tensor *out
     size_t bytes = (size_t)tn_tensor_bytes(out);
     /* Sizes change from run to run here: some room to spare saves growing at each. */
     if (bytes > buffer->bytes)
-        TN_TRY(tn_buffer_grow(buffer, bytes + bytes / 4 + TN_ALIGNMENT, "a tensor with a run-time shape"));
+        TN_TRY(tn_buffer_grow(buffer, bytes + bytes / 4 + TN_ALIGNMENT,
+                              "a tensor with a run-time shape"));
     out->data = or_nothing(buffer->at);
     context->now->at[tensor] = *out;
     return NULL;
@@ -166,8 +167,7 @@ static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, 
         if (t < 0) continue;
         if (plan->tensor[t].dynamic)
             TN_TRY(tn_resolved_type(plan, context->now, t, &p->out[k], &known));
-        else
-            p->out[k] = context->now->at[t];
+        else p->out[k] = context->now->at[t];
         all_known &= known;
     }
     if (step->kind == TN_STEP_COPY) {
@@ -176,6 +176,8 @@ static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, 
         p->out[0].data = data;
     } else if (!all_known) {
         TN_TRY(resolve_by_data(context, step, p));
+    } else if (step->kind == TN_STEP_LAUNCH) {
+        TN_TRY(tn_step_check(step, p, &context->run_arena));
     }
     for (int32_t k = 0; k < step->out_count; k++)
         if (step->out[k] >= 0 && plan->tensor[step->out[k]].dynamic)
@@ -213,7 +215,8 @@ static tn_status write_dims(tn_context *context, const tn_plan_step *step)
     const tn_tensor *out = &r->at[step->out[0]];
     TN_TRY(tn_resolved_evaluate(plan, r));
     TN_CHECK(tn_tensor_count(out) == step->dims_count, TN_CORRUPT,
-             "the plan has %d dims for %" PRId64 " elements", step->dims_count, tn_tensor_count(out));
+             "the plan has %d dims for %" PRId64 " elements", step->dims_count,
+             tn_tensor_count(out));
     for (int32_t k = 0; k < step->dims_count; k++) {
         int64_t value = r->value[step->dims[k]];
         TN_CHECK(value != TN_EXPR_UNKNOWN, TN_CORRUPT, "the plan uses a size before it is known");

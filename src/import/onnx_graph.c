@@ -336,7 +336,6 @@ static tn_status upgrade_node(tn_onnx_importer *importer, tn_node *node, int64_t
 {
     const tn_op *op = node->op;
     *changed = false;
-    if (op->domain && !tn_onnx_is_standard(op->domain)) return NULL;
     for (int done = 0;;) {
         const tn_upgrade *next = NULL;
         for (int i = 0; i < TN_UPGRADES_MAX && op->upgrade[i].run; i++)

@@ -45,6 +45,8 @@ static uint64_t unused(const tn_problem *p)
     return op ? op->shape_inputs : 0;
 }
 
+static tn_status check(const tn_problem *p, tn_arena *arena);
+
 static void make_table(void)
 {
     int count = 0;
@@ -64,6 +66,7 @@ static void make_table(void)
             .unused = unused,
             .launch = op->reference,
             .resolve = tn_problem_infer,
+            .check = check,
         };
         tactic_table[count] = &tactics[count];
         count++;
@@ -185,6 +188,25 @@ static tn_status infer_problem(tn_problem *p, tn_arena *arena, bool partial)
 tn_status tn_problem_infer(tn_problem *p, tn_arena *arena)
 {
     return infer_problem(p, arena, false);
+}
+
+/* The operator's own inference over these inputs must give these outputs. */
+static tn_status check(const tn_problem *p, tn_arena *arena)
+{
+    tn_problem found = *p;
+    char want[128], got[128];
+    found.out = TN_NEW_ARRAY(arena, tn_tensor, p->out_count);
+    TN_CHECK(found.out, TN_OUT_OF_MEMORY, "no memory to check the shapes of %s", p->op);
+    TN_TRY(infer_problem(&found, arena, true));
+    for (int i = 0; i < p->out_count; i++) {
+        if (found.out[i].dtype == TN_DTYPE_NONE || p->out[i].dtype == TN_DTYPE_NONE) continue;
+        if (found.out[i].dtype == p->out[i].dtype && tn_tensor_same_shape(&found.out[i], &p->out[i]))
+            continue;
+        return note_problem(p, TN_ERROR(TN_INVALID, "%s: output %d would be %s, but must be %s", p->op,
+                                        i, tn_tensor_type_text(&found.out[i], got, sizeof(got)),
+                                        tn_tensor_type_text(&p->out[i], want, sizeof(want))));
+    }
+    return NULL;
 }
 
 /* ---- Problems from text ----------------------------------------------------------------------*/

@@ -74,13 +74,15 @@ static tn_status fold_node(tn_node *node, tn_arena *arena, int64_t *changed)
     return NULL;
 }
 
-/* A value all of whose elements inference knows as numbers. */
+/* A value all of whose elements inference knows as whole numbers. Floats are left to the reference
+ * kernels: an expression has no -0. */
 static tn_status write_out(tn_value *value, int64_t *changed)
 {
     const tn_exprs *exprs = value->graph->exprs;
     int64_t number, bytes = tn_dtype_bytes(value->type.dtype, value->known.count);
     _Alignas(16) uint8_t data[TN_KNOWN_MAX * 8] = {0};
     if (!value->known.at || !tn_value_has_users(value)) return NULL;
+    if (tn_dtype_kind_of(value->type.dtype) == TN_KIND_F) return NULL;
     if (bytes < 0 || bytes > (int64_t)sizeof data) return NULL;
     for (int64_t i = 0; i < value->known.count; i++) {
         if (!tn_expr_is_const(exprs, value->known.at[i], &number)) return NULL;

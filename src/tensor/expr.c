@@ -414,6 +414,15 @@ tn_expr tn_expr_max(tn_exprs *exprs, tn_expr a, tn_expr b)
     return extreme(exprs, TN_EXPR_OP_MAX, a, b);
 }
 
+/* min(whole, c) with c >= 1: a table of c rows cut to a length. Beside the whole it only fits where it
+ * is the whole, or both are 1. (That it fits is for kernels to check, as for a number and a symbol.) */
+static bool is_cut_of(const tn_exprs *exprs, tn_expr cut, tn_expr whole)
+{
+    const tn_expr_node *node = &exprs->node[cut];
+    if (node->op != TN_EXPR_OP_MIN || (node->a != whole && node->b != whole)) return false;
+    return tn_expr_at_least(exprs, node->a == whole ? node->b : node->a, 1);
+}
+
 tn_expr tn_expr_broadcast(tn_exprs *exprs, tn_expr a, tn_expr b)
 {
     int64_t x, y;
@@ -426,6 +435,8 @@ tn_expr tn_expr_broadcast(tn_exprs *exprs, tn_expr a, tn_expr b)
     if (b_const) return b;
     if (absorbs(exprs, TN_EXPR_OP_BROADCAST, a, b)) return a;
     if (absorbs(exprs, TN_EXPR_OP_BROADCAST, b, a)) return b;
+    if (is_cut_of(exprs, b, a)) return a;
+    if (is_cut_of(exprs, a, b)) return b;
     if (tn_expr_order(exprs, a, b) > 0) return tn_expr_broadcast(exprs, b, a);
     if (tn_expr_at_least(exprs, a, 2)) return a; /* b is 1 or equal */
     if (tn_expr_at_least(exprs, b, 2)) return b;

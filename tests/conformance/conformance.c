@@ -296,30 +296,34 @@ static bool read_options(int argc, char **argv, options *o)
     return optind + 1 == argc && !(o->bless && (!o->manifest || o->filter));
 }
 
-/* Keep the cases whose names have the filter in them. */
+/* The cases whose names have the filter in them come first, in their order; how many there are. */
 static long apply_filter(test_case *cases, long count, const char *filter)
 {
     long kept = 0;
-    for (long i = 0; i < count; i++)
-        if (!filter || strstr(cases[i].name, filter)) cases[kept++] = cases[i];
+    for (long i = 0; i < count; i++) {
+        if (filter && !strstr(cases[i].name, filter)) continue;
+        test_case c = cases[i];
+        cases[i] = cases[kept];
+        cases[kept++] = c;
+    }
     return kept;
 }
 
 int main(int argc, char **argv)
 {
     options o;
-    long count = 0, totals[3] = {0};
+    long found = 0, totals[3] = {0};
     if (!read_options(argc, argv, &o)) {
         fputs(usage, stderr);
         return 2;
     }
-    test_case *cases = find_cases(argv[optind], &count);
-    if (count < o.expected_cases || !count) {
-        fprintf(stderr, "conformance: %ld cases found in %s, %ld expected\n", count, argv[optind],
+    test_case *cases = find_cases(argv[optind], &found);
+    if (found < o.expected_cases || !found) {
+        fprintf(stderr, "conformance: %ld cases found in %s, %ld expected\n", found, argv[optind],
                 o.expected_cases);
         return 2;
     }
-    count = apply_filter(cases, count, o.filter);
+    long count = apply_filter(cases, found, o.filter);
     run_all(cases, count, &o);
     for (long i = 0; i < count; i++) totals[cases[i].outcome.verdict]++;
     print_groups(cases, count);
@@ -329,6 +333,7 @@ int main(int argc, char **argv)
     else if (o.manifest) differing = compare_manifest(cases, count, &o);
     printf("%ld passed, %ld failed, %ld skipped\n", totals[PASSED], totals[FAILED],
            totals[SKIPPED]);
+    free_cases(cases, found);
     if (code) return code;
     if (o.manifest) return differing ? 1 : 0;
     return totals[FAILED] ? 1 : 0;

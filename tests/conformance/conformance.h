@@ -36,6 +36,7 @@ typedef struct options {
 /* All cases below a folder, sorted by name. Exits with a message where memory or the folder fails.
  */
 test_case *find_cases(const char *root, long *count);
+void free_cases(test_case *cases, long count);
 /* Names of the inputs of a model file that have no initializer, in order. NULL if it cannot be
  * read. */
 char **read_input_names(const char *model_path, int *count);

@@ -108,6 +108,16 @@ test_case *find_cases(const char *root, long *count)
     return list.at;
 }
 
+void free_cases(test_case *cases, long count)
+{
+    for (long i = 0; i < count; i++) {
+        free(cases[i].name);
+        free(cases[i].model);
+        free(cases[i].light);
+    }
+    free(cases);
+}
+
 /* ---- Names of inputs: the least of protobuf that finds them
  * --------------------------------------*/
 

@@ -213,6 +213,10 @@ static bool run_sets(run *r)
         int count = load_inputs(r, folder, inputs);
         int baked = r->o->baked && count > 1 ? count - 1 : 0;
         if (count < 0) {
+            /* Sequences are no tensors: the model's own refusal says more than the file's. */
+            tn_model *model;
+            if (succeeds(r, tn_model_load(r->c->model, NULL, &model), "loading"))
+                tn_model_free(model);
             good = false;
             break;
         }

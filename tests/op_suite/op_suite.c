@@ -3,9 +3,9 @@
  *
  *     op_suite [--list] [--filter TEXT] [--verbose] [--bench]
  *
- * A kernel gets its inputs as a plan would give them: weights only in packed form where it says that it
- * does not read them, outputs full of rubbish with a guard behind. One and two threads must give the
- * same bits. */
+ * A kernel gets its inputs as a plan would give them: weights only in packed form where it says
+ * that it does not read them, outputs full of rubbish with a guard behind. One and two threads must
+ * give the same bits. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,8 @@ static void report(suite *s, bool passed, const char *name, const char *problem,
     if (passed) s->passed++;
     else s->failed++;
     if (passed && !s->verbose) return;
-    printf("%s %s: %s%s%s\n", passed ? "ok  " : "FAIL", name, problem, why[0] ? "\n       " : "", why);
+    printf("%s %s: %s%s%s\n", passed ? "ok  " : "FAIL", name, problem, why[0] ? "\n       " : "",
+           why);
 }
 
 static void report_status(suite *s, const char *name, const char *problem, tn_status status)
@@ -41,7 +42,8 @@ static void report_status(suite *s, const char *name, const char *problem, tn_st
     report(s, false, name, problem, text);
 }
 
-/* ---- Data --------------------------------------------------------------------------------------*/
+/* ---- Data
+ * --------------------------------------------------------------------------------------*/
 
 static double random_unit(uint64_t *state)
 {
@@ -67,14 +69,16 @@ static tn_status fill_inputs(tn_problem *p, const tn_case *c, tn_arena *arena)
         for (int64_t k = 0; k < tn_tensor_count(t); k++) {
             double value = lo + (hi - lo) * random_unit(&state);
             if (kind == TN_KIND_B) tn_store_i64(t->dtype, t->data, k, random_unit(&state) < 0.5);
-            else if (kind == TN_KIND_F || kind == TN_KIND_C) tn_store_f64(t->dtype, t->data, k, value);
+            else if (kind == TN_KIND_F || kind == TN_KIND_C)
+                tn_store_f64(t->dtype, t->data, k, value);
             else tn_store_i64(t->dtype, t->data, k, (int64_t)floor(value));
         }
     }
     return NULL;
 }
 
-/* ---- Comparisons -------------------------------------------------------------------------------*/
+/* ---- Comparisons
+ * -------------------------------------------------------------------------------*/
 
 static double default_tolerance(tn_dtype dtype)
 {
@@ -110,7 +114,8 @@ static bool same_values(const tn_tensor *got, const tn_tensor *want, char *why, 
             double most = default_tolerance(want->dtype) * fmax(fabs(y), 1e-3);
             same = (isnan(x) && isnan(y)) || x == y || fabs(x - y) <= most;
         } else {
-            int64_t m = tn_load_i64(got->dtype, got->data, i), n = tn_load_i64(want->dtype, want->data, i);
+            int64_t m = tn_load_i64(got->dtype, got->data, i),
+                    n = tn_load_i64(want->dtype, want->data, i);
             same = m == n;
             x = (double)m;
             y = (double)n;
@@ -131,10 +136,12 @@ static bool close_enough(const tn_tensor *got, const tn_tensor *want, double tol
     double error = 0, size = 0;
     if (tolerance == 0) tolerance = tn_dtype_bits(want->dtype) <= 16 ? 1e-2 : 1e-5;
     for (int64_t i = 0; i < tn_tensor_count(want); i++) {
-        double x = tn_load_f64(got->dtype, got->data, i), y = tn_load_f64(want->dtype, want->data, i);
+        double x = tn_load_f64(got->dtype, got->data, i),
+               y = tn_load_f64(want->dtype, want->data, i);
         if (!isfinite(y) || !isfinite(x)) {
             if (x == y || (isnan(x) && isnan(y))) continue;
-            snprintf(why, why_bytes, "element %lld is %g, the reference has %g", (long long)i, x, y);
+            snprintf(why, why_bytes, "element %lld is %g, the reference has %g", (long long)i, x,
+                     y);
             return false;
         }
         error += (x - y) * (x - y);
@@ -146,7 +153,8 @@ static bool close_enough(const tn_tensor *got, const tn_tensor *want, double tol
     return false;
 }
 
-/* ---- One kernel --------------------------------------------------------------------------------*/
+/* ---- One kernel
+ * --------------------------------------------------------------------------------*/
 
 /* A problem as it stands when kernels are chosen: only weights have data. */
 static tn_status strip(const tn_problem *p, uint64_t keep, tn_arena *arena, tn_problem *out)
@@ -196,8 +204,9 @@ static uint64_t time_launch(const tn_tactic *t, const tn_launch *l, tn_status *s
     return best;
 }
 
-static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p, const tn_problem *bare,
-                            double tolerance, tn_arena *arena, char *why, size_t why_bytes)
+static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p,
+                            const tn_problem *bare, double tolerance, tn_arena *arena, char *why,
+                            size_t why_bytes)
 {
     uint64_t unused = t->unused ? t->unused(bare) : 0;
     size_t packed_bytes = t->packed_bytes ? t->packed_bytes(bare) : 0;
@@ -214,10 +223,13 @@ static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p, c
         TN_TRY(alloc(arena, scratch_bytes, &scratch));
         for (int i = 0; i < run.out_count; i++)
             TN_TRY(alloc(arena, (size_t)tn_tensor_bytes(&run.out[i]), &run.out[i].data));
-        tn_launch l = {.problem = &run, .scratch = scratch_bytes ? scratch : NULL, .packed = packed,
+        tn_launch l = {.problem = &run,
+                       .scratch = scratch_bytes ? scratch : NULL,
+                       .packed = packed,
                        .pool = s->pool[threads]};
         TN_TRY(t->launch(&l));
-        TN_CHECK(guard_holds(scratch, scratch_bytes), TN_INTERNAL, "wrote behind its scratch memory");
+        TN_CHECK(guard_holds(scratch, scratch_bytes), TN_INTERNAL,
+                 "wrote behind its scratch memory");
         for (int i = 0; i < run.out_count; i++) {
             char detail[256] = "";
             size_t bytes = (size_t)tn_tensor_bytes(&run.out[i]);
@@ -273,7 +285,8 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
     }
 }
 
-/* ---- One case ----------------------------------------------------------------------------------*/
+/* ---- One case
+ * ----------------------------------------------------------------------------------*/
 
 static tn_status check_expected(const tn_problem *p, const char *expect, tn_arena *arena)
 {
@@ -285,9 +298,10 @@ static tn_status check_expected(const tn_problem *p, const char *expect, tn_aren
         while (*at == ' ') at++;
         TN_CHECK(*at, TN_INVALID, "nothing is expected of output %d", i);
         TN_TRY(tn_tensor_parse(&at, arena, &want, &constant));
-        TN_CHECK(want.data || !tn_tensor_count(&want), TN_INVALID, "expected output %d has no values", i);
-        TN_CHECK(same_values(&p->out[i], &want, detail, sizeof detail), TN_MISMATCH, "output %d %s", i,
-                 detail);
+        TN_CHECK(want.data || !tn_tensor_count(&want), TN_INVALID,
+                 "expected output %d has no values", i);
+        TN_CHECK(same_values(&p->out[i], &want, detail, sizeof detail), TN_MISMATCH, "output %d %s",
+                 i, detail);
     }
     while (*at == ' ') at++;
     TN_CHECK(!*at, TN_INVALID, "more is expected than there are outputs: \"%s\"", at);

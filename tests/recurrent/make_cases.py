@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes cases.txt: expected outputs of RNN, GRU and LSTM from onnxruntime, over a matrix of settings.
+"""Writes cases.txt: outputs of RNN, GRU and LSTM from onnxruntime, over a matrix of settings.
 
 Needs numpy, onnx and onnxruntime; the test that replays the file (test_recurrent.c) does not.
-Inputs are not in the file: both sides draw them from the same generator, seeded with the case number.
+Inputs are not in the file: both sides draw them from the same generator, seeded with the case's
+number.
 onnxruntime has no layout = 1; those cases are its layout = 0 with axes 0 and 1 (Y: moved) swapped.
 
     python3 make_cases.py > cases.txt
@@ -98,8 +99,9 @@ class Case:
                                 **attributes)
         graph = helper.make_graph(
             [node], "g",
-            [helper.make_tensor_value_info(f"i{i}", TensorProto.INT32 if i == 4 else TensorProto.FLOAT,
-                                           v.shape) for i, v in enumerate(fed) if v is not None],
+            [helper.make_tensor_value_info(
+                f"i{i}", TensorProto.INT32 if i == 4 else TensorProto.FLOAT, v.shape)
+             for i, v in enumerate(fed) if v is not None],
             [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in outs])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
         options = onnxruntime.SessionOptions()
@@ -181,7 +183,8 @@ def cases():
             if name in WITH_DEFAULTS:
                 yield Case(op, "forward", states=True, **activations([name] * count, given=False))
         # Different functions in each direction: alpha and beta are taken in turn.
-        both = {"RNN": ["LeakyRelu", "Affine"], "GRU": ["HardSigmoid", "Elu", "Sigmoid", "LeakyRelu"],
+        both = {"RNN": ["LeakyRelu", "Affine"],
+                "GRU": ["HardSigmoid", "Elu", "Sigmoid", "LeakyRelu"],
                 "LSTM": ["HardSigmoid", "Tanh", "Affine", "Sigmoid", "ScaledTanh", "LeakyRelu"]}[op]
         for lens in [None, LENS]:
             yield Case(op, "bidirectional", lens=lens, **activations(both))
@@ -190,7 +193,7 @@ def cases():
 
 def main():
     out = sys.stdout
-    print("# Made by make_cases.py with onnxruntime", onnxruntime.__version__, "- do not edit.", file=out)
+    print("# Made by make_cases.py with onnxruntime", onnxruntime.__version__, file=out)
     for number, case in enumerate(cases(), 1):
         try:
             case.write(number, out)

@@ -1,6 +1,6 @@
-/* Replays cases.txt (made by make_cases.py with onnxruntime) through the reference and every kernel of
- * RNN, GRU and LSTM: the official suite has sequences of one step and equal weights only, and cannot
- * see a wrong gate order. */
+/* Replays cases.txt (made by make_cases.py with onnxruntime) through the reference and every kernel
+ * of RNN, GRU and LSTM: the official suite has sequences of one step and equal weights only, and
+ * cannot see a wrong gate order. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,8 @@ static tn_status fill(tn_problem *p, uint64_t *state, tn_arena *arena)
     return NULL;
 }
 
-/* Y of the layer below, [seq, directions, batch, hidden], as X: [seq, batch, directions * hidden]. */
+/* Y of the layer below, [seq, directions, batch, hidden], as X: [seq, batch, directions * hidden].
+ */
 static tn_status stack(const tn_tensor *y, tn_tensor *x, tn_arena *arena)
 {
     int64_t seq = y->dim[0], directions = y->dim[1], batch = y->dim[2], hidden = y->dim[3];
@@ -109,7 +110,8 @@ static tn_status compare(const tn_tensor *got, const tn_tensor *want, int output
     for (int64_t i = 0; i < tn_tensor_count(want); i++) {
         double x = ((const float *)got->data)[i], y = ((const float *)want->data)[i];
         TN_CHECK(fabs(x - y) <= 1e-5 * fmax(1, fabs(y)), TN_MISMATCH,
-                 "output %d, element %lld is %.9g, onnxruntime has %.9g", output, (long long)i, x, y);
+                 "output %d, element %lld is %.9g, onnxruntime has %.9g", output, (long long)i, x,
+                 y);
     }
     return NULL;
 }
@@ -143,7 +145,8 @@ static tn_status replay(const fixture *f, const tn_tactic *t, bool constant, tn_
     return NULL;
 }
 
-/* ---- The file ----------------------------------------------------------------------------------*/
+/* ---- The file
+ * ----------------------------------------------------------------------------------*/
 
 static char *text;
 static fixture *fixtures;

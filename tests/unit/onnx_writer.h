@@ -110,4 +110,54 @@ static inline tn_writer make_model(int64_t ir_version, int64_t opset, tn_writer 
     return m;
 }
 
+static const int64_t shape_n3[] = {-1, 3}, shape_3[] = {3};
+
+/* x[N,3] + w[3] -> "sum" -> Relu -> y, with w an initializer that may be listed as an input. */
+static inline tn_writer small_graph(bool list_initializer)
+{
+    static const float w[] = {1, -2, 3};
+    tn_writer g = {0}, part;
+    part = make_node("add", "Add", "x,w", "sum"), put_message(&g, 1, &part);
+    part = make_node("act", "Relu", "sum", "y"), put_message(&g, 1, &part);
+    put_text(&g, 2, "small");
+    part = raw_tensor("w", 1, shape_3, 1, w, sizeof(w)), put_message(&g, 5, &part);
+    part = value_info("x", 1, shape_n3, 2), put_message(&g, 11, &part);
+    if (list_initializer) part = value_info("w", 1, shape_3, 1), put_message(&g, 11, &part);
+    part = value_info("y", 1, shape_n3, 2), put_message(&g, 12, &part);
+    return g;
+}
+
+/* A graph of one or more nodes over x[N,3], with the output y. */
+static inline tn_writer node_graph(tn_writer *nodes, int count)
+{
+    tn_writer g = {0}, part;
+    for (int i = 0; i < count; i++) put_message(&g, 1, &nodes[i]);
+    put_text(&g, 2, "nodes");
+    part = value_info("x", 1, shape_n3, 2), put_message(&g, 11, &part);
+    part = value_info("y", 1, NULL, 0), put_message(&g, 12, &part);
+    return g;
+}
+
+/* A FunctionProto of the domain "f": y = Relu(Neg(x)), or a call of itself. */
+static inline tn_writer make_function(const char *name, tn_writer *nodes, int count)
+{
+    tn_writer f = {0}, opset = {0};
+    put_text(&f, 1, name);
+    put_text(&f, 4, "a");
+    put_text(&f, 5, "b");
+    for (int i = 0; i < count; i++) put_message(&f, 7, &nodes[i]);
+    put_int(&opset, 2, 17);
+    put_message(&f, 9, &opset);
+    put_text(&f, 10, "f");
+    return f;
+}
+
+static inline tn_writer call(const char *name, const char *function, const char *in,
+                             const char *out)
+{
+    tn_writer n = make_node(name, function, in, out);
+    put_text(&n, 7, "f");
+    return n;
+}
+
 #endif

@@ -106,8 +106,10 @@ static void strided_and_overlapping_memory_is_copied(void **unused)
     tn_context *context = new_context(engine);
     /* Columns first, and the result goes over the input. */
     float memory[6] = {1, 0, 2, 0, 3, 1};
-    tn_tensor in = {.data = memory, .dtype = TN_DTYPE_F32, .rank = 2, .dim = {2, 3}, .stride = {1, 2}};
-    tn_tensor out = {.data = memory, .dtype = TN_DTYPE_F32, .rank = 2, .dim = {2, 2}, .stride = {3, 1}};
+    tn_tensor in = {
+        .data = memory, .dtype = TN_DTYPE_F32, .rank = 2, .dim = {2, 3}, .stride = {1, 2}};
+    tn_tensor out = {
+        .data = memory, .dtype = TN_DTYPE_F32, .rank = 2, .dim = {2, 2}, .stride = {3, 1}};
     assert_ok(tn_exec_context_bind(context, "x", &in));
     assert_ok(tn_exec_context_bind(context, "y", &out));
     assert_ok(tn_exec_context_run(context));
@@ -144,7 +146,8 @@ static void messages_name_the_tensor_and_what_is_allowed(void **unused)
     t = view(TN_DTYPE_F32, data, 1, 3, 0);
     assert_fails(tn_exec_context_bind(context, "b", &t), TN_INVALID, "f32[3]");
     t = view(TN_DTYPE_I32, data, 2, 3, 4);
-    assert_fails(tn_exec_context_bind(context, "b", &t), TN_INVALID, "'b' is given as i32, but must be f32");
+    assert_fails(tn_exec_context_bind(context, "b", &t), TN_INVALID,
+                 "'b' is given as i32, but must be f32");
     assert_fails(tn_exec_context_bind(context, "c", &t), TN_NOT_FOUND, "'a' 'b' 'i' 'y'");
     t = view(TN_DTYPE_F32, NULL, 2, 3, 4);
     assert_fails(tn_exec_context_bind(context, "b", &t), TN_INVALID, "without data");
@@ -158,7 +161,8 @@ static void messages_name_the_tensor_and_what_is_allowed(void **unused)
     assert_ok(tn_exec_context_run(context));
     t = view(TN_DTYPE_F32, data, 2, 2, 4);
     assert_ok(tn_exec_context_bind(context, "y", &t));
-    assert_fails(tn_exec_context_run(context), TN_INVALID, "output 'y' is given memory for f32[2,4]");
+    assert_fails(tn_exec_context_run(context), TN_INVALID,
+                 "output 'y' is given memory for f32[2,4]");
     int64_t dim[1] = {3};
     assert_fails(tn_exec_context_set_shape(context, "y", dim, 1), TN_INVALID, "is an output");
     tn_exec_context_free(context);
@@ -197,7 +201,8 @@ static void indices_come_as_i32_or_i64(void **unused)
     tn_exec_engine_release(engine);
 }
 
-static void run_nonzero(tn_context *context, float *x, int64_t n, const int64_t *want, int64_t count)
+static void run_nonzero(tn_context *context, float *x, int64_t n, const int64_t *want,
+                        int64_t count)
 {
     tn_tensor in = view(TN_DTYPE_F32, x, 1, n, 0), i, r;
     assert_ok(tn_exec_context_bind(context, "x", &in));
@@ -400,7 +405,8 @@ static void two_threads_share_an_engine(void **unused)
     tn_build_config config = {.size = sizeof(config), .threads = 2, .budget_ms = -1};
     tn_engine *engine = build_text(mlp, &config);
     pthread_t thread[2];
-    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&thread[i], NULL, run_thread, engine), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, run_thread, engine), 0);
     for (int i = 0; i < 2; i++) {
         void *failed;
         pthread_join(thread[i], &failed);

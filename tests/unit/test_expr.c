@@ -150,6 +150,9 @@ static const struct {
     {"broadcast(N,M)", "broadcast(M,N)"},
     {"broadcast(broadcast(N,M),N)", "broadcast(M,N)"},
     {"broadcast(N,M+2)", "M+2"},
+    {"broadcast(N,min(N,512))", "N"},
+    {"broadcast(min(N,512),N)", "N"},
+    {"broadcast(N,min(M,512))", "broadcast(N,min(M,512))"},
     /* text */
     {"'a b'+1", "'a b'+1"},
     {"'min'*2", "2*'min'"},

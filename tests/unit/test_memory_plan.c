@@ -80,7 +80,8 @@ static void random_lives_never_overlap(void **unused)
         for (int64_t i = 0; i < count; i++) {
             int32_t first = (int32_t)(next_random() % STEPS);
             int32_t last = first + (int32_t)(next_random() % (round % 2 ? 6 : STEPS));
-            item[i] = (tn_lifetime){next_random() % (UINT64_C(1) << (next_random() % 20)), first, last, 7};
+            item[i] = (tn_lifetime){next_random() % (UINT64_C(1) << (next_random() % 20)), first,
+                                    last, 7};
         }
         size_t block = plan(item, count), bound = tn_memory_lower_bound(item, count);
         check_no_overlap(item, count, block);
@@ -95,7 +96,8 @@ static void equal_input_gives_equal_offsets(void **unused)
 {
     (void)unused;
     tn_lifetime a[40], b[40];
-    for (int i = 0; i < 40; i++) a[i] = b[i] = (tn_lifetime){64 * (size_t)(i % 3), i / 4, i / 4 + i % 5, 0};
+    for (int i = 0; i < 40; i++)
+        a[i] = b[i] = (tn_lifetime){64 * (size_t)(i % 3), i / 4, i / 4 + i % 5, 0};
     assert_int_equal(plan(a, 40), plan(b, 40));
     for (int i = 0; i < 40; i++) assert_int_equal(a[i].offset, b[i].offset);
 }
@@ -103,7 +105,8 @@ static void equal_input_gives_equal_offsets(void **unused)
 static void impossible_sizes_are_refused(void **unused)
 {
     (void)unused;
-    tn_lifetime item[] = {{SIZE_MAX / 2, 0, 1, 0}, {SIZE_MAX / 2, 0, 1, 0}, {SIZE_MAX - 3, 0, 0, 0}};
+    tn_lifetime item[] = {
+        {SIZE_MAX / 2, 0, 1, 0}, {SIZE_MAX / 2, 0, 1, 0}, {SIZE_MAX - 3, 0, 0, 0}};
     tn_arena arena;
     size_t block;
     tn_arena_init(&arena);
@@ -115,9 +118,12 @@ static void impossible_sizes_are_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_takes_nothing),       cmocka_unit_test(lives_that_do_not_meet_share),
-        cmocka_unit_test(a_gap_is_filled),             cmocka_unit_test(random_lives_never_overlap),
-        cmocka_unit_test(equal_input_gives_equal_offsets), cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(nothing_takes_nothing),
+        cmocka_unit_test(lives_that_do_not_meet_share),
+        cmocka_unit_test(a_gap_is_filled),
+        cmocka_unit_test(random_lives_never_overlap),
+        cmocka_unit_test(equal_input_gives_equal_offsets),
+        cmocka_unit_test(impossible_sizes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The vector functions against libm in double, over a spread of all floats; the bounds are those stated
- * in vmath.h. Compiled without special instructions, so this is the scalar variant. */
+/* The vector functions against libm in double, over a spread of all floats; the bounds are those
+ * stated in vmath.h. Compiled without special instructions, so this is the scalar variant. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,18 +19,21 @@ static float float_of(uint32_t bits)
     return x;
 }
 
-/* Units in the last place of the right answer, as a float; results below 2^-126 count in its units. */
+/* Units in the last place of the right answer, as a float; results below 2^-126 count in its units.
+ */
 static double ulps(float got, double want)
 {
     if (isnan(want)) return isnan(got) ? 0 : INFINITY;
     float rounded = (float)want;
-    if (isinf(rounded) || isinf(got)) return got == rounded ? 0 : isinf(got) && fabs(want) > 3.4028e38 ? 1 : INFINITY;
+    if (isinf(rounded) || isinf(got))
+        return got == rounded ? 0 : isinf(got) && fabs(want) > 3.4028e38 ? 1 : INFINITY;
     int exponent;
     frexp(fabs(want) < 0x1p-126 ? 0x1p-126 : want, &exponent);
     return fabs(got - want) / ldexp(1, exponent - 24);
 }
 
-static double worst(vf32 (*function)(vf32), double (*exact)(double), float from, float to, float *where)
+static double worst(vf32 (*function)(vf32), double (*exact)(double), float from, float to,
+                    float *where)
 {
     double most = 0;
     for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 4999) {

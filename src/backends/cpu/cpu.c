@@ -13,7 +13,8 @@
 #undef TN_TACTIC
 
 #define NEEDS_AVX2 (TN_CPU_AVX2 | TN_CPU_FMA | TN_CPU_F16C)
-#define NEEDS_AVX512 (NEEDS_AVX2 | TN_CPU_AVX512F | TN_CPU_AVX512BW | TN_CPU_AVX512VL | TN_CPU_AVX512DQ)
+#define NEEDS_AVX512                                                                               \
+    (NEEDS_AVX2 | TN_CPU_AVX512F | TN_CPU_AVX512BW | TN_CPU_AVX512VL | TN_CPU_AVX512DQ)
 
 enum { KERNELS_MAX = 512, TABLE_MAX = 2048 };
 

@@ -4,23 +4,13 @@
 
 #include "ops/wide/wide.h"
 
-static const tn_field fields[] = {
-    {.name = "kernel_shape", .kind = TN_FIELD_INTS,
-     .offset = offsetof(tn_conv_params, window.kernel_shape)},
-    {.name = "strides", .kind = TN_FIELD_INTS, .offset = offsetof(tn_conv_params, window.strides)},
-    {.name = "dilations", .kind = TN_FIELD_INTS,
-     .offset = offsetof(tn_conv_params, window.dilations)},
-    {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_conv_params, window.pads)},
-    {.name = "auto_pad", .kind = TN_FIELD_ENUM, .choices = TN_AUTO_PADS,
-     .offset = offsetof(tn_conv_params, window.auto_pad)},
-    TN_INT(tn_conv_params, group, 1),
-};
+static const tn_field fields[] = {TN_CONV_FIELDS};
 static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
                               {"W", TN_DTS_FLOAT, 'T', 0},
                               {"B", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
-static tn_status lower(const tn_node *node, void *params_out)
+tn_status tn_conv_lower(const tn_node *node, void *params_out)
 {
     const tn_conv_params *params = params_out;
     (void)node;
@@ -44,8 +34,8 @@ static tn_status check_channels(tn_infer *f, const tn_type *x, const tn_type *w)
                  (long long)params->group);
     if (tn_expr_is_const(f->exprs, w->dim[0], &outputs))
         TN_CHECK(outputs % params->group == 0, TN_INVALID,
-                 "%lld output channels do not divide into %lld groups: W is %s",
-                 (long long)outputs, (long long)params->group, text_w);
+                 "%lld output channels do not divide into %lld groups: W is %s", (long long)outputs,
+                 (long long)params->group, text_w);
     for (int i = 0; i < w->rank - 2 && params->window.kernel_shape.count == w->rank - 2; i++)
         if (tn_expr_is_const(f->exprs, w->dim[2 + i], &taps))
             TN_CHECK(taps == params->window.kernel_shape.at[i], TN_INVALID,
@@ -54,13 +44,13 @@ static tn_status check_channels(tn_infer *f, const tn_type *x, const tn_type *w)
     return NULL;
 }
 
-static tn_status infer(tn_infer *f)
+tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype)
 {
     const tn_conv_params *params = f->params;
-    const tn_type *x = &f->in[0], *w = &f->in[1];
+    const tn_type *x = &f->in[0], *w = &f->in[weights];
     tn_expr dim[TN_RANK_MAX];
     if (x->rank < 0 || w->rank < 0) {
-        tn_infer_set(f, 0, x->dtype, -1, NULL);
+        tn_infer_set(f, 0, dtype, -1, NULL);
         return NULL;
     }
     char text[128];
@@ -70,22 +60,31 @@ static tn_status infer(tn_infer *f)
     dim[0] = x->dim[0];
     dim[1] = w->dim[0];
     TN_TRY(tn_window_infer(f, &params->window, x, w->dim + 2, dim + 2));
-    int64_t bias, outputs;
-    if (tn_infer_has(f, 2) && f->in[2].rank == 1 && tn_expr_is_const(f->exprs, f->in[2].dim[0], &bias) &&
-        tn_expr_is_const(f->exprs, w->dim[0], &outputs))
-        TN_CHECK(bias == outputs, TN_INVALID, "B has %lld values for %lld output channels",
-                 (long long)bias, (long long)outputs);
-    TN_CHECK(!tn_infer_has(f, 2) || f->in[2].rank < 0 || f->in[2].rank == 1, TN_INVALID,
-             "B must have one axis: B is %s",
-             tn_type_text(f->exprs, &f->in[2], text, sizeof text));
-    tn_infer_set(f, 0, x->dtype, x->rank, dim);
+    if (bias >= 0 && tn_infer_has(f, bias) && f->in[bias].rank >= 0) {
+        const tn_type *t = &f->in[bias];
+        int64_t count, outputs;
+        bool fits = t->rank == 1;
+        if (fits && tn_expr_is_const(f->exprs, t->dim[0], &count) &&
+            tn_expr_is_const(f->exprs, w->dim[0], &outputs))
+            fits = count == outputs;
+        char text_w[128];
+        TN_CHECK(fits, TN_INVALID, "B is %s: it needs one value for each output channel of W, %s",
+                 tn_type_text(f->exprs, t, text, sizeof text),
+                 tn_type_text(f->exprs, w, text_w, sizeof text_w));
+    }
+    tn_infer_set(f, 0, dtype, x->rank, dim);
     return NULL;
 }
 
-void tn_conv_window(const tn_problem *p, tn_window *out)
+static tn_status infer(tn_infer *f)
+{
+    return tn_conv_infer(f, 1, 2, f->in[0].dtype);
+}
+
+void tn_conv_window(const tn_problem *p, int weights, tn_window *out)
 {
     const tn_conv_params *params = p->params;
-    tn_window_of(&params->window, &p->in[0], p->in[1].dim + 2, &p->out[0], out);
+    tn_window_of(&params->window, &p->in[0], p->in[weights].dim + 2, &p->out[0], out);
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -94,7 +93,7 @@ static size_t scratch_bytes(const tn_problem *p)
     tn_window w;
     for (int i = 0; i < p->in_count; i++)
         bytes = tn_wide_add(bytes, tn_wide_tensor_bytes(&p->in[i]));
-    tn_conv_window(p, &w);
+    tn_conv_window(p, 1, &w);
     return tn_wide_add(bytes, tn_wide_bytes(w.out_count));
 }
 
@@ -114,8 +113,18 @@ static void add_tap(const tn_window *w, const double *x, const int64_t tap[3], d
             if (stride == 1)
                 for (int64_t i = begin[2]; i < end[2]; i++) dst[i] += weight * src[i + left];
             else
-                for (int64_t i = begin[2]; i < end[2]; i++) dst[i] += weight * src[i * stride + left];
+                for (int64_t i = begin[2]; i < end[2]; i++)
+                    dst[i] += weight * src[i * stride + left];
         }
+    }
+}
+
+void tn_conv_add_channel(const tn_window *w, const double *x, const double *weights, double *plane)
+{
+    for (int64_t k = 0; k < w->kernel_count; k++) {
+        int64_t tap[3] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1],
+                          k % w->kernel[2]};
+        add_tap(w, x, tap, weights[k], plane);
     }
 }
 
@@ -129,7 +138,7 @@ static tn_status reference(const tn_launch *l)
     const double *weights = tn_wide_load(&scratch, &p->in[1]);
     const double *bias = tn_wide_has(p, 2) ? tn_wide_load(&scratch, &p->in[2]) : NULL;
     tn_window w;
-    tn_conv_window(p, &w);
+    tn_conv_window(p, 1, &w);
     double *plane = tn_wide_take(&scratch, w.out_count);
     int64_t each = p->in[1].dim[1], outputs = y->dim[1], channels = p->in[0].dim[1];
     if (w.out_count == 0) return NULL;
@@ -137,15 +146,9 @@ static tn_status reference(const tn_launch *l)
         for (int64_t o = 0; o < outputs; o++) {
             for (int64_t i = 0; i < w.out_count; i++) plane[i] = bias ? bias[o] : 0;
             int64_t first = o / (outputs / params->group) * each;
-            for (int64_t c = 0; c < each; c++) {
-                const double *src = x + (n * channels + first + c) * w.in_count;
-                const double *tap_weight = weights + (o * each + c) * w.kernel_count;
-                for (int64_t k = 0; k < w.kernel_count; k++) {
-                    int64_t tap[3] = {k / w.kernel[2] / w.kernel[1], k / w.kernel[2] % w.kernel[1],
-                                      k % w.kernel[2]};
-                    add_tap(&w, src, tap, tap_weight[k], plane);
-                }
-            }
+            for (int64_t c = 0; c < each; c++)
+                tn_conv_add_channel(&w, x + (n * channels + first + c) * w.in_count,
+                                    weights + (o * each + c) * w.kernel_count, plane);
             tn_store_f64s(y->dtype, y->data, (n * outputs + o) * w.out_count, w.out_count, plane);
         }
     }
@@ -158,11 +161,14 @@ const tn_op tn_op_conv = {
     .name = "Conv",
     .since = 22,
     .about = "y = W * x + B over sliding windows, 1 to 3 spatial axes, in groups of channels",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_conv_params),
-    .lower = lower,
+    .lower = tn_conv_lower,
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,

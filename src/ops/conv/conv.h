@@ -14,7 +14,29 @@ typedef struct tn_conv_transpose_params {
     tn_ints output_padding, output_shape;
 } tn_conv_transpose_params;
 
-/* The window of a Conv problem. */
-void tn_conv_window(const tn_problem *p, tn_window *out);
+/* The window of a problem with Conv's attributes whose weights are input `weights`. */
+void tn_conv_window(const tn_problem *p, int weights, tn_window *out);
+/* Output 0 of operators with Conv's attributes; the numbers of their inputs, bias -1: none. */
+tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype) TN_MUST_USE;
+tn_status tn_conv_lower(const tn_node *node, void *params) TN_MUST_USE;
+/* plane[out] += one input channel under its kernel_count weights. */
+void tn_conv_add_channel(const tn_window *w, const double *x, const double *weights, double *plane);
+
+#define TN_CONV_FIELDS                                                                             \
+    {.name = "kernel_shape",                                                                       \
+     .kind = TN_FIELD_INTS,                                                                        \
+     .offset = offsetof(tn_conv_params, window.kernel_shape)},                                     \
+        {.name = "strides",                                                                        \
+         .kind = TN_FIELD_INTS,                                                                    \
+         .offset = offsetof(tn_conv_params, window.strides)},                                      \
+        {.name = "dilations",                                                                      \
+         .kind = TN_FIELD_INTS,                                                                    \
+         .offset = offsetof(tn_conv_params, window.dilations)},                                    \
+        {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_conv_params, window.pads)},  \
+        {.name = "auto_pad",                                                                       \
+         .kind = TN_FIELD_ENUM,                                                                    \
+         .choices = TN_AUTO_PADS,                                                                  \
+         .offset = offsetof(tn_conv_params, window.auto_pad)},                                     \
+        TN_INT(tn_conv_params, group, 1)
 
 #endif

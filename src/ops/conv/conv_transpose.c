@@ -1,18 +1,25 @@
 /* ConvTranspose-22: the gradient of Conv. Each input element adds W, scaled, into the output:
- * y[n,o, . * stride + k * dilation - pad] += W[c,o,k] * x[n,c,.]; what falls outside y is dropped. */
+ * y[n,o, . * stride + k * dilation - pad] += W[c,o,k] * x[n,c,.]; what falls outside y is dropped.
+ */
 #include "ops/conv/conv.h"
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {
-    {.name = "kernel_shape", .kind = TN_FIELD_INTS,
+    {.name = "kernel_shape",
+     .kind = TN_FIELD_INTS,
      .offset = offsetof(tn_conv_transpose_params, window.kernel_shape)},
-    {.name = "strides", .kind = TN_FIELD_INTS,
+    {.name = "strides",
+     .kind = TN_FIELD_INTS,
      .offset = offsetof(tn_conv_transpose_params, window.strides)},
-    {.name = "dilations", .kind = TN_FIELD_INTS,
+    {.name = "dilations",
+     .kind = TN_FIELD_INTS,
      .offset = offsetof(tn_conv_transpose_params, window.dilations)},
-    {.name = "pads", .kind = TN_FIELD_INTS,
+    {.name = "pads",
+     .kind = TN_FIELD_INTS,
      .offset = offsetof(tn_conv_transpose_params, window.pads)},
-    {.name = "auto_pad", .kind = TN_FIELD_ENUM, .choices = TN_AUTO_PADS,
+    {.name = "auto_pad",
+     .kind = TN_FIELD_ENUM,
+     .choices = TN_AUTO_PADS,
      .offset = offsetof(tn_conv_transpose_params, window.auto_pad)},
     TN_INT(tn_conv_transpose_params, group, 1),
     TN_INT_LIST(tn_conv_transpose_params, output_padding),
@@ -34,9 +41,10 @@ static tn_status lower(const tn_node *node, void *params_out)
     const tn_ints *lists[] = {&params->output_padding, &params->output_shape};
     (void)node;
     TN_CHECK(params->group >= 1, TN_INVALID, "group is %lld", (long long)params->group);
+    /* An output_shape that counts batch and channels may have -1 there. */
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < lists[i]->count; k++)
-            TN_CHECK(lists[i]->at[k] >= 0 && lists[i]->at[k] <= INT32_MAX, TN_INVALID,
+            TN_CHECK(lists[i]->at[k] >= -i && lists[i]->at[k] <= INT32_MAX, TN_INVALID,
                      "%s[%d] is %lld", i ? "output_shape" : "output_padding", k,
                      (long long)lists[i]->at[k]);
     return tn_window_check(&params->window);
@@ -76,7 +84,8 @@ static tn_status check_shapes(tn_infer *f, const tn_type *x, const tn_type *w)
              text_w);
     if (tn_expr_is_const(f->exprs, x->dim[1], &channels)) {
         TN_CHECK(channels % params->group == 0, TN_INVALID,
-                 "channels do not divide into %lld groups: X is %s", (long long)params->group, text_x);
+                 "channels do not divide into %lld groups: X is %s", (long long)params->group,
+                 text_x);
         if (tn_expr_is_const(f->exprs, w->dim[0], &inputs))
             TN_CHECK(inputs == channels, TN_INVALID, "channels do not match: X is %s, W is %s",
                      text_x, text_w);
@@ -85,10 +94,13 @@ static tn_status check_shapes(tn_infer *f, const tn_type *x, const tn_type *w)
                               &params->window.dilations, &params->output_padding,
                               &params->output_shape};
     for (int i = 0; i < 5; i++)
-        TN_CHECK(lists[i]->count < 0 || lists[i]->count == axes || (i == 4 && lists[i]->count == axes + 2),
-                 TN_INVALID, "the attributes are for %d spatial axes: X is %s", lists[i]->count, text_x);
+        TN_CHECK(lists[i]->count < 0 || lists[i]->count == axes ||
+                     (i == 4 && lists[i]->count == axes + 2),
+                 TN_INVALID, "the attributes are for %d spatial axes: X is %s", lists[i]->count,
+                 text_x);
     TN_CHECK(params->window.pads.count < 0 || params->window.pads.count == 2 * axes, TN_INVALID,
-             "pads has %d values, %d are needed: X is %s", params->window.pads.count, 2 * axes, text_x);
+             "pads has %d values, %d are needed: X is %s", params->window.pads.count, 2 * axes,
+             text_x);
     return NULL;
 }
 
@@ -130,7 +142,8 @@ static void window_of(const tn_problem *p, tn_window *out)
         int at = 3 - axes + i;
         if (params->window.auto_pad == TN_AUTO_PAD_VALID) out->pad[at] = 0;
         if (params->output_shape.count <= 0 && !same) continue;
-        int64_t total = (out->out[at] - 1) * out->stride[at] + at_or(&params->output_padding, i, 0) +
+        int64_t total = (out->out[at] - 1) * out->stride[at] +
+                        at_or(&params->output_padding, i, 0) +
                         (out->kernel[at] - 1) * out->dilation[at] + 1 - out->in[at];
         if (total < 0) total = 0;
         bool upper = params->window.auto_pad == TN_AUTO_PAD_SAME_UPPER;
@@ -178,7 +191,8 @@ static tn_status reference(const tn_launch *l)
     tn_window w;
     window_of(p, &w);
     double *plane = tn_wide_take(&scratch, w.in_count);
-    int64_t channels = p->in[0].dim[1], each = channels / params->group, group_out = p->in[1].dim[1];
+    int64_t channels = p->in[0].dim[1], each = channels / params->group,
+            group_out = p->in[1].dim[1];
     if (w.in_count == 0) return NULL;
     for (int64_t n = 0; n < y->dim[0]; n++) {
         for (int64_t o = 0; o < y->dim[1]; o++) {
@@ -186,7 +200,8 @@ static tn_status reference(const tn_launch *l)
             int64_t first = o / group_out * each;
             for (int64_t c = first; c < first + each; c++) {
                 const double *src = x + (n * channels + c) * w.out_count;
-                const double *tap_weight = weights + (c * group_out + o % group_out) * w.kernel_count;
+                const double *tap_weight =
+                    weights + (c * group_out + o % group_out) * w.kernel_count;
                 for (int64_t k = 0; k < w.kernel_count; k++) {
                     int64_t tap[3] = {k / w.kernel[2] / w.kernel[1], k / w.kernel[2] % w.kernel[1],
                                       k % w.kernel[2]};
@@ -205,9 +220,12 @@ const tn_op tn_op_conv_transpose = {
     .name = "ConvTranspose",
     .since = 22,
     .about = "the gradient of Conv: every input element adds its scaled kernel to the output",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_conv_transpose_params),
     .lower = lower,
     .infer = infer,

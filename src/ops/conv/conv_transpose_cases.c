@@ -4,7 +4,8 @@ extern const tn_case tn_conv_transpose_cases[];
 const tn_case tn_conv_transpose_cases[] = {
     {.problem = "ConvTranspose f32[1,1,3]={1,2,3} f32[1,1,2]={1,10}",
      .expect = "f32[1,1,4]={1,12,23,30}"},
-    {.problem = "ConvTranspose{strides=[2]} f32[1,1,2]={1,2} f32[1,2,2]={1,10,100,1000} f32[2]={0,5}",
+    {.problem =
+         "ConvTranspose{strides=[2]} f32[1,1,2]={1,2} f32[1,2,2]={1,10,100,1000} f32[2]={0,5}",
      .expect = "f32[1,2,4]={1,10,2,20,105,1005,205,2005}"},
     {.problem = "ConvTranspose{strides=[2], pads=[1,0], output_padding=[1]} f32[1,1,2]={1,2} "
                 "f32[1,1,3]={1,10,100}",
@@ -16,7 +17,8 @@ const tn_case tn_conv_transpose_cases[] = {
      .expect = "f32[1,1,4]={1,10,102,20}"},
     {.problem = "ConvTranspose{dilations=[2]} f32[1,1,2]={1,2} f32[1,1,2]={1,10}",
      .expect = "f32[1,1,4]={1,2,10,20}"},
-    {.problem = "ConvTranspose{strides=[2,3], pads=[1,0,1,2], group=2} f32[2,4,5,6] f32[4,3,3,4] f32[6]"},
+    {.problem =
+         "ConvTranspose{strides=[2,3], pads=[1,0,1,2], group=2} f32[2,4,5,6] f32[4,3,3,4] f32[6]"},
     {.problem = "ConvTranspose f32[1,2,2,3,4] f32[2,3,2,2,2]"},
     {.problem = "ConvTranspose f16[1,2,4,4] f16[2,3,2,2]"},
     {.problem = "ConvTranspose f64[1,2,4,4] f64[2,3,2,2] f64[3]"},

@@ -1,5 +1,5 @@
-/* Gemm-13: y = alpha * A' * B' + beta * C, A' and B' transposed where asked, C (optional) broadcast to
- * y in one direction only. */
+/* Gemm-13: y = alpha * A' * B' + beta * C, A' and B' transposed where asked, C (optional) broadcast
+ * to y in one direction only. */
 #include "ops/gemm/gemm.h"
 
 #include "ir/op.h"
@@ -77,11 +77,13 @@ static void run_integers(const tn_problem *p)
             for (int64_t k = 0; k < depth; k++)
                 sum += (uint64_t)tn_load_i64(a->dtype, a->data, i * a_row + k * a_k) *
                        (uint64_t)tn_load_i64(b->dtype, b->data, k * b_k + j * b_col);
-            if (params->alpha != 1.0f) sum = (uint64_t)(int64_t)((double)(int64_t)sum * params->alpha);
+            if (params->alpha != 1.0f)
+                sum = (uint64_t)(int64_t)((double)(int64_t)sum * params->alpha);
             if (c) {
                 int64_t at = i * bias_step(c, 0) + j * bias_step(c, 1);
                 uint64_t add = (uint64_t)tn_load_i64(c->dtype, c->data, at);
-                if (params->beta != 1.0f) add = (uint64_t)(int64_t)((double)(int64_t)add * params->beta);
+                if (params->beta != 1.0f)
+                    add = (uint64_t)(int64_t)((double)(int64_t)add * params->beta);
                 sum += add;
             }
             tn_store_i64(y->dtype, y->data, i * n + j, (int64_t)sum);
@@ -158,9 +160,12 @@ const tn_op tn_op_gemm = {
     .name = "Gemm",
     .since = 13,
     .about = "y = alpha * A' * B' + beta * C, A and B transposed by transA and transB",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_gemm_params),
     .infer = infer,
     .reference = reference,

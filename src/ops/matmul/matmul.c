@@ -1,5 +1,5 @@
-/* MatMul-13: NumPy's matmul. A 1-D a is a row, a 1-D b a column, and that axis leaves the result; axes
- * before the last two are broadcast. Floats are summed in double, integers wrap. */
+/* MatMul-13: NumPy's matmul. A 1-D a is a row, a 1-D b a column, and that axis leaves the result;
+ * axes before the last two are broadcast. Floats are summed in double, integers wrap. */
 #include "ops/matmul/matmul.h"
 
 #include "ir/op.h"
@@ -154,8 +154,10 @@ const tn_op tn_op_matmul = {
     .name = "MatMul",
     .since = 13,
     .about = "y = a * b by NumPy's rules: 1-D operands, broadcast batches",
-    .in = ins, .in_count = 2,
-    .out = outs, .out_count = 1,
+    .in = ins,
+    .in_count = 2,
+    .out = outs,
+    .out_count = 1,
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,

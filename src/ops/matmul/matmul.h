@@ -4,11 +4,11 @@
 
 #include "device/device.h"
 
-/* y[batch,m,n] = a[.,m,k] * b[.,k,n]: 1-D operands became a row or a column, and when b has no batch
- * of its own the batch of a is folded into m. */
+/* y[batch,m,n] = a[.,m,k] * b[.,k,n]: 1-D operands became a row or a column, and when b has no
+ * batch of its own the batch of a is folded into m. */
 typedef struct tn_matmul_plan {
     int64_t m, n, k, batch;
-    int32_t rank;                                  /* of the batch */
+    int32_t rank; /* of the batch */
     int64_t dim[TN_RANK_MAX];
     int64_t a_step[TN_RANK_MAX], b_step[TN_RANK_MAX]; /* in elements; 0 along broadcast axes */
 } tn_matmul_plan;

@@ -35,7 +35,8 @@ static tn_status infer(tn_infer *f)
         const tn_type *t = &f->in[i];
         if (t->rank < 0) continue;
         bool fits = t->rank == 1;
-        if (fits && known && tn_expr_is_const(f->exprs, t->dim[0], &count)) fits = count == channels;
+        if (fits && known && tn_expr_is_const(f->exprs, t->dim[0], &count))
+            fits = count == channels;
         TN_CHECK(fits, TN_INVALID, "%s is %s: it needs one value for each channel of X, %s",
                  ins[i].name, tn_type_text(f->exprs, t, text, sizeof text),
                  tn_type_text(f->exprs, x, text_x, sizeof text_x));
@@ -109,10 +110,11 @@ static tn_status upgrade_below_14(tn_graph *graph, tn_node *node)
 {
     char label[256];
     (void)graph;
-    TN_CHECK(tn_node_int_attr(node, "spatial", 1) == 1, TN_UNSUPPORTED,
-             "%s: spatial = 0 (statistics for each activation) is not supported; export with opset 9 "
-             "or newer",
-             tn_node_label(node, label, sizeof label));
+    TN_CHECK(
+        tn_node_int_attr(node, "spatial", 1) == 1, TN_UNSUPPORTED,
+        "%s: spatial = 0 (statistics for each activation) is not supported; export with opset 9 "
+        "or newer",
+        tn_node_label(node, label, sizeof label));
     bool training = false;
     for (int i = 1; i < node->out_count; i++) {
         bool used = node->out[i] && tn_value_has_users(node->out[i]);
@@ -134,9 +136,12 @@ const tn_op tn_op_batch_norm = {
     .name = "BatchNormalization",
     .since = 15,
     .about = "(x - mean) / sqrt(var + epsilon) * scale + B for each channel",
-    .in = ins, .in_count = 5,
-    .out = outs, .out_count = 3,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 5,
+    .out = outs,
+    .out_count = 3,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_batch_norm_params),
     .infer = infer,
     .reference = reference,

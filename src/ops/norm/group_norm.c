@@ -1,5 +1,5 @@
-/* GroupNormalization-21: each group of channels of each sample by its own mean and variance; scale and
- * bias are per channel. Opset 18 had them per group. */
+/* GroupNormalization-21: each group of channels of each sample by its own mean and variance; scale
+ * and bias are per channel. Opset 18 had them per group. */
 #include <math.h>
 
 #include "ir/op.h"
@@ -8,13 +8,14 @@
 
 static const tn_field fields[] = {
     TN_FLOAT(tn_group_norm_params, epsilon, 1e-5),
-    {.name = "num_groups", .kind = TN_FIELD_INT, .required = true,
+    {.name = "num_groups",
+     .kind = TN_FIELD_INT,
+     .required = true,
      .offset = offsetof(tn_group_norm_params, num_groups)},
     TN_INT(tn_group_norm_params, stash_type, TN_DTYPE_F32),
 };
-static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
-                              {"scale", TN_DTS_FLOAT, 'T', 0},
-                              {"bias", TN_DTS_FLOAT, 'T', 0}};
+static const tn_port ins[] = {
+    {"X", TN_DTS_FLOAT, 'T', 0}, {"scale", TN_DTS_FLOAT, 'T', 0}, {"bias", TN_DTS_FLOAT, 'T', 0}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
 static tn_status infer(tn_infer *f)
@@ -24,10 +25,12 @@ static tn_status infer(tn_infer *f)
     char text[128], text_x[128];
     int64_t channels = 0, count;
     tn_type_text(f->exprs, x, text_x, sizeof text_x);
-    TN_CHECK(x->rank < 0 || x->rank >= 2, TN_INVALID, "X needs batch and channels: X is %s", text_x);
+    TN_CHECK(x->rank < 0 || x->rank >= 2, TN_INVALID, "X needs batch and channels: X is %s",
+             text_x);
     bool known = x->rank >= 2 && tn_expr_is_const(f->exprs, x->dim[1], &channels);
     TN_CHECK(params->num_groups >= 1 && (!known || channels % params->num_groups == 0), TN_INVALID,
-             "channels do not divide into %lld groups: X is %s", (long long)params->num_groups, text_x);
+             "channels do not divide into %lld groups: X is %s", (long long)params->num_groups,
+             text_x);
     for (int i = 1; i < 3; i++) {
         const tn_type *t = &f->in[i];
         bool fits = t->rank < 0 || t->rank == 1;
@@ -73,8 +76,8 @@ static tn_status reference(const tn_launch *l)
 static tn_status add(tn_graph *graph, tn_node *before, const char *op, tn_value **in, int in_count,
                      tn_node **out)
 {
-    return tn_graph_add_node(graph, tn_op_find(NULL, op), before->name, in, in_count, NULL, 1, before,
-                             out);
+    return tn_graph_add_node(graph, tn_op_find(NULL, op), before->name, in, in_count, NULL, 1,
+                             before, out);
 }
 
 /* [G] to [C]: Reshape(Expand(Unsqueeze(v, 1), [G, C / G]), [-1]). */
@@ -114,9 +117,12 @@ const tn_op tn_op_group_norm = {
     .name = "GroupNormalization",
     .since = 21,
     .about = "(x - mean) / sqrt(var + epsilon) * scale + bias for each group of channels",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_group_norm_params),
     .infer = infer,
     .reference = reference,

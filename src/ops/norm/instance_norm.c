@@ -6,9 +6,8 @@
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_FLOAT(tn_instance_norm_params, epsilon, 1e-5)};
-static const tn_port ins[] = {{"input", TN_DTS_FLOAT, 'T', 0},
-                              {"scale", TN_DTS_FLOAT, 'T', 0},
-                              {"B", TN_DTS_FLOAT, 'T', 0}};
+static const tn_port ins[] = {
+    {"input", TN_DTS_FLOAT, 'T', 0}, {"scale", TN_DTS_FLOAT, 'T', 0}, {"B", TN_DTS_FLOAT, 'T', 0}};
 static const tn_port outs[] = {{"output", TN_DTS_FLOAT, 'T', 0}};
 
 static tn_status infer(tn_infer *f)
@@ -72,9 +71,12 @@ const tn_op tn_op_instance_norm = {
     .name = "InstanceNormalization",
     .since = 22,
     .about = "(x - mean) / sqrt(var + epsilon) * scale + B for each channel of each sample",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_instance_norm_params),
     .infer = infer,
     .reference = reference,

@@ -59,8 +59,7 @@ static tn_status infer(tn_infer *f)
     TN_TRY(check_operand(f, 1, "Scale"));
     TN_TRY(check_operand(f, 2, "B"));
     tn_infer_same(f, 0, 0);
-    for (int i = 0; i < x->rank; i++)
-        dim[i] = i < axis ? x->dim[i] : tn_expr_const(f->exprs, 1);
+    for (int i = 0; i < x->rank; i++) dim[i] = i < axis ? x->dim[i] : tn_expr_const(f->exprs, 1);
     for (int i = 1; i < 3 && i < f->out_count; i++)
         tn_infer_set(f, i, (tn_dtype)params->stash_type, x->rank, dim);
     return NULL;
@@ -137,9 +136,12 @@ const tn_op tn_op_layer_norm = {
     .name = "LayerNormalization",
     .since = 17,
     .about = "(x - mean) / sqrt(var + epsilon) * Scale + B over the axes from axis on",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 3,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 3,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_layer_norm_params),
     .lower = lower,
     .infer = infer,
@@ -152,9 +154,12 @@ const tn_op tn_op_rms_norm = {
     .name = "RMSNormalization",
     .since = 23,
     .about = "x / sqrt(mean(x^2) + epsilon) * scale over the axes from axis on",
-    .in = rms_ins, .in_count = 2,
-    .out = rms_outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = rms_ins,
+    .in_count = 2,
+    .out = rms_outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_layer_norm_params),
     .lower = lower,
     .infer = infer_rms,

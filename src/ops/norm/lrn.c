@@ -1,5 +1,6 @@
 /* LRN-13: each element over a power of the squares around it in the channels:
- * y = x / (bias + alpha / size * sum of x^2 over channels [c - floor((size-1)/2), c + ceil((size-1)/2)])^beta. */
+ * y = x / (bias + alpha / size * sum of x^2 over channels [c - floor((size-1)/2), c +
+ * ceil((size-1)/2)])^beta. */
 #include <math.h>
 
 #include "ir/op.h"
@@ -10,7 +11,10 @@ static const tn_field fields[] = {
     TN_FLOAT(tn_lrn_params, alpha, 1e-4),
     TN_FLOAT(tn_lrn_params, beta, 0.75),
     TN_FLOAT(tn_lrn_params, bias, 1),
-    {.name = "size", .kind = TN_FIELD_INT, .required = true, .offset = offsetof(tn_lrn_params, size)},
+    {.name = "size",
+     .kind = TN_FIELD_INT,
+     .required = true,
+     .offset = offsetof(tn_lrn_params, size)},
 };
 static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
@@ -67,9 +71,12 @@ const tn_op tn_op_lrn = {
     .name = "LRN",
     .since = 13,
     .about = "x / (bias + alpha / size * sum of x^2 over nearby channels)^beta",
-    .in = ins, .in_count = 1,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 1,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_lrn_params),
     .lower = lower,
     .infer = infer,

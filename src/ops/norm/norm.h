@@ -19,8 +19,8 @@ typedef struct tn_group_norm_params {
     float epsilon, pad;
 } tn_group_norm_params;
 
-/* LayerNormalization and RMSNormalization. stash_type (a dtype) is that of the statistics that leave
- * the operator; inside they are double. */
+/* LayerNormalization and RMSNormalization. stash_type (a dtype) is that of the statistics that
+ * leave the operator; inside they are double. */
 typedef struct tn_layer_norm_params {
     int64_t axis, stash_type;
     float epsilon, pad;

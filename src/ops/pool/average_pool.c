@@ -1,5 +1,5 @@
-/* AveragePool-22 and GlobalAveragePool-22. Padding counts as zeros when count_include_pad, else not at
- * all; what a last, partial window (ceil_mode) reads beyond the padding never counts. */
+/* AveragePool-22 and GlobalAveragePool-22. Padding counts as zeros when count_include_pad, else not
+ * at all; what a last, partial window (ceil_mode) reads beyond the padding never counts. */
 #include "ops/pool/pool.h"
 #include "ops/wide/wide.h"
 
@@ -64,9 +64,12 @@ const tn_op tn_op_average_pool = {
     .name = "AveragePool",
     .since = 22,
     .about = "the mean of each window",
-    .in = ins, .in_count = 1,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 1,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_pool_params),
     .lower = tn_pool_lower,
     .infer = tn_pool_infer,
@@ -78,8 +81,10 @@ const tn_op tn_op_global_average_pool = {
     .name = "GlobalAveragePool",
     .since = 22,
     .about = "the mean of each channel",
-    .in = ins, .in_count = 1,
-    .out = outs, .out_count = 1,
+    .in = ins,
+    .in_count = 1,
+    .out = outs,
+    .out_count = 1,
     .infer = tn_pool_infer_global,
     .reference = reference_global,
     .cases = tn_global_average_pool_cases,

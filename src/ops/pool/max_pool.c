@@ -12,7 +12,8 @@ static const tn_field fields[] = {
     TN_INT(tn_pool_params, storage_order, 0),
 };
 static const tn_port ins[] = {{"X", TYPES, 'T', 0}};
-static const tn_port outs[] = {{"Y", TYPES, 'T', 0}, {"Indices", TN_DT(I64), 'I', TN_PORT_OPTIONAL}};
+static const tn_port outs[] = {{"Y", TYPES, 'T', 0},
+                               {"Indices", TN_DT(I64), 'I', TN_PORT_OPTIONAL}};
 static const tn_port global_ins[] = {{"X", TN_DTS_FLOAT, 'T', 0}};
 static const tn_port global_outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
@@ -86,9 +87,12 @@ const tn_op tn_op_max_pool = {
     .name = "MaxPool",
     .since = 22,
     .about = "the largest element of each window, and where it stood",
-    .in = ins, .in_count = 1,
-    .out = outs, .out_count = 2,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 1,
+    .out = outs,
+    .out_count = 2,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_pool_params),
     .lower = tn_pool_lower,
     .infer = infer,
@@ -100,8 +104,10 @@ const tn_op tn_op_global_max_pool = {
     .name = "GlobalMaxPool",
     .since = 22,
     .about = "the largest element of each channel",
-    .in = global_ins, .in_count = 1,
-    .out = global_outs, .out_count = 1,
+    .in = global_ins,
+    .in_count = 1,
+    .out = global_outs,
+    .out_count = 1,
     .infer = tn_pool_infer_global,
     .reference = reference_global,
     .cases = tn_global_max_pool_cases,

@@ -1,12 +1,14 @@
 /* MaxUnpool-22: puts the values of a MaxPool back where its Indices say; the rest is zero. Indices
  * number elements of the MaxPool's input: the default output, sized from the window. When
- * output_shape asks for a larger tensor they still count in the default shape, and the default output
- * is placed at the origin of the larger one. */
+ * output_shape asks for a larger tensor they still count in the default shape, and the default
+ * output is placed at the origin of the larger one. */
 #include "ops/pool/pool.h"
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {
-    {.name = "kernel_shape", .kind = TN_FIELD_INTS, .required = true,
+    {.name = "kernel_shape",
+     .kind = TN_FIELD_INTS,
+     .required = true,
      .offset = offsetof(tn_max_unpool_params, kernel_shape)},
     TN_INT_LIST(tn_max_unpool_params, strides),
     TN_INT_LIST(tn_max_unpool_params, pads),
@@ -19,8 +21,10 @@ static const tn_port outs[] = {{"output", TN_DTS_FLOAT, 'T', 0}};
 static tn_status lower(const tn_node *node, void *params_out)
 {
     const tn_max_unpool_params *params = params_out;
-    tn_window_params window = {.kernel_shape = params->kernel_shape, .strides = params->strides,
-                               .pads = params->pads, .dilations = {.count = -1}};
+    tn_window_params window = {.kernel_shape = params->kernel_shape,
+                               .strides = params->strides,
+                               .pads = params->pads,
+                               .dilations = {.count = -1}};
     (void)node;
     return tn_window_check(&window);
 }
@@ -63,9 +67,9 @@ static tn_status infer(tn_infer *f)
     for (int i = 0; i < x->rank; i++) {
         int64_t slope = 1, offset = 0;
         if (i >= 2) default_size(params, i - 2, axes, &slope, &offset);
-        dim[i] = tn_expr_add(f->exprs,
-                             tn_expr_mul(f->exprs, x->dim[i], tn_expr_const(f->exprs, slope)),
-                             tn_expr_const(f->exprs, offset));
+        dim[i] =
+            tn_expr_add(f->exprs, tn_expr_mul(f->exprs, x->dim[i], tn_expr_const(f->exprs, slope)),
+                        tn_expr_const(f->exprs, offset));
     }
     tn_infer_set(f, 0, x->dtype, x->rank, dim);
     return NULL;
@@ -106,9 +110,12 @@ const tn_op tn_op_max_unpool = {
     .name = "MaxUnpool",
     .since = 22,
     .about = "puts the values of a MaxPool back where they stood, zeros elsewhere",
-    .in = ins, .in_count = 3,
-    .out = outs, .out_count = 1,
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = 3,
+    .out = outs,
+    .out_count = 1,
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_max_unpool_params),
     .lower = lower,
     .infer = infer,

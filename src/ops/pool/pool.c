@@ -48,9 +48,14 @@ void tn_pool_window(const tn_problem *p, bool global, tn_window *out)
         return;
     }
     int64_t count = tn_dims_product(p->in[0].dim, 2, p->in[0].rank);
-    *out = (tn_window){.in = {1, 1, count}, .out = {1, 1, 1}, .kernel = {1, 1, count},
-                       .stride = {1, 1, 1}, .dilation = {1, 1, 1}, .in_count = count,
-                       .out_count = 1, .kernel_count = count};
+    *out = (tn_window){.in = {1, 1, count},
+                       .out = {1, 1, 1},
+                       .kernel = {1, 1, count},
+                       .stride = {1, 1, 1},
+                       .dilation = {1, 1, 1},
+                       .in_count = count,
+                       .out_count = 1,
+                       .kernel_count = count};
 }
 
 void tn_pool_walk_init(tn_pool_walk *walk, const tn_window *w, int64_t at)

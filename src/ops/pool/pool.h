@@ -17,15 +17,25 @@ typedef struct tn_max_unpool_params {
 
 /* Shared by the files of this folder. */
 #define TN_POOL_WINDOW_FIELDS                                                                      \
-    {.name = "kernel_shape", .kind = TN_FIELD_INTS, .required = true,                              \
+    {.name = "kernel_shape",                                                                       \
+     .kind = TN_FIELD_INTS,                                                                        \
+     .required = true,                                                                             \
      .offset = offsetof(tn_pool_params, window.kernel_shape)},                                     \
-    {.name = "strides", .kind = TN_FIELD_INTS, .offset = offsetof(tn_pool_params, window.strides)}, \
-    {.name = "dilations", .kind = TN_FIELD_INTS,                                                   \
-     .offset = offsetof(tn_pool_params, window.dilations)},                                        \
-    {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_pool_params, window.pads)},      \
-    {.name = "auto_pad", .kind = TN_FIELD_ENUM, .choices = TN_AUTO_PADS,                           \
-     .offset = offsetof(tn_pool_params, window.auto_pad)},                                         \
-    {.name = "ceil_mode", .kind = TN_FIELD_INT, .offset = offsetof(tn_pool_params, window.ceil_mode)}
+        {.name = "strides",                                                                        \
+         .kind = TN_FIELD_INTS,                                                                    \
+         .offset = offsetof(tn_pool_params, window.strides)},                                      \
+        {.name = "dilations",                                                                      \
+         .kind = TN_FIELD_INTS,                                                                    \
+         .offset = offsetof(tn_pool_params, window.dilations)},                                    \
+        {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_pool_params, window.pads)},  \
+        {.name = "auto_pad",                                                                       \
+         .kind = TN_FIELD_ENUM,                                                                    \
+         .choices = TN_AUTO_PADS,                                                                  \
+         .offset = offsetof(tn_pool_params, window.auto_pad)},                                     \
+    {                                                                                              \
+        .name = "ceil_mode", .kind = TN_FIELD_INT,                                                 \
+        .offset = offsetof(tn_pool_params, window.ceil_mode)                                       \
+    }
 
 tn_status tn_pool_lower(const tn_node *node, void *params) TN_MUST_USE;
 /* Output 0 from the window, of x's type. */
@@ -39,7 +49,7 @@ typedef struct tn_pool_walk {
     const tn_window *w;
     int64_t start[3]; /* input position of tap 0, may be negative */
     int64_t tap[3];
-    int64_t index;    /* into the plane of the current tap */
+    int64_t index; /* into the plane of the current tap */
 } tn_pool_walk;
 void tn_pool_walk_init(tn_pool_walk *walk, const tn_window *w, int64_t at);
 bool tn_pool_walk_next(tn_pool_walk *walk); /* call before each tap; false: no more */

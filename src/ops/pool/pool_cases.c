@@ -10,11 +10,13 @@ const tn_case tn_max_pool_cases[] = {
      .expect = "f32[1,2,3]={-1,-1,-2,-3,-3,-4} i64[1,2,3]={0,0,1,2,2,3}"},
     {.problem = "MaxPool{kernel_shape=[2], strides=[2], ceil_mode=1} f32[1,1,5]={1,2,3,4,5} -> 2",
      .expect = "f32[1,1,3]={2,4,5} i64[1,1,3]={1,3,4}"},
-    {.problem = "MaxPool{kernel_shape=[1], strides=[2], ceil_mode=1, pads=[0,1]} f32[1,1,2]={1,2} -> 2",
+    {.problem =
+         "MaxPool{kernel_shape=[1], strides=[2], ceil_mode=1, pads=[0,1]} f32[1,1,2]={1,2} -> 2",
      .expect = "f32[1,1,1]={1} i64[1,1,1]={0}"},
     {.problem = "MaxPool{kernel_shape=[2], dilations=[2]} f32[1,1,4]={1,2,3,0} -> 2",
      .expect = "f32[1,1,2]={3,2} i64[1,1,2]={2,1}"},
-    {.problem = "MaxPool{kernel_shape=[3], strides=[2], auto_pad=SAME_LOWER} f32[1,1,4]={4,1,2,3} -> 2",
+    {.problem =
+         "MaxPool{kernel_shape=[3], strides=[2], auto_pad=SAME_LOWER} f32[1,1,4]={4,1,2,3} -> 2",
      .expect = "f32[1,1,2]={4,3} i64[1,1,2]={0,3}"},
     {.problem = "MaxPool{kernel_shape=[2]} u8[1,1,3]={200,3,4} -> 2",
      .expect = "u8[1,1,2]={200,4} i64[1,1,2]={0,2}"},

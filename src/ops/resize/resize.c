@@ -500,5 +500,4 @@ const tn_op tn_op_upsample = {
     .params_bytes = sizeof(tn_resize_params),
     .infer = infer,
     .upgrade = {{INT32_MAX, become_resize}},
-    .cases = (const tn_case[]){{0}},
 };

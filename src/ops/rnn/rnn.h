@@ -2,8 +2,8 @@
  *
  * Gate order in W, R and B: LSTM i o f c (peepholes i o f), GRU z r h. B is [Wb of all gates, Rb of
  * all gates]. Sequences shorter than the longest are padded at their end, in both directions: the
- * reverse direction starts at a sequence's own last step. Y is zero beyond it; Y_h is the state after
- * a sequence's own last processed step.
+ * reverse direction starts at a sequence's own last step. Y is zero beyond it; Y_h is the state
+ * after a sequence's own last processed step.
  */
 #ifndef TN_OPS_RNN_H
 #define TN_OPS_RNN_H
@@ -11,11 +11,21 @@
 #include "ir/op.h"
 
 #define TN_RNN_ACTIVATIONS                                                                         \
-    "Relu|Tanh|Sigmoid|Affine|LeakyRelu|ThresholdedRelu|ScaledTanh|HardSigmoid|Elu|Softsign|Softplus"
+    "Relu|Tanh|Sigmoid|Affine|LeakyRelu|ThresholdedRelu|ScaledTanh|HardSigmoid|Elu|Softsign|"      \
+    "Softplus"
 typedef enum tn_rnn_function {
-    TN_RNN_RELU, TN_RNN_TANH, TN_RNN_SIGMOID, TN_RNN_AFFINE, TN_RNN_LEAKY_RELU,
-    TN_RNN_THRESHOLDED_RELU, TN_RNN_SCALED_TANH, TN_RNN_HARD_SIGMOID, TN_RNN_ELU, TN_RNN_SOFTSIGN,
-    TN_RNN_SOFTPLUS, TN_RNN_FUNCTIONS
+    TN_RNN_RELU,
+    TN_RNN_TANH,
+    TN_RNN_SIGMOID,
+    TN_RNN_AFFINE,
+    TN_RNN_LEAKY_RELU,
+    TN_RNN_THRESHOLDED_RELU,
+    TN_RNN_SCALED_TANH,
+    TN_RNN_HARD_SIGMOID,
+    TN_RNN_ELU,
+    TN_RNN_SOFTSIGN,
+    TN_RNN_SOFTPLUS,
+    TN_RNN_FUNCTIONS
 } tn_rnn_function;
 
 enum { TN_RNN_FORWARD, TN_RNN_REVERSE, TN_RNN_BIDIRECTIONAL };
@@ -50,16 +60,15 @@ void tn_rnn_activations(const tn_rnn_params *params, const tn_rnn_function *usua
                         int direction, tn_rnn_activation *out);
 double tn_rnn_activate(const tn_rnn_activation *a, double x);
 
-/* ---- For the three operators -------------------------------------------------------------------*/
+/* ---- For the three operators
+ * -------------------------------------------------------------------*/
 
 #define TN_RNN_FIELDS                                                                              \
     TN_ENUM_LIST(tn_rnn_params, activations, TN_RNN_ACTIVATIONS),                                  \
-    TN_FLOAT_LIST(tn_rnn_params, activation_alpha),                                                \
-    TN_FLOAT_LIST(tn_rnn_params, activation_beta),                                                 \
-    TN_FLOAT(tn_rnn_params, clip, 0),                                                              \
-    TN_ENUM(tn_rnn_params, direction, 0, "forward|reverse|bidirectional"),                         \
-    TN_INT(tn_rnn_params, hidden_size, 0),                                                         \
-    TN_INT(tn_rnn_params, layout, 0)
+        TN_FLOAT_LIST(tn_rnn_params, activation_alpha),                                            \
+        TN_FLOAT_LIST(tn_rnn_params, activation_beta), TN_FLOAT(tn_rnn_params, clip, 0),           \
+        TN_ENUM(tn_rnn_params, direction, 0, "forward|reverse|bidirectional"),                     \
+        TN_INT(tn_rnn_params, hidden_size, 0), TN_INT(tn_rnn_params, layout, 0)
 
 tn_status tn_rnn_lower(const tn_rnn_params *params, int functions) TN_MUST_USE;
 tn_status tn_rnn_infer(tn_infer *f, int gates) TN_MUST_USE;
@@ -73,7 +82,7 @@ typedef struct tn_rnn_cell {
     const double *bias_r;   /* [gates * hidden], or NULL; bias_w is in the step's input already */
     const double *peephole; /* [3 * hidden], or NULL */
     tn_rnn_activation act[3];
-    double *work;           /* [gates * hidden] */
+    double *work; /* [gates * hidden] */
 } tn_rnn_cell;
 /* h (and c) become the next state; gate[] comes in as x * W + Wb and may be overwritten. */
 typedef void (*tn_rnn_step)(const tn_rnn_cell *cell, double *gate, double *h, double *c);

@@ -41,11 +41,13 @@ const tn_case tn_lstm_cases[] = {
                 "f32[1,4,1]={3,2,9,4} f32[1,4,1]={0,0,0,0} f32[1,8]={0,0,0,0,0,1,0,0} none none "
                 "f32[1,1,1]={10} f32[1,3]={0,0.5,0} -> 3",
      .expect = "f32[1,1,1,1]={8} f32[1,1,1]={8} f32[1,1,1]={-8}"},
-    {.problem = "LSTM{direction=bidirectional} f32[7,1,10] f32[2,40,10]! f32[2,40,10]! f32[2,80]! -> 3"},
+    {.problem =
+         "LSTM{direction=bidirectional} f32[7,1,10] f32[2,40,10]! f32[2,40,10]! f32[2,80]! -> 3"},
     {.problem = "LSTM{direction=bidirectional} f32[9,5,6] f32[2,132,6]! f32[2,132,33]! f32[2,264]! "
                 "i32[5]={9,1,5,0,7} f32[2,5,33] f32[2,5,33] -> 3"},
     {.problem = "LSTM{direction=reverse} f32[4,3,2] f32[1,20,2] f32[1,20,5] -> 3"},
-    {.problem = "LSTM{layout=1} f32[3,4,2] f32[1,20,2]! f32[1,20,5]! f32[1,40]! none f32[3,1,5] -> 3"},
+    {.problem =
+         "LSTM{layout=1} f32[3,4,2] f32[1,20,2]! f32[1,20,5]! f32[1,40]! none f32[3,1,5] -> 3"},
     {.problem = "LSTM{clip=0.5, input_forget=1} f32[4,3,2] f32[1,20,2] f32[1,20,5] none none none "
                 "none f32[1,15] -> 3"},
     {.problem = "LSTM f32[20,2,64] f32[1,256,64]! f32[1,256,64]! f32[1,512]! -> 1"},

@@ -3,7 +3,8 @@
 #include "ops/rnn/rnn.h"
 #include "ops/wide/wide.h"
 
-/* ---- Activations -------------------------------------------------------------------------------*/
+/* ---- Activations
+ * -------------------------------------------------------------------------------*/
 
 typedef struct usage {
     bool has_alpha, has_beta;
@@ -24,7 +25,8 @@ void tn_rnn_activations(const tn_rnn_params *params, const tn_rnn_function *usua
 {
     int alpha = 0, beta = 0;
     for (int i = 0; i < (direction + 1) * count; i++) {
-        int64_t function = params->activations.count > i ? params->activations.at[i] : usual[i % count];
+        int64_t function =
+            params->activations.count > i ? params->activations.at[i] : usual[i % count];
         const usage *use = &usages[function];
         tn_rnn_activation a = {(tn_rnn_function)function, use->alpha, use->beta};
         if (use->has_alpha && alpha < params->activation_alpha.count)
@@ -61,7 +63,8 @@ double tn_rnn_gate(const tn_rnn_cell *cell, int function, double x)
     return tn_rnn_activate(&cell->act[function], x);
 }
 
-/* ---- Schema ------------------------------------------------------------------------------------*/
+/* ---- Schema
+ * ------------------------------------------------------------------------------------*/
 
 tn_status tn_rnn_lower(const tn_rnn_params *params, int functions)
 {
@@ -123,7 +126,8 @@ tn_status tn_rnn_infer(tn_infer *f, int gates)
     if (f->in_count > TN_RNN_C0) TN_TRY(check_dims(f, TN_RNN_C0, state, 3));
     if (f->in_count > TN_RNN_P)
         TN_TRY(check_dims(f, TN_RNN_P, (tn_expr[]){directions, tn_expr_mul(e, hidden, three)}, 2));
-    tn_expr y[4] = {seq, directions, batch, hidden}, y_swapped[4] = {batch, seq, directions, hidden};
+    tn_expr y[4] = {seq, directions, batch, hidden},
+            y_swapped[4] = {batch, seq, directions, hidden};
     tn_infer_set(f, 0, x->dtype, 4, swap ? y_swapped : y);
     for (int i = 1; i < f->out_count; i++) tn_infer_set(f, i, x->dtype, 3, state);
     return NULL;
@@ -142,8 +146,11 @@ void tn_rnn_shape_of(const tn_problem *p, tn_rnn_shape *out)
     const tn_rnn_params *params = p->params;
     const tn_tensor *x = &p->in[TN_RNN_X], *r = &p->in[TN_RNN_R];
     bool swap = params->layout;
-    *out = (tn_rnn_shape){.seq = x->dim[swap ? 1 : 0], .batch = x->dim[swap ? 0 : 1],
-                          .input = x->dim[2], .hidden = r->dim[2], .directions = r->dim[0]};
+    *out = (tn_rnn_shape){.seq = x->dim[swap ? 1 : 0],
+                          .batch = x->dim[swap ? 0 : 1],
+                          .input = x->dim[2],
+                          .hidden = r->dim[2],
+                          .directions = r->dim[0]};
     out->gates = out->hidden ? r->dim[1] / out->hidden : 0;
     out->x_time = out->input * (swap ? 1 : out->batch);
     out->x_batch = out->input * (swap ? out->seq : 1);
@@ -155,7 +162,8 @@ void tn_rnn_shape_of(const tn_problem *p, tn_rnn_shape *out)
     out->state_batch = swap ? all : h;
 }
 
-/* ---- The reference -----------------------------------------------------------------------------*/
+/* ---- The reference
+ * -----------------------------------------------------------------------------*/
 
 size_t tn_rnn_scratch_bytes(const tn_problem *p)
 {
@@ -241,7 +249,8 @@ tn_status tn_rnn_run(const tn_launch *l, const tn_rnn_function *usual, int funct
     for (int i = 0; i < p->in_count && i <= TN_RNN_P; i++)
         if (i != TN_RNN_LENS && tn_wide_has(p, i)) wide[i] = tn_wide_load(&scratch, &p->in[i]);
     int64_t rows = s.gates * s.hidden;
-    double *w = tn_wide_take(&scratch, s.input * rows), *r = tn_wide_take(&scratch, s.hidden * rows);
+    double *w = tn_wide_take(&scratch, s.input * rows),
+           *r = tn_wide_take(&scratch, s.hidden * rows);
     double *gates = tn_wide_take(&scratch, s.seq * s.batch * rows);
     double *work = tn_wide_take(&scratch, rows);
     double *h = tn_wide_take(&scratch, s.hidden), *c = tn_wide_take(&scratch, s.hidden);
@@ -251,8 +260,13 @@ tn_status tn_rnn_run(const tn_launch *l, const tn_rnn_function *usual, int funct
     for (int64_t d = 0; d < s.directions; d++) {
         const double *bias = wide[TN_RNN_B] ? wide[TN_RNN_B] + d * 2 * rows : NULL;
         const double *peephole = wide[TN_RNN_P] ? wide[TN_RNN_P] + d * 3 * s.hidden : NULL;
-        tn_rnn_cell cell = {.params = p->params, .hidden = s.hidden, .gates = s.gates, .r = r,
-                            .bias_r = bias ? bias + rows : NULL, .peephole = peephole, .work = work};
+        tn_rnn_cell cell = {.params = p->params,
+                            .hidden = s.hidden,
+                            .gates = s.gates,
+                            .r = r,
+                            .bias_r = bias ? bias + rows : NULL,
+                            .peephole = peephole,
+                            .work = work};
         tn_rnn_activations(p->params, usual, functions, (int)d, cell.act);
         transpose(wide[TN_RNN_W] + d * rows * s.input, rows, s.input, w);
         transpose(wide[TN_RNN_R] + d * rows * s.hidden, rows, s.hidden, r);

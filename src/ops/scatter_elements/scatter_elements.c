@@ -105,5 +105,4 @@ const tn_op tn_op_scatter = {
     .params_bytes = sizeof(tn_scatter_elements_params),
     .infer = infer,
     .upgrade = {{INT32_MAX, rename_scatter}},
-    .cases = (const tn_case[]){{0}},
 };

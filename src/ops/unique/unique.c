@@ -124,8 +124,8 @@ static tn_status reference(const tn_launch *l)
     const tn_unique_params *params = p->params;
     const tn_tensor *x = &p->in[0], *y = &p->out[0];
     slices s = slices_of(x, params);
-    int64_t *order = l->scratch, *spare = order + s.count, *first = spare + s.count;
     if (s.count == 0) return NULL;
+    int64_t *order = l->scratch, *spare = order + s.count, *first = spare + s.count;
     int64_t groups = find_groups(&s, params->sorted, order, spare, first);
     int axis = params->axis == INT64_MIN ? 0 : tn_axis_normal(params->axis, x->rank);
     TN_CHECK(!y->data || groups == y->dim[axis], TN_INVALID,

@@ -1,5 +1,6 @@
-/* Doubles for reference kernels: operands are widened once into scratch, so that the loops that follow
- * are plain double loops, right for every float type and quick enough to check a whole network. */
+/* Doubles for reference kernels: operands are widened once into scratch, so that the loops that
+ * follow are plain double loops, right for every float type and quick enough to check a whole
+ * network. */
 #ifndef TN_OPS_WIDE_H
 #define TN_OPS_WIDE_H
 
@@ -8,7 +9,7 @@
 /* Bytes of `count` doubles, rounded up to 64; a size that cannot be is SIZE_MAX / 4, which no
  * allocator grants. Sums of a few of them do not overflow. */
 size_t tn_wide_bytes(int64_t count);
-size_t tn_wide_add(size_t a, size_t b); /* saturates the same way */
+size_t tn_wide_add(size_t a, size_t b);          /* saturates the same way */
 size_t tn_wide_tensor_bytes(const tn_tensor *t); /* of all its elements; 0 if absent */
 
 /* Take doubles from scratch, in the order in which they were counted. */

@@ -15,7 +15,8 @@ static tn_status check_list(const tn_ints *ints, const char *name, int64_t least
     TN_CHECK(ints->count % each == 0 && ints->count > 0, TN_INVALID, "%s has %d values", name,
              ints->count);
     TN_CHECK(*axes == 0 || ints->count == *axes * each, TN_INVALID,
-             "%s has %d values, other attributes are for %d spatial axes", name, ints->count, *axes);
+             "%s has %d values, other attributes are for %d spatial axes", name, ints->count,
+             *axes);
     *axes = ints->count / each;
     for (int i = 0; i < ints->count; i++)
         TN_CHECK(ints->at[i] >= least && ints->at[i] < WINDOW_MAX, TN_INVALID,
@@ -71,12 +72,10 @@ tn_status tn_window_infer(tn_infer *f, const tn_window_params *params, const tn_
              "pads has %d values, %d are needed: X is %s", params->pads.count, 2 * axes, text);
     tn_expr one = tn_expr_const(e, 1);
     for (int i = 0; i < axes; i++) {
-        tn_expr size = params->kernel_shape.count > 0
-                           ? tn_expr_const(e, params->kernel_shape.at[i])
-                           : kernel[i];
+        tn_expr size = params->kernel_shape.count > 0 ? tn_expr_const(e, params->kernel_shape.at[i])
+                                                      : kernel[i];
         tn_expr dilation = tn_expr_const(e, at_or(&params->dilations, i, 1));
-        tn_expr span = tn_expr_add(
-            e, tn_expr_mul(e, tn_expr_sub(e, size, one), dilation), one);
+        tn_expr span = tn_expr_add(e, tn_expr_mul(e, tn_expr_sub(e, size, one), dilation), one);
         dim[i] = count_windows(e, params, i, axes, x->dim[2 + i], span);
         int64_t count, taps;
         if (tn_expr_is_const(e, dim[i], &count))

@@ -34,7 +34,9 @@ static tn_status run(const tn_launch *l, tn_pool_work work)
 {
     const tn_problem *p = l->problem;
     const tn_tensor *a = &p->in[0], *b = &p->in[1], *y = &p->out[0];
-    job j = {.a = a->data, .b = b->data, .y = y->data,
+    job j = {.a = a->data,
+             .b = b->data,
+             .y = y->data,
              .count = tn_dims_product(y->dim, 0, y->rank),
              .a_count = tn_dims_product(a->dim, 0, a->rank),
              .b_count = tn_dims_product(b->dim, 0, b->rank)};
@@ -87,11 +89,13 @@ ROWS(LOOP)
 
 #define TACTIC(row_name, op_name, sign)                                                            \
     {                                                                                              \
-        .name = "cpu." #row_name ".f32.loop." TN_VARIANT_TEXT, .op = op_name, .revision = 1,       \
-        .accepts = accepts, .launch = launch_##row_name,                                           \
+        .name = "cpu." #row_name ".f32.loop." TN_VARIANT_TEXT,                                     \
+        .op = op_name,                                                                             \
+        .revision = 1,                                                                             \
+        .accepts = accepts,                                                                        \
+        .launch = launch_##row_name,                                                               \
     },
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_binary_loops)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_binary_loops)[] = {
-    ROWS(TACTIC)
-    {0},
+    ROWS(TACTIC){0},
 };

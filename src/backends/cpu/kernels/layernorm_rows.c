@@ -1,4 +1,5 @@
-/* LayerNormalization in f32: mean, then distances from it, then the result, over a row in the cache. */
+/* LayerNormalization in f32: mean, then distances from it, then the result, over a row in the
+ * cache. */
 #include "backends/cpu/kernels/simd.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
@@ -35,7 +36,8 @@ static tn_verdict accepts(const tn_problem *p)
     if (x->dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
     if (params->stash_type != TN_DTYPE_F32) return TN_NO("stash_type is not f32");
     int axis = tn_axis_normal(params->axis, x->rank);
-    if (axis < 0 || !covers_row(&p->in[1], x, axis)) return TN_NO("Scale is broadcast within a row");
+    if (axis < 0 || !covers_row(&p->in[1], x, axis))
+        return TN_NO("Scale is broadcast within a row");
     if (has(p, 2) && !covers_row(&p->in[2], x, axis)) return TN_NO("B is broadcast within a row");
     return TN_YES;
 }
@@ -96,18 +98,27 @@ static tn_status launch(const tn_launch *l)
     const tn_layer_norm_params *params = p->params;
     const tn_tensor *x = &p->in[0];
     int axis = tn_axis_normal(params->axis, x->rank);
-    job j = {.x = x->data, .scale = p->in[1].data, .bias = has(p, 2) ? p->in[2].data : NULL,
-             .y = p->out[0].data, .mean = output(p, 1), .inverse = output(p, 2),
-             .count = tn_dims_product(x->dim, axis, x->rank), .epsilon = params->epsilon};
+    job j = {.x = x->data,
+             .scale = p->in[1].data,
+             .bias = has(p, 2) ? p->in[2].data : NULL,
+             .y = p->out[0].data,
+             .mean = output(p, 1),
+             .inverse = output(p, 2),
+             .count = tn_dims_product(x->dim, axis, x->rank),
+             .epsilon = params->epsilon};
     if (j.count == 0) return NULL;
-    return tn_pool_run(l->pool, tn_dims_product(x->dim, 0, axis), 1 + GRAIN / j.count, run_share, &j);
+    return tn_pool_run(l->pool, tn_dims_product(x->dim, 0, axis), 1 + GRAIN / j.count, run_share,
+                       &j);
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[] = {
     {
-        .name = "cpu.layernormalization.f32.rows." TN_VARIANT_TEXT, .op = "LayerNormalization",
-        .revision = 1, .accepts = accepts, .launch = launch,
+        .name = "cpu.layernormalization.f32.rows." TN_VARIANT_TEXT,
+        .op = "LayerNormalization",
+        .revision = 1,
+        .accepts = accepts,
+        .launch = launch,
     },
     {0},
 };

@@ -1,6 +1,6 @@
-/* LSTM in f32 with the default activations. All steps' x * W + b are one matrix product; then each step
- * adds h * R and runs the cell. W and R are packed (tile.h) when the engine is built if they are
- * constant, else at the start of a launch.
+/* LSTM in f32 with the default activations. All steps' x * W + b are one matrix product; then each
+ * step adds h * R and runs the cell. W and R are packed (tile.h) when the engine is built if they
+ * are constant, else at the start of a launch.
  *
  * Work is cut by direction and by chunks of the batch, which never meet. */
 #include "backends/cpu/kernels/tile.h"
@@ -130,14 +130,16 @@ static void run_cell(const job *j, const float *gate, const float *peephole, flo
 }
 
 /* x * W + b of all steps of a chunk: gates[sequence, time, 4 * hidden]. */
-static void project(const job *j, int64_t d, int64_t first, int64_t count, const float *w, float *gates)
+static void project(const job *j, int64_t d, int64_t first, int64_t count, const float *w,
+                    float *gates)
 {
     int64_t rows = 4 * j->s.hidden;
     const float *bias = j->bias ? j->bias + d * 2 * rows : NULL;
     for (int64_t b = 0; b < count; b++) {
         float *to = gates + b * j->s.seq * rows;
         for (int64_t t = 0; t < j->s.seq; t++)
-            for (int64_t k = 0; k < rows; k++) to[t * rows + k] = bias ? bias[k] + bias[rows + k] : 0;
+            for (int64_t k = 0; k < rows; k++)
+                to[t * rows + k] = bias ? bias[k] + bias[rows + k] : 0;
         tile_multiply(j->s.seq, rows, j->s.input, j->x + (first + b) * j->s.x_batch, j->s.x_time, w,
                       to, rows, 1);
     }
@@ -217,8 +219,12 @@ static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     char *scratch = l->scratch;
-    job j = {.params = p->params, .x = p->in[TN_RNN_X].data, .packed = l->packed,
-             .y = output(p, 0), .y_h = output(p, 1), .y_c = output(p, 2)};
+    job j = {.params = p->params,
+             .x = p->in[TN_RNN_X].data,
+             .packed = l->packed,
+             .y = output(p, 0),
+             .y_h = output(p, 1),
+             .y_c = output(p, 2)};
     tn_rnn_shape_of(p, &j.s);
     if (j.s.hidden == 0 || j.s.batch == 0) return NULL;
     if (has(p, TN_RNN_B)) j.bias = p->in[TN_RNN_B].data;
@@ -237,7 +243,8 @@ static tn_status launch(const tn_launch *l)
         scratch += pad_bytes(j.s.directions * weights_count(&j.s));
     }
     j.gates = (float *)(void *)scratch;
-    j.state = (float *)(void *)(scratch + pad_bytes(j.s.directions * j.s.batch * j.s.seq * 4 * j.s.hidden));
+    j.state = (float *)(void *)(scratch +
+                                pad_bytes(j.s.directions * j.s.batch * j.s.seq * 4 * j.s.hidden));
     j.chunks = (j.s.batch + CHUNK - 1) / CHUNK;
     int64_t each = j.s.seq * CHUNK * 4 * j.s.hidden * (j.s.hidden + j.s.input);
     return tn_pool_run(l->pool, j.s.directions * j.chunks, 1 + GRAIN / (1 + each), run_share, &j);
@@ -246,9 +253,15 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_lstm_cells)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_lstm_cells)[] = {
     {
-        .name = "cpu.lstm.f32.cells." TN_VARIANT_TEXT, .op = "LSTM", .revision = 1,
-        .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,
-        .pack = pack, .unused = unused, .launch = launch,
+        .name = "cpu.lstm.f32.cells." TN_VARIANT_TEXT,
+        .op = "LSTM",
+        .revision = 1,
+        .accepts = accepts,
+        .scratch_bytes = scratch_bytes,
+        .packed_bytes = packed_bytes,
+        .pack = pack,
+        .unused = unused,
+        .launch = launch,
     },
     {0},
 };

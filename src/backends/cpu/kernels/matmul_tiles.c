@@ -1,5 +1,5 @@
-/* MatMul and Gemm in f32 on register tiles (tile.h). A constant b is packed when the engine is built,
- * another one at the start of every launch; a transposed a is turned around then, too.
+/* MatMul and Gemm in f32 on register tiles (tile.h). A constant b is packed when the engine is
+ * built, another one at the start of every launch; a transposed a is turned around then, too.
  *
  * Work is cut into chunks of y, rows by columns, that no two threads share. */
 #include "backends/cpu/kernels/tile.h"
@@ -128,6 +128,7 @@ static tn_status pack(const tn_problem *p, void *dst)
 {
     job j = {.b = p->in[1].data, .packed = dst};
     read(p, &j.w);
+    if (b_bytes(&j.w) == 0) return NULL;
     memset(dst, 0, b_bytes(&j.w)); /* the padding too: the same model gives the same file */
     return pack_all(&j, NULL);
 }
@@ -182,7 +183,6 @@ static tn_status launch(const tn_launch *l)
     read(p, &j.w);
     const tn_matmul_plan *plan = &j.w.plan;
     if (plan->m * plan->n * plan->batch == 0) return NULL;
-    if (plan->k == 0) j.a = j.b = j.y; /* never read, but not NULL */
     j.lda = plan->k;
     if (j.w.transpose_a) {
         float *a = (float *)(void *)scratch;
@@ -192,7 +192,8 @@ static tn_status launch(const tn_launch *l)
     }
     /* Both ways packed is only read from here on. */
     j.packed = is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)(void *)scratch;
-    if (!is_packed(p)) TN_TRY(pack_all(&j, l->pool));
+    if (plan->k == 0) j.a = j.packed = j.y; /* never read, but not NULL */
+    else if (!is_packed(p)) TN_TRY(pack_all(&j, l->pool));
     j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
     j.column_chunks = (plan->n + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
     int64_t chunks = plan->batch * j.row_chunks * j.column_chunks;

@@ -1,6 +1,6 @@
-/* Vectors of float for kernels: vf32 is as wide as the variant's registers (GCC vector types, so + - *
- * / and comparisons work on it). The scalar variant uses 4 lanes, which every machine can do somehow.
- * Everything is static: no variant can lend its instructions to another. */
+/* Vectors of float for kernels: vf32 is as wide as the variant's registers (GCC vector types, so +
+ * - * / and comparisons work on it). The scalar variant uses 4 lanes, which every machine can do
+ * somehow. Everything is static: no variant can lend its instructions to another. */
 #ifndef TN_BACKENDS_CPU_SIMD_H
 #define TN_BACKENDS_CPU_SIMD_H
 
@@ -33,17 +33,40 @@ static inline void vf32_store(float *dst, vf32 v)
     memcpy(dst, &v, sizeof v);
 }
 
-/* The first `count` lanes, zeros behind. */
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/* All ones in the first `count` lanes. */
+static inline __m256i vf32_lanes(int64_t count)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
+/* The first `count` lanes (0 to all), zeros behind; nothing beyond them is read. */
 static inline vf32 vf32_load_some(const float *src, int64_t count)
 {
+#if defined(__AVX512F__)
+    return (vf32)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), src);
+#elif defined(__AVX2__)
+    return (vf32)_mm256_maskload_ps(src, vf32_lanes(count));
+#else
     vf32 v = {0};
+    if (count == VF32_LANES) return vf32_load(src);
     memcpy(&v, src, (size_t)count * sizeof(float));
     return v;
+#endif
 }
 
 static inline void vf32_store_some(float *dst, vf32 v, int64_t count)
 {
-    memcpy(dst, &v, (size_t)count * sizeof(float));
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(dst, (__mmask16)((1u << count) - 1), (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_maskstore_ps(dst, vf32_lanes(count), (__m256)v);
+#else
+    if (count == VF32_LANES) vf32_store(dst, v);
+    else memcpy(dst, &v, (size_t)count * sizeof(float));
+#endif
 }
 
 static inline vf32 vf32_set1(float x)

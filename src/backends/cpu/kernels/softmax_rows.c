@@ -81,8 +81,11 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_softmax_rows)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_softmax_rows)[] = {
     {
-        .name = "cpu.softmax.f32.rows." TN_VARIANT_TEXT, .op = "Softmax", .revision = 1,
-        .accepts = accepts, .launch = launch,
+        .name = "cpu.softmax.f32.rows." TN_VARIANT_TEXT,
+        .op = "Softmax",
+        .revision = 1,
+        .accepts = accepts,
+        .launch = launch,
     },
     {0},
 };

@@ -5,9 +5,9 @@
  *
  *      b   |0 1 2 3|4 5 6 7|8 9 . .|     each panel: k rows of TILE_COLUMNS floats, dense
  *
- * One tile is TILE_ROWS x TILE_COLUMNS sums: for each k, a line of the panel times TILE_ROWS numbers
- * of a. Every sum runs over k in rising order whatever the tile's size, so the same numbers come out
- * however the work is cut. */
+ * One tile is TILE_ROWS x TILE_COLUMNS sums: for each k, a line of the panel times TILE_ROWS
+ * numbers of a. Every sum runs over k in rising order whatever the tile's size, so the same numbers
+ * come out however the work is cut. */
 #ifndef TN_BACKENDS_CPU_TILE_H
 #define TN_BACKENDS_CPU_TILE_H
 
@@ -20,7 +20,8 @@
 #else
 #define TILE_ROWS 6 /* 12 of 16 */
 #endif
-#define TILE_DEPTH 256 /* rows of a panel that are worked through at once: they stay in the L1 cache */
+#define TILE_DEPTH                                                                                 \
+    256 /* rows of a panel that are worked through at once: they stay in the L1 cache */
 #define TILE_INLINE static inline __attribute__((always_inline))
 
 static inline int64_t tile_panels(int64_t n)
@@ -63,7 +64,8 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
         for (int v = 0; v < vectors; v++) sum[i][v] = (vf32){0};
     if (add)
         for (int i = 0; i < rows; i++) {
-            for (int v = 0; v < vectors - 1; v++) sum[i][v] = vf32_load(c + i * ldc + v * VF32_LANES);
+            for (int v = 0; v < vectors - 1; v++)
+                sum[i][v] = vf32_load(c + i * ldc + v * VF32_LANES);
             sum[i][vectors - 1] = vf32_load_some(c + i * ldc + (vectors - 1) * VF32_LANES, last);
         }
     for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS) {

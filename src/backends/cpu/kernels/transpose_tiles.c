@@ -1,6 +1,6 @@
 /* Transpose of 4-byte elements. Axes that stay neighbours are merged first. If the last axis stays
- * last, whole rows are copied; else the input's last axis and the output's last axis span a plane that
- * is turned in squares small enough for both sides to stay in the cache. */
+ * last, whole rows are copied; else the input's last axis and the output's last axis span a plane
+ * that is turned in squares small enough for both sides to stay in the cache. */
 #include <string.h>
 
 #include "backends/cpu/variant.h"
@@ -31,8 +31,8 @@ static void plan(const tn_problem *p, job *j)
     for (int i = x->rank - 1; i >= 0; along *= x->dim[i--]) step[i] = along;
     *j = (job){.x = x->data, .y = p->out[0].data};
     for (int i = 0; i < x->rank; i++) {
-        int from = params->perm.count >= 0 ? tn_axis_normal(params->perm.at[i], x->rank)
-                                           : x->rank - 1 - i;
+        int from =
+            params->perm.count >= 0 ? tn_axis_normal(params->perm.at[i], x->rank) : x->rank - 1 - i;
         if (x->dim[from] == 1) continue;
         if (j->rank && j->step[j->rank - 1] == step[from] * x->dim[from]) {
             j->dim[j->rank - 1] *= x->dim[from];
@@ -80,8 +80,7 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
             y += rest % j->dim[i] * j->y_step[i];
             rest /= j->dim[i];
         }
-        if (j->unit == last)
-            memcpy(j->y + y, j->x + x, (size_t)j->dim[last] * sizeof *j->y);
+        if (j->unit == last) memcpy(j->y + y, j->x + x, (size_t)j->dim[last] * sizeof *j->y);
         else turn(j, j->x + x, j->y + y, at % j->strips * SQUARE);
     }
     return NULL;
@@ -101,8 +100,11 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_transpose_tiles)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_transpose_tiles)[] = {
     {
-        .name = "cpu.transpose.b32.tiles." TN_VARIANT_TEXT, .op = "Transpose", .revision = 1,
-        .accepts = accepts, .launch = launch,
+        .name = "cpu.transpose.b32.tiles." TN_VARIANT_TEXT,
+        .op = "Transpose",
+        .revision = 1,
+        .accepts = accepts,
+        .launch = launch,
     },
     {0},
 };

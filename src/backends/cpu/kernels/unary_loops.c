@@ -95,7 +95,9 @@ static tn_verdict accepts(const tn_problem *p)
 static tn_status run(const tn_launch *l, tn_pool_work work)
 {
     const tn_problem *p = l->problem;
-    job j = {.x = p->in[0].data, .y = p->out[0].data, .params = p->params,
+    job j = {.x = p->in[0].data,
+             .y = p->out[0].data,
+             .params = p->params,
              .count = tn_dims_product(p->in[0].dim, 0, p->in[0].rank)};
     return tn_pool_run(l->pool, (j.count + BLOCK - 1) / BLOCK, GRAIN_BLOCKS, work, &j);
 }
@@ -121,11 +123,13 @@ ROWS(LOOP)
 
 #define TACTIC(row_name, op_name, function)                                                        \
     {                                                                                              \
-        .name = "cpu." #row_name ".f32.loop." TN_VARIANT_TEXT, .op = op_name, .revision = 1,       \
-        .accepts = accepts, .launch = launch_##row_name,                                           \
+        .name = "cpu." #row_name ".f32.loop." TN_VARIANT_TEXT,                                     \
+        .op = op_name,                                                                             \
+        .revision = 1,                                                                             \
+        .accepts = accepts,                                                                        \
+        .launch = launch_##row_name,                                                               \
     },
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_unary_loops)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_unary_loops)[] = {
-    ROWS(TACTIC)
-    {0},
+    ROWS(TACTIC){0},
 };

@@ -6,7 +6,8 @@
 #include "backends/cpu/kernels/simd.h"
 
 /* x = n * ln 2 + r with |r| <= ln 2 / 2; x must be within +-127. ln 2 is in two pieces, the first
- * short enough for n * hi to be exact. n comes from adding 1.5 * 2^23, which rounds to an integer. */
+ * short enough for n * hi to be exact. n comes from adding 1.5 * 2^23, which rounds to an integer.
+ */
 static inline vf32 vf32_split_exp(vf32 x, vi32 *n)
 {
     vf32 magic = vf32_set1(12582912.0f), shifted = x * vf32_set1(1.44269504f) + magic;
@@ -62,7 +63,8 @@ static inline vf32 vf32_tanh(vf32 x)
     return (vf32)((vi32)(e / (e + 2.0f)) | sign);
 }
 
-/* erf below 1: x * P(x^2), P a least-squares fit at Chebyshev nodes of t in [0, 1], error 1.4e-9. */
+/* erf below 1: x * P(x^2), P a least-squares fit at Chebyshev nodes of t in [0, 1], error 1.4e-9.
+ */
 static inline vf32 vf32_erf_small(vf32 x)
 {
     vf32 t = x * x, p = vf32_set1(7.898201874922961e-05f);
@@ -75,8 +77,8 @@ static inline vf32 vf32_erf_small(vf32 x)
     return x * p;
 }
 
-/* 1 - erf from 1 on: exp(-x^2) * t * Q(t) with t = 1 / (1 + x), where Q is a fit of the same kind on
- * [1, 10.3], relative error 1e-7. What x * x rounds off grows with it: 1e-6 at 4, 6e-6 at 9. */
+/* 1 - erf from 1 on: exp(-x^2) * t * Q(t) with t = 1 / (1 + x), where Q is a fit of the same kind
+ * on [1, 10.3], relative error 1e-7. What x * x rounds off grows with it: 1e-6 at 4, 6e-6 at 9. */
 static inline vf32 vf32_erfc_tail(vf32 x)
 {
     vf32 t = 1.0f / (1.0f + x), p = vf32_set1(-1.0562779903411865f);
@@ -104,7 +106,8 @@ static inline vf32 vf32_normal(vf32 x)
     vf32 scaled = x * 0.70710678f, size = vf32_abs(scaled);
     vf32 tail = vf32_erfc_tail(size) * 0.5f;
     tail = vf32_select((vi32)(x < 0.0f), tail, 1.0f - tail);
-    return vf32_select((vi32)(size < 1.0f), vf32_fma(vf32_erf_small(scaled), vf32_set1(0.5f), vf32_set1(0.5f)), tail);
+    return vf32_select((vi32)(size < 1.0f),
+                       vf32_fma(vf32_erf_small(scaled), vf32_set1(0.5f), vf32_set1(0.5f)), tail);
 }
 
 #endif

@@ -1,0 +1,80 @@
+#include "ir/op.h"
+
+extern const tn_case tn_quantize_linear_cases[];
+const tn_case tn_quantize_linear_cases[] = {
+    {.problem = "QuantizeLinear f32[6]={0,2,3,1000,-254,-1000} f32={2} u8={128}",
+     .expect = "u8[6]={128,129,130,255,1,0}"},
+    {.problem = "QuantizeLinear f32[4]={0.5,1.5,-0.5,-2.5} f32={1} i8={0}",
+     .expect = "i8[4]={0,2,0,-2}"},
+    {.problem = "QuantizeLinear{axis=0} f32[2,2]={4,6,4,6} f32[2]={1,2} i8[2]={0,1}",
+     .expect = "i8[2,2]={4,6,3,4}"},
+    {.problem = "QuantizeLinear{axis=1, block_size=2} f32[1,3]={4,6,9} f32[1,2]={2,3}",
+     .expect = "u8[1,3]={2,3,3}"},
+    {.problem = "QuantizeLinear{output_dtype=i16} f32[3]={1e9,-1e9,7} f32={2}",
+     .expect = "i16[3]={32767,-32768,4}"},
+    {.problem = "QuantizeLinear f32[2,5,3] f32[5]={0.1,0.2,0.3,0.4,0.5} u8[5]={0,1,2,3,128}"},
+    {0},
+};
+
+extern const tn_case tn_dequantize_linear_cases[];
+const tn_case tn_dequantize_linear_cases[] = {
+    {.problem = "DequantizeLinear u8[4]={0,3,128,255} f32={2} u8={128}",
+     .expect = "f32[4]={-256,-250,0,254}"},
+    {.problem = "DequantizeLinear{axis=0} i8[2,2]={1,2,3,4} f32[2]={10,0.5}",
+     .expect = "f32[2,2]={10,20,1.5,2}"},
+    {.problem =
+         "DequantizeLinear{axis=0, block_size=2} i8[3,2]={1,2,3,4,5,6} f32[2,2]={1,10,100,1000} "
+         "i8[2,2]={1,0,0,0}",
+     .expect = "f32[3,2]={0,20,2,40,500,6000}"},
+    {.problem = "DequantizeLinear i32[2]={-5,7} f16={0.5}", .expect = "f16[2]={-2.5,3.5}"},
+    {0},
+};
+
+extern const tn_case tn_dynamic_quantize_linear_cases[];
+const tn_case tn_dynamic_quantize_linear_cases[] = {
+    {.problem = "DynamicQuantizeLinear f32[3]={-51,0,204}",
+     .expect = "u8[3]={0,51,255} f32={1} u8={51}"},
+    {.problem = "DynamicQuantizeLinear f32[2]={255,510}",
+     .expect = "u8[2]={128,255} f32={2} u8={0}"},
+    {.problem = "DynamicQuantizeLinear f32[2]={0,0}", .expect = "u8[2]={0,0} f32={1} u8={0}"},
+    {0},
+};
+
+extern const tn_case tn_matmul_integer_cases[];
+const tn_case tn_matmul_integer_cases[] = {
+    {.problem = "MatMulInteger u8[2,2]={1,2,3,4} i8[2,1]={-1,1} u8={1} i8={-1}",
+     .expect = "i32[2,1]={2,6}"},
+    {.problem = "MatMulInteger u8[2,2]={1,2,3,4} u8[2,2]={1,2,3,4} u8[2]={1,3} u8[2]={0,2}",
+     .expect = "i32[2,2]={3,2,3,2}"},
+    {.problem = "MatMulInteger u8[2,3,4] i8[2,4,5]"},
+    {0},
+};
+
+extern const tn_case tn_qlinear_matmul_cases[];
+const tn_case tn_qlinear_matmul_cases[] = {
+    {.problem = "QLinearMatMul u8[1,2]={3,5} f32={0.5} u8={1} u8[2,1]={2,4} f32={2} u8={0} f32={4} "
+                "u8={10}",
+     .expect = "u8[1,1]={15}"},
+    {.problem = "QLinearMatMul i8[1,1]={100} f32={1} i8={0} i8[1,2]={100,-100} f32[2]={1,0.001} "
+                "i8[2]={0,0} f32={1} i8={0}",
+     .expect = "i8[1,2]={127,-10}"},
+    {0},
+};
+
+extern const tn_case tn_conv_integer_cases[];
+const tn_case tn_conv_integer_cases[] = {
+    {.problem = "ConvInteger{pads=[1,0]} u8[1,1,3]={2,3,4} u8[1,1,2]={1,1} u8={1}",
+     .expect = "i32[1,1,3]={1,3,5}"},
+    {.problem = "ConvInteger u8[1,1,2]={2,3} i8[2,1,1]={1,-2} u8={0} i8[2]={0,1}",
+     .expect = "i32[1,2,2]={2,3,-6,-9}"},
+    {0},
+};
+
+extern const tn_case tn_qlinear_conv_cases[];
+const tn_case tn_qlinear_conv_cases[] = {
+    {.problem =
+         "QLinearConv u8[1,1,2]={3,5} f32={0.5} u8={1} u8[2,1,1]={2,4} f32[2]={2,1} u8[2]={0,0} "
+         "f32={2} u8={10} i32[2]={4,-4}",
+     .expect = "u8[1,2,2]={14,16,11,13}"},
+    {0},
+};

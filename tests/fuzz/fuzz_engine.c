@@ -1,0 +1,64 @@
+/* Engine files that are no engine files. The checksums are put right first, so that the fuzzer gets past
+ * them to the readers of sections, the plan's verifier, and the rebuild from the portable graph. Plans
+ * are not run: a checksum keeps out damage, and a plan that names its kernels is as trusted as a program. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/cpu/cpu.h"
+#include "build/build.h"
+#include "exec/exec.h"
+
+enum { SECTIONS = 6, TABLE = 48, ROW = 32 };
+
+static uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static void store_u64(uint8_t *at, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void mend(uint8_t *at, size_t bytes)
+{
+    if (bytes < TABLE + SECTIONS * ROW) return;
+    memcpy(at, TN_ENGINE_MAGIC, 8);
+    store_u64(at + 16, bytes);
+    for (int i = 0; i < SECTIONS; i++) {
+        uint8_t *row = at + TABLE + i * ROW;
+        uint64_t offset = load_u64(row + 8), count = load_u64(row + 16);
+        if (offset <= bytes && count <= bytes - offset)
+            store_u64(row + 24, tn_hash_bytes(at + offset, (size_t)count));
+    }
+    store_u64(at + 32, tn_hash_bytes(at + TABLE, SECTIONS * ROW));
+    store_u64(at + 40, tn_hash_bytes(at, 40));
+}
+
+static void read_engine(const uint8_t *at, size_t bytes)
+{
+    tn_engine *engine, *again = NULL;
+    if (tn_exec_engine_new(&tn_backend_cpu, 1, &engine)) abort();
+    tn_status status = tn_engine_file_read(engine, (tn_mapping){at, bytes}, "fuzz");
+    if (!status) status = tn_exec_engine_ready(engine);
+    if (tn_status_code(status) == TN_UNAVAILABLE) status = tn_build_again(engine, 1, &again);
+    if (status && !tn_status_message(status)[0]) abort(); /* every failure says something */
+    tn_exec_engine_release(again);
+    tn_exec_engine_release(engine);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    void *copy = NULL;
+    if (bytes == 0 || bytes > 1 << 20 || posix_memalign(&copy, 64, bytes)) return 0;
+    memcpy(copy, data, bytes);
+    tn_set_log(NULL, NULL, TN_LOG_ERROR);
+    read_engine(copy, bytes); /* as it is */
+    mend(copy, bytes);
+    read_engine(copy, bytes);
+    free(copy);
+    return 0;
+}

@@ -1,0 +1,290 @@
+/* Engine files: the same network after a round trip, in another process, on a machine without the tuned
+ * kernels; and no damage that goes unnoticed. */
+#include "engine_help.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/cpu/cpu.h"
+#include "tensor/tensor.h"
+
+static const char sample[] = "graph \"sample\" {\n"
+                             "  input %x : f32[n,3]\n"
+                             "  const %w : f32[3,4]={1,2,3,4,5,6,7,8,9,10,11,12}\n"
+                             "  const %b : f32[4]={-40,0,40,0.5}\n"
+                             "  %h : f32[n,4] = MatMul(%x, %w)  \"mm\"\n"
+                             "  %a : f32[n,4] = Add(%h, %b)  \"bias\"\n"
+                             "  %y : f32[n,4] = Relu(%a)  \"act\"\n"
+                             "  output \"y\" = %y\n"
+                             "}\n";
+
+static tn_writer image_of(const tn_engine *engine)
+{
+    tn_writer image = {0};
+    assert_ok(tn_engine_file_write(engine, &image));
+    return image;
+}
+
+/* Reads an engine from memory, as tn_engine_load does from a file. */
+static tn_status read_image(const uint8_t *at, size_t bytes, tn_engine **out)
+{
+    tn_engine *engine;
+    tn_mapping mapping = {at, bytes};
+    *out = NULL;
+    tn_status status = tn_exec_engine_new(&tn_backend_cpu, 1, &engine);
+    if (status) return status;
+    status = tn_engine_file_read(engine, mapping, "image");
+    if (!status) status = tn_exec_engine_ready(engine);
+    if (status) tn_exec_engine_release(engine);
+    else *out = engine;
+    return status;
+}
+
+static void run(const tn_engine *engine, float *y)
+{
+    tn_context *context = new_context(engine);
+    float x[6] = {1, 2, 3, -1, 0.5f, 2};
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 2, 3), out = view(TN_DTYPE_F32, y, 2, 2, 4);
+    assert_ok(tn_exec_context_bind(context, "x", &in));
+    assert_ok(tn_exec_context_bind(context, "y", &out));
+    assert_ok(tn_exec_context_run(context));
+    tn_exec_context_free(context);
+}
+
+static void a_round_trip_changes_nothing(void **unused)
+{
+    (void)unused;
+    float before[8], after[8];
+    tn_engine *engine = build_text(sample, NULL), *loaded;
+    tn_writer image = image_of(engine), again;
+    run(engine, before);
+    assert_ok(read_image(image.at, image.count, &loaded));
+    run(loaded, after);
+    assert_memory_equal(before, after, sizeof(before));
+    assert_string_equal(engine->report, loaded->report);
+    assert_int_equal(loaded->plan.input_count, 1);
+    assert_string_equal(loaded->input[0].dim_name[0], "n");
+    assert_true((uintptr_t)loaded->plan.constant[0].data >=
+                (uintptr_t)image.at); /* used in place */
+    again = image_of(loaded);
+    assert_int_equal(again.count, image.count);
+    assert_memory_equal(again.at, image.at, image.count);
+    tn_exec_engine_release(engine);
+    tn_exec_engine_release(loaded);
+    tn_writer_fini(&image);
+    tn_writer_fini(&again);
+}
+
+static void every_flipped_byte_is_noticed(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_text(sample, NULL), *loaded;
+    tn_writer image = image_of(engine);
+    for (size_t i = 0; i < image.count; i++) {
+        uint8_t flips[] = {1, 0x80, 0xff};
+        for (size_t k = 0; k < sizeof(flips); k++) {
+            image.at[i] ^= flips[k];
+            tn_code code = tn_status_code(read_image(image.at, image.count, &loaded));
+            /* Another version of the layout is not damage. */
+            if (i >= 8 && i < 12) assert_int_equal(code, TN_UNSUPPORTED);
+            else assert_int_equal(code, TN_CORRUPT);
+            image.at[i] ^= flips[k];
+        }
+    }
+    assert_ok(read_image(image.at, image.count, &loaded));
+    tn_exec_engine_release(loaded);
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+}
+
+static void every_truncation_is_noticed(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_text(sample, NULL), *loaded;
+    tn_writer image = image_of(engine);
+    for (size_t bytes = 0; bytes < image.count; bytes++) {
+        uint8_t *copy =
+            malloc(bytes ? bytes : 1); /* exactly so large: a sanitizer sees any step beyond */
+        memcpy(copy, image.at, bytes);
+        assert_int_equal(tn_status_code(read_image(copy, bytes, &loaded)), TN_CORRUPT);
+        free(copy);
+    }
+    tn_write_u8(&image, 0);
+    assert_int_equal(tn_status_code(read_image(image.at, image.count, &loaded)), TN_CORRUPT);
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+}
+
+/* Checksums put right after the damage: now the checks behind them are on their own. */
+static uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static void store_u64(uint8_t *at, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void mend_checksums(uint8_t *at)
+{
+    for (int i = 0; i < 6; i++) {
+        uint8_t *row = at + 48 + i * 32;
+        store_u64(row + 24, tn_hash_bytes(at + load_u64(row + 8), (size_t)load_u64(row + 16)));
+    }
+    store_u64(at + 32, tn_hash_bytes(at + 48, 6 * 32));
+    store_u64(at + 40, tn_hash_bytes(at, 40));
+}
+
+static void no_byte_of_plan_or_tables_crashes_the_reader(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_text(sample, NULL), *loaded;
+    tn_writer image = image_of(engine);
+    int64_t refused = 0, tried = 0;
+    for (int section = 0; section < 4; section++) {
+        size_t begin = (size_t)load_u64(image.at + 48 + section * 32 + 8);
+        size_t bytes = (size_t)load_u64(image.at + 48 + section * 32 + 16);
+        for (size_t i = begin; i < begin + bytes; i++) {
+            uint8_t flips[] = {0x01, 0xff};
+            for (size_t k = 0; k < sizeof(flips); k++, tried++) {
+                image.at[i] ^= flips[k];
+                mend_checksums(image.at);
+                if (read_image(image.at, image.count, &loaded)) refused++;
+                else tn_exec_engine_release(loaded);
+                image.at[i] ^= flips[k];
+            }
+        }
+    }
+    assert_true(tried > 1000);
+    assert_true(refused > tried / 4);
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+}
+
+static void what_is_no_engine_is_said_to_be_none(void **unused)
+{
+    (void)unused;
+    tn_engine *loaded;
+    const uint8_t text[] =
+        "this is no engine file at all, but long enough to have a header in it ...";
+    assert_fails(read_image(text, sizeof(text), &loaded), TN_CORRUPT,
+                 "image is not an engine file");
+    assert_fails(tn_engine_load("/nowhere/x.engine", NULL, 1, &loaded), TN_NOT_FOUND, "x.engine");
+    assert_fails(tn_engine_load("/nowhere/x.engine", "toaster", 1, &loaded), TN_NOT_FOUND,
+                 "toaster");
+}
+
+static void temporary_path(char *path, size_t bytes)
+{
+    snprintf(path, bytes, "%s/test_engine_%d.engine", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+             (int)getpid());
+}
+
+static void another_process_runs_the_file(void **unused)
+{
+    (void)unused;
+    char path[256];
+    float want[8];
+    tn_engine *engine = build_text(sample, NULL);
+    temporary_path(path, sizeof(path));
+    assert_ok(tn_engine_save(engine, path));
+    run(engine, want);
+    tn_exec_engine_release(engine);
+    pid_t child = fork();
+    if (child == 0) {
+        tn_engine *loaded = NULL;
+        float got[8];
+        int code = tn_engine_load(path, "cpu", 1, &loaded) ? 2 : 0;
+        if (!code) {
+            run(loaded, got);
+            code = memcmp(got, want, sizeof(want)) ? 3 : 0;
+        }
+        tn_engine_free(loaded);
+        _exit(code);
+    }
+    int state;
+    assert_int_equal(waitpid(child, &state, 0), child);
+    assert_true(WIFEXITED(state));
+    assert_int_equal(WEXITSTATUS(state), 0);
+    unlink(path);
+}
+
+/* An engine of another version: its plan is not read, its graph is. */
+static void a_foreign_plan_is_built_again(void **unused)
+{
+    (void)unused;
+    char path[256];
+    float want[8], got[8];
+    tn_engine *engine = build_text(sample, NULL), *loaded = NULL;
+    run(engine, want);
+    char *meta = tn_text_copy(engine->meta);
+    assert_non_null(meta);
+    assert_ptr_equal(strstr(meta, "tenon="), meta);
+    meta[6] = '9';
+    engine->meta = meta;
+    /* And one whose first tactic does not exist. */
+    for (int round = 0; round < 2; round++) {
+        temporary_path(path, sizeof(path));
+        if (round) {
+            meta[6] = tn_version()[0];
+            engine->plan.step[0].choice[0].tactic = "cpu.matmul.f32.future.avx1024";
+        }
+        assert_ok(tn_engine_save(engine, path));
+        assert_ok(tn_engine_load(path, NULL, 1, &loaded));
+        unlink(path);
+        run(loaded, got);
+        for (int i = 0; i < 8; i++) assert_float_equal(got[i], want[i], 1e-4);
+        assert_non_null(strstr(loaded->report, "built again"));
+        tn_engine_free(loaded);
+    }
+    engine->meta = "";
+    tn_text_free(meta);
+    tn_exec_engine_release(engine);
+}
+
+static void strings_survive(void **unused)
+{
+    (void)unused;
+    tn_string words[3] = {{"hello", 5}, {"", 0}, {"wörld", 6}};
+    int64_t dim = 3;
+    tn_tensor t = tn_tensor_of(TN_DTYPE_STRING, &dim, 1, words);
+    tn_engine *engine, *loaded;
+    assert_ok(tn_exec_engine_new(&tn_backend_cpu, 1, &engine));
+    tn_plan *plan = &engine->plan;
+    assert_ok(tn_exprs_init(&plan->exprs, &plan->arena));
+    assert_ok(tn_exec_engine_own(engine, &t, 1));
+    tn_text text = {0};
+    tn_text_printf(&text, "tenon=%s\nparams=%016llx\n", tn_version(),
+                   (unsigned long long)tn_exec_params_hash(&tn_backend_cpu));
+    engine->meta = text.at;
+    tn_writer image = image_of(engine);
+    assert_ok(read_image(image.at, image.count, &loaded));
+    const tn_string *got = loaded->plan.constant[0].data;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(got[i].bytes, words[i].bytes);
+        assert_memory_equal(got[i].text, words[i].text, words[i].bytes);
+    }
+    tn_exec_engine_release(loaded);
+    tn_exec_engine_release(engine);
+    tn_text_fini(&text);
+    tn_writer_fini(&image);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_round_trip_changes_nothing),
+        cmocka_unit_test(every_flipped_byte_is_noticed),
+        cmocka_unit_test(every_truncation_is_noticed),
+        cmocka_unit_test(no_byte_of_plan_or_tables_crashes_the_reader),
+        cmocka_unit_test(what_is_no_engine_is_said_to_be_none),
+        cmocka_unit_test(another_process_runs_the_file),
+        cmocka_unit_test(a_foreign_plan_is_built_again),
+        cmocka_unit_test(strings_survive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
