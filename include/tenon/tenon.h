@@ -305,8 +305,9 @@ TN_API void tn_context_free(tn_context *context);
 /* Bind memory to an input (read during run) or an output (written during run). The tensor's shape
  * sets the input's shape; the memory must stay valid until it is bound anew or the context is freed.
  * Integer inputs may be given as i32 or i64 whichever the model declares. An output that is not
- * bound is written to memory of the context. Errors name the tensor, what was given and what is
- * allowed. */
+ * bound is written to memory of the context. The characters of an output of strings belong to the
+ * context, bound or not, and are gone with its next run. Errors name the tensor, what was given and
+ * what is allowed. */
 TN_API TN_MUST_USE tn_status tn_context_bind(tn_context *context, const char *name,
                                              const tn_tensor *tensor);
 /* Say an input's shape without binding memory yet, to ask output shapes and memory in advance. */

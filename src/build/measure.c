@@ -82,12 +82,14 @@ static tn_status make_set(const tn_tactic *tactic, const tn_problem *p, tn_pool 
 }
 
 static tn_status run_sets(const tn_tactic *tactic, set *sets, int count, double limit_ms,
-                          double *ns)
+                          tn_arena *text, double *ns)
 {
     uint64_t begin = tn_clock_ns(), best = UINT64_MAX;
     for (int run = 0; run < RUNS_MAX; run++) {
         set *s = &sets[run % count];
         s->launch.problem = &s->problem;
+        s->launch.text = text;
+        tn_arena_rewind(text);
         uint64_t before = tn_clock_ns();
         TN_TRY(tactic->launch(&s->launch));
         uint64_t after = tn_clock_ns();
@@ -107,12 +109,14 @@ tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool
     size_t count = TN_MIN(2 * cache / one + 2, (size_t)SETS_MAX);
     while (count > 1 && one > SET_BYTES_MAX / count) count--;
     set sets[SETS_MAX] = {0};
-    tn_arena arena;
+    tn_arena arena, text;
     tn_status status = NULL;
     tn_arena_init(&arena);
+    tn_arena_init(&text);
     for (size_t i = 0; i < count && !status; i++)
         status = make_set(tactic, p, pool, &arena, &sets[i]);
-    if (!status) status = run_sets(tactic, sets, (int)count, limit_ms, ns);
+    if (!status) status = run_sets(tactic, sets, (int)count, limit_ms, &text, ns);
+    tn_arena_fini(&text);
     tn_arena_fini(&arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
 }

@@ -112,6 +112,7 @@ tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out)
     context->engine = engine;
     tn_arena_init(&context->arena);
     tn_arena_init(&context->run_arena);
+    tn_arena_init(&context->text);
     tn_status status = set_up(context);
     if (status) {
         tn_exec_context_free(context);
@@ -141,6 +142,7 @@ void tn_exec_context_free(tn_context *context)
         tn_buffer_fini(&context->slot_buffer[i]);
     tn_buffer_fini(&context->block);
     tn_buffer_fini(&context->scratch);
+    tn_arena_fini(&context->text);
     tn_arena_fini(&context->run_arena);
     tn_arena_fini(&context->arena);
     tn_exec_engine_release(context->engine);

@@ -60,6 +60,7 @@ struct tn_context {
     tn_buffer *slot_buffer;
     int32_t slot_count;
     tn_arena run_arena;
+    tn_arena text;           /* characters of the strings that a run makes, until the next one */
     /* Shapes. */
     tn_resolved *seen[TN_SHAPES_KEPT];
     tn_resolved *now;        /* NULL: an input's shape changed */

@@ -212,7 +212,7 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     }
     for (int32_t k = 0; k < step->out_count; k++)
         if (step->out[k] >= 0) p->out[k] = r->at[step->out[k]];
-    state->launch = (tn_launch){.problem = p, .pool = engine->pool};
+    state->launch = (tn_launch){.problem = p, .pool = engine->pool, .text = &context->text};
     if (step->kind != TN_STEP_LAUNCH || context->step_dynamic[index]) return NULL;
 
     const tn_plan_choice *choice;

@@ -291,6 +291,7 @@ tn_status tn_exec_context_run(tn_context *context)
     TN_TRY(tn_context_shapes(context));
     TN_TRY(check_bound(context));
     TN_TRY(tn_context_patch(context));
+    tn_arena_rewind(&context->text);
     if (context->dynamic) tn_resolved_forget(&context->engine->plan, context->now);
     TN_TRY(copy_inputs(context));
     TN_TRY(run_steps(context));

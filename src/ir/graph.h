@@ -190,6 +190,8 @@ tn_status tn_node_lower(tn_node *node) TN_MUST_USE;
  * were declared before (import) are refined, not overwritten by less; a contradiction is an error. Where the
  * rank is known no dim stays NONE: what infer cannot tell becomes a run-time symbol. */
 tn_status tn_node_infer(tn_node *node) TN_MUST_USE;
+/* The schema alone: arity and input types. For rules that rewrite the node rather than infer it. */
+tn_status tn_node_check(const tn_node *node) TN_MUST_USE;
 /* Lower and infer every node in order. */
 tn_status tn_graph_infer(tn_graph *graph) TN_MUST_USE;
 /* All invariants: users match inputs, order, unique names, every node lowered and typed. */

@@ -71,6 +71,14 @@ static tn_status check_inputs(const tn_node *node, type_vars *vars)
     return NULL;
 }
 
+tn_status tn_node_check(const tn_node *node)
+{
+    type_vars vars = {.input = {0}};
+    tn_status status = check_counts(node);
+    if (!status) status = check_inputs(node, &vars);
+    return tn_node_blame(node, status);
+}
+
 /* ---- Refining
  * ----------------------------------------------------------------------------------*/
 

@@ -28,13 +28,15 @@ bool tn_infer_exprs(tn_infer *f, int input, const tn_expr **at, int64_t *count)
         *count = f->known[input].count;
         return true;
     }
-    if (!has_ints(f, input, count) || *count > TN_KNOWN_MAX) return false;
-    tn_expr *exprs = TN_NEW_ARRAY(f->arena, tn_expr, *count);
+    int64_t found;
+    if (!has_ints(f, input, &found) || found > TN_KNOWN_MAX) return false;
+    tn_expr *exprs = TN_NEW_ARRAY(f->arena, tn_expr, found);
     if (!exprs) return false;
-    for (int64_t i = 0; i < *count; i++)
+    for (int64_t i = 0; i < found; i++)
         exprs[i] =
             tn_expr_const(f->exprs, tn_load_i64(f->data[input].dtype, f->data[input].data, i));
     *at = exprs;
+    *count = found;
     return true;
 }
 

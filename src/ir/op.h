@@ -31,7 +31,8 @@ typedef struct tn_infer {
 } tn_infer;
 
 bool tn_infer_has(const tn_infer *f, int input); /* present */
-/* Values of an integer input as expressions; false if not known at all. Elements may be NONE. */
+/* Values of an integer input as expressions; false, with nothing written, if not known at all. Elements
+ * may be NONE. */
 bool tn_infer_exprs(tn_infer *f, int input, const tn_expr **at, int64_t *count);
 /* Values if all are constants and there are at most `max`. */
 bool tn_infer_ints(tn_infer *f, int input, int64_t *at, int max, int *count);

@@ -22,7 +22,8 @@
 
 static const char usage[] =
     "usage: conformance [options] FOLDER\n"
-    "  --mode=given|baked    inputs at run time, or inputs after the first as constants (given)\n"
+    "  --mode=given|baked|dynamic  inputs at run time (given), inputs after the first as\n"
+    "                        constants, or at run time with every dim declared dynamic\n"
     "  --manifest=FILE       cases that must pass; a lost or an unlisted pass fails the run\n"
     "  --bless               write the manifest from this run instead\n"
     "  --filter=TEXT         only cases whose name contains TEXT\n"
@@ -277,7 +278,8 @@ static bool read_options(int argc, char **argv, options *o)
         switch (c) {
         case 'm':
             o->baked = strcmp(optarg, "baked") == 0;
-            if (!o->baked && strcmp(optarg, "given") != 0) return false;
+            o->dynamic = strcmp(optarg, "dynamic") == 0;
+            if (!o->baked && !o->dynamic && strcmp(optarg, "given") != 0) return false;
             break;
         case 'f': o->manifest = optarg; break;
         case 'b': o->bless = true; break;

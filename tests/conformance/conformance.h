@@ -25,7 +25,8 @@ typedef struct test_case {
 } test_case;
 
 typedef struct options {
-    bool baked; /* inputs after the first are constants */
+    bool baked;   /* inputs after the first are constants */
+    bool dynamic; /* every dim of the inputs is declared dynamic */
     bool no_optimize, bless, verbose;
     double rtol, atol;
     int timeout_s, jobs;
@@ -40,6 +41,8 @@ void free_cases(test_case *cases, long count);
 /* Names of the inputs of a model file that have no initializer, in order. NULL if it cannot be
  * read. */
 char **read_input_names(const char *model_path, int *count);
+/* tn_model_load of the model with all input dims dynamic. */
+tn_status load_dynamic(const char *path, const tn_load_options *load, tn_model **model);
 void run_case(const test_case *c, const options *o, outcome *out);
 
 #endif

@@ -50,7 +50,7 @@ base=onnx-backend-tests/v1.22.0
 # The weightless zoo graphs are a suite of their own: the others are the 1,905 that everybody counts.
 suite light onnx-backend-tests $base/light 9 given
 rm -rf "${work:?}/$base/light"
-suite onnx-1.22.0 onnx-backend-tests $base 1905 given baked
+suite onnx-1.22.0 onnx-backend-tests $base 1905 given baked dynamic
 suite onnx-historic onnx-backend-tests-historic onnx-backend-tests-historic 1999 given baked
 suite peers onnx-peer-op-tests onnx-peer-op-tests 851 given
 

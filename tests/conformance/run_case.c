@@ -169,7 +169,9 @@ static bool build(run *r, const tn_tensor *baked, int baked_count, tn_engine **e
     load.baked = (const char *const *)(r->names + 1);
     load.baked_tensors = baked;
     load.baked_count = baked_count;
-    if (!succeeds(r, tn_model_load(r->c->model, &load, &model), "loading")) return false;
+    tn_status (*loader)(const char *, const tn_load_options *, tn_model **) =
+        r->o->dynamic ? load_dynamic : tn_model_load;
+    if (!succeeds(r, loader(r->c->model, &load, &model), "loading")) return false;
     bool built = succeeds(r, tn_build(model, &config, engine), "building");
     tn_model_free(model);
     return built;

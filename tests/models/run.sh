@@ -34,5 +34,25 @@ else
     skipped=1
     echo "SKIP ../shared/models is not here: only the exports in examples/ were checked"
 fi
+# One engine serves every batch and length: the gate compares it with the reference at the smallest, a
+# middle and the largest shapes, and fails the build where they differ.
+sweep() { # MODEL INPUT INPUT
+    local model=$1 shapes=() name which
+    for which in min:1x1 opt:3x77 max:20x512; do shapes+=("--${which%%:*}Shapes=$2:${which##*:},$3:${which##*:}"); done
+    name=$(mktemp)
+    if "$tenon" build "$model" -o "$name" --budget=-1 --report "${shapes[@]}" >"$name.report" 2>&1 &&
+        [ "$(grep -c 'relative L2' "$name.report")" -ge 3 ] && grep -q '^check: passed$' "$name.report"; then
+        passed=$((passed + 1))
+        echo "PASS $model from 1x1 to 20x512: $(grep -o 'relative L2 [^ ]*' "$name.report" | sort -g -k3 | tail -n 1)"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $model at batch 1 to 20, length 1 to 512"
+        tail -n 20 "$name.report"
+    fi
+    rm -f "$name" "$name.report"
+}
+sweep examples/bert/bert.onnx input_ids segment_ids
+if [ -d $models ]; then sweep $models/sentiment/sentiment_opset11.onnx input_ids segment_ids; fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

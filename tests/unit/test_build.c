@@ -383,6 +383,21 @@ static void the_gate_names_the_first_tensor_that_differs(void **unused)
     tn_arena_fini(&arena);
 }
 
+static void random_numbers_are_not_compared(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_text("graph \"random\" {\n"
+                                   "  input %x : f32[n]\n"
+                                   "  %r : f32[n] = RandomUniformLike(%x)\n"
+                                   "  %y : f32[n] = Add(%x, %r)\n"
+                                   "  output \"y\" = %y\n"
+                                   "}\n",
+                                   NULL);
+    assert_non_null(strstr(engine->meta, "check=inconclusive"));
+    assert_non_null(strstr(engine->report, "RandomUniformLike gives other values at each run"));
+    tn_exec_engine_release(engine);
+}
+
 static void tokens_stay_inside_their_tables(void **unused)
 {
     (void)unused;
@@ -491,6 +506,7 @@ int main(void)
         cmocka_unit_test(timings_decide_and_failures_are_out),
         cmocka_unit_test(a_timings_file_is_read_merged_and_cleaned),
         cmocka_unit_test(the_gate_names_the_first_tensor_that_differs),
+        cmocka_unit_test(random_numbers_are_not_compared),
         cmocka_unit_test(tokens_stay_inside_their_tables),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -95,8 +95,8 @@ static double padded_place(double x, int64_t dim, const tn_grid_sample_params *p
     double low = params->align_corners ? 0 : -0.5, high = (double)dim - (params->align_corners ? 1 : 0.5);
     if (x >= low && x <= high) return x;
     if (params->padding_mode == TN_GRID_REFLECTION) return isfinite(x) ? reflect(x, low, high) : low;
-    if (params->padding_mode == TN_GRID_BORDER) return x > 0 ? (double)(dim - 1) : 0;
-    /* Far outside all taps are zero: near enough for an integer, far enough for that; NaN too. */
+    if (params->padding_mode == TN_GRID_BORDER && params->mode != TN_GRID_CUBIC) return x > 0 ? (double)(dim - 1) : 0;
+    /* Far outside all taps are zero or the border: near enough for an integer, far enough for that; NaN too. */
     return x > 0 ? fmin(x, (double)dim + 8) : fmax(x, -8);
 }
 

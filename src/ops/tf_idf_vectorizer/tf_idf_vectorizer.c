@@ -1,10 +1,11 @@
 /* TfIdfVectorizer-9: how often each n-gram of a pool comes in a row of words.
  *
- *     y[ngram_indexes[i]] = times n-gram i is found (TF), 1 if it is (IDF), both weighted (IDF, TFIDF)
+ *     y[ngram_indexes[i]] = times n-gram i is found (TF), that times weights[i] (TFIDF), weights[i] if it
+ *                           is found at all (IDF)
  *
  * The pool holds the 1-grams, then the 2-grams and so on, ngram_counts where each size begins. A word of
  * an n-gram may stand 1 to max_skip_count + 1 words behind the one before, the same distance throughout.
- * Weights go by column of y. The pool and its tables are inputs behind X (ops/tables.h). */
+ * The pool and its tables are inputs behind X (ops/tables.h). */
 #include "ops/tf_idf_vectorizer/tf_idf_vectorizer.h"
 
 #include <string.h>
@@ -91,6 +92,15 @@ static double count_gram(const tn_problem *p, int64_t begin, int64_t length, int
     return (double)found;
 }
 
+static void add_gram(const tn_problem *p, int64_t gram, double found, float *cell)
+{
+    const tn_tf_idf_params *params = p->params;
+    float weight = tn_wide_has(p, WEIGHTS) ? ((const float *)p->in[WEIGHTS].data)[gram] : 1;
+    if (params->mode == TN_TF_IDF_TF) *cell += (float)found;
+    else if (params->mode == TN_TF_IDF_TFIDF) *cell += weight * (float)found;
+    else if (found > 0) *cell = weight;
+}
+
 /* Counts of one size's n-grams; *gram is the number of the first and becomes that of the next size's. */
 static tn_status count_size(const tn_problem *p, int64_t begin, int64_t length, int64_t size, int64_t *gram,
                             float *row, int64_t columns)
@@ -110,7 +120,7 @@ static tn_status count_size(const tn_problem *p, int64_t begin, int64_t length, 
         if (size < params->min_gram_length || size > params->max_gram_length) continue;
         TN_CHECK(column >= 0 && column < columns, TN_INVALID, "ngram_indexes has %lld; there are %lld columns",
                  (long long)column, (long long)columns);
-        row[column] += (float)count_gram(p, begin, length, first + i * size, size);
+        add_gram(p, *gram + i, count_gram(p, begin, length, first + i * size, size), &row[column]);
     }
     *gram += count;
     return NULL;
@@ -119,24 +129,18 @@ static tn_status count_size(const tn_problem *p, int64_t begin, int64_t length, 
 static tn_status reference(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
-    const tn_tf_idf_params *params = p->params;
     const tn_tensor *x = &p->in[X], *y = &p->out[0];
-    const float *weight = tn_wide_has(p, WEIGHTS) ? p->in[WEIGHTS].data : NULL;
     int64_t rows = x->rank == 2 ? x->dim[0] : 1, length = x->rank ? x->dim[x->rank - 1] : 1;
     int64_t columns = y->dim[y->rank - 1], sizes = tn_tensor_count(&p->in[STARTS]);
     float *row = y->data;
-    TN_CHECK(!weight || tn_tensor_count(&p->in[WEIGHTS]) >= columns, TN_INVALID,
-             "there are %lld weights for %lld columns", (long long)tn_tensor_count(&p->in[WEIGHTS]),
-             (long long)columns);
+    TN_CHECK(!tn_wide_has(p, WEIGHTS) || tn_tensor_count(&p->in[WEIGHTS]) == tn_tensor_count(&p->in[COLUMNS]),
+             TN_INVALID, "there are %lld weights for %lld n-grams", (long long)tn_tensor_count(&p->in[WEIGHTS]),
+             (long long)tn_tensor_count(&p->in[COLUMNS]));
     for (int64_t r = 0; r < rows; r++, row += columns) {
         int64_t gram = 0;
         for (int64_t i = 0; i < columns; i++) row[i] = 0;
         for (int64_t size = 1; size <= sizes; size++)
             TN_TRY(count_size(p, r * length, length, size, &gram, row, columns));
-        for (int64_t i = 0; i < columns && params->mode != TN_TF_IDF_TF; i++) {
-            if (params->mode == TN_TF_IDF_IDF) row[i] = row[i] > 0;
-            if (weight) row[i] *= weight[i];
-        }
     }
     return NULL;
 }
@@ -164,7 +168,7 @@ static const tn_case cases[] = {
      .expect = "f32[2,4]={0,0,10,0,0,0,20,100}"},
     {.problem = "TfIdfVectorizer{mode=IDF, max_skip_count=0, min_gram_length=1, max_gram_length=1} "
                 "string[3]={\"a\",\"b\",\"a\"} string[2]={\"a\",\"c\"} i64[1]={0} i64[2]={1,0} f32[2]={0.5,0.25}",
-     .expect = "f32[2]={0,0.25}"},
+     .expect = "f32[2]={0,0.5}"},
     {0},
 };
 
