@@ -1,4 +1,4 @@
-/* tenon inspect FILE: what is in a model or an engine. */
+/* tenon inspect FILE: what is in a model, an engine or a checkpoint. */
 #include <string.h>
 
 #include "tool.h"
@@ -45,7 +45,7 @@ static tn_status model_text(const char *path, char **text)
 static int run(text_list *arguments)
 {
     if (arguments->count != 1) {
-        fprintf(stderr, "usage: tenon inspect MODEL.onnx|FILE.engine [OPTION ...]\n");
+        fprintf(stderr, "usage: tenon inspect MODEL.onnx|FILE.engine|FILE.pth|FILE.safetensors [OPTION ...]\n");
         return EXIT_USAGE;
     }
     char *text = NULL;
@@ -54,6 +54,8 @@ static int run(text_list *arguments)
         fprintf(stderr, "tenon inspect: --onnx-text and --graph are for models; this is an engine\n");
         return EXIT_USAGE;
     }
+    if (!engine && is_checkpoint_file(arguments->at[0]))
+        return report(inspect_checkpoint(arguments->at[0]));
     int code = report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));
     if (code) return code;
     printf("%s", text);
@@ -63,8 +65,8 @@ static int run(text_list *arguments)
 
 const tool_command command_inspect = {
     .name = "inspect",
-    .usage = "MODEL.onnx|FILE.engine [OPTION ...]",
-    .about = "Print inputs, outputs, nodes, plan and memory of a model or an engine",
+    .usage = "MODEL.onnx|FILE.engine|FILE.pth|FILE.safetensors [OPTION ...]",
+    .about = "Print what is in a model, an engine or a checkpoint",
     .options = options,
     .run = run,
 };

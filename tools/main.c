@@ -4,8 +4,8 @@
 #include "tool.h"
 
 static const tool_command *const commands[] = {
-    &command_build, &command_run,     &command_bench,
-    &command_check, &command_inspect, &command_devices,
+    &command_build,    &command_run,      &command_bench,    &command_check,   &command_inspect,
+    &command_simplify, &command_tokenize, &command_classify, &command_devices,
 };
 #define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
 

@@ -43,7 +43,7 @@ typedef struct tool_command {
 
 #define OPTIONS_MAX 48
 extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
-    command_devices;
+    command_simplify, command_tokenize, command_classify, command_devices;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
 bool options_parse(const tool_command *command, const tool_option *option, int option_count, int argc,
@@ -87,6 +87,9 @@ int build_options(build_flags *flags, tool_option *out);
 /* An engine from an engine file or a model file (built on the spot). `what` receives a line on how. */
 tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
 bool is_engine_file(const char *path);
+bool is_checkpoint_file(const char *path);
+/* Print the note and the tensors of a checkpoint. */
+tn_status inspect_checkpoint(const char *path);
 /* 0: done; else the status is printed and an exit code returned. */
 int report(tn_status status);
 /* Warnings, or everything. */
@@ -107,7 +110,32 @@ tn_status inputs_make(const tn_engine *engine, const shape_list *shapes, const t
 tn_status inputs_bind(tn_context *context, const input_set *inputs) TN_MUST_USE;
 void inputs_free(input_set *inputs);
 
-/* ---- Log lines -----------------------------------------------------------------------------------*/
+/* ---- Texts
+ * -------------------------------------------------------------------------------------*/
+
+/* The flags that tokenize and classify share. */
+typedef struct tokenizer_flags {
+    const char *vocab, *mode;
+    bool keep_case;
+    int max_length;
+} tokenizer_flags;
+
+int tokenizer_options(tokenizer_flags *flags, tool_option *out);
+/* 0, or the exit code: what is wrong is printed. */
+int tokenizer_open(const tokenizer_flags *flags, const char *command, tn_tokenizer **out);
+
+/* Lines of a text file without their ends; the strings are zero-ended too. */
+typedef struct line_list {
+    int64_t count, capacity;
+    tn_string *at;
+} line_list;
+
+/* Adds up to `most` lines to an empty list; fewer mean that the file has ended. False: printed. */
+bool lines_read(FILE *file, int64_t most, line_list *out);
+void lines_free(line_list *lines);
+
+/* ---- Log lines
+ * -----------------------------------------------------------------------------------*/
 
 /* "[11/20/2026-12:00:00] [I] text" on stdout, trtexec's way. */
 void log_line(char level, const char *format, ...) TN_PRINTF(2, 3);

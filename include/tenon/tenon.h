@@ -198,6 +198,36 @@ typedef struct tn_difference {
 TN_API TN_MUST_USE tn_status tn_tensor_compare(const tn_tensor *got, const tn_tensor *want,
                                                double rtol, double atol, tn_difference *out);
 
+/* ---- Checkpoints -----------------------------------------------------------------------------
+ *
+ * Files of named tensors: what torch.save writes (.pth, .pt: the zip form, the legacy form, state
+ * dicts, nested dicts and modules saved whole) and safetensors. Nothing in such a file is ever run.
+ */
+typedef struct tn_checkpoint tn_checkpoint;
+
+/* Does the file begin as a checkpoint does? False also where it cannot be read. */
+TN_API bool tn_is_checkpoint(const char *path);
+/* Read a checkpoint, told by its contents. Dicts inside dicts and modules inside modules give names
+ * with dots; an optimizer's state is left out. A damaged file is CORRUPT, one that asks for functions
+ * of the system UNSUPPORTED. The file is mapped and must not change while the checkpoint lives, which
+ * threads may share. */
+TN_API TN_MUST_USE tn_status tn_checkpoint_load(const char *path, tn_checkpoint **out);
+TN_API void tn_checkpoint_free(tn_checkpoint *checkpoint);
+TN_API int64_t tn_checkpoint_count(const tn_checkpoint *checkpoint);
+/* A tensor in the file's order, from 0, or by name (NOT_FOUND if there is none). Views with strides,
+ * which may overlap; read-only. They and *name live as long as the checkpoint. */
+TN_API TN_MUST_USE tn_status tn_checkpoint_tensor_at(const tn_checkpoint *checkpoint, int64_t index,
+                                                     const char **name, tn_tensor *out);
+TN_API TN_MUST_USE tn_status tn_checkpoint_find(const tn_checkpoint *checkpoint, const char *name,
+                                                tn_tensor *out);
+/* Lines about the file: its form, the class of a module that was saved whole, what was left out. */
+TN_API const char *tn_checkpoint_note(const tn_checkpoint *checkpoint);
+/* Write tensors under names: a state dict that torch.load(weights_only=True) reads where `path` ends in
+ * .pth or .pt, else safetensors (.safetensors). Any strides; names must be distinct. Types that the
+ * form does not have are UNSUPPORTED. An existing file is replaced only once the new one is complete. */
+TN_API TN_MUST_USE tn_status tn_checkpoint_save(const char *path, const char *const *names,
+                                                const tn_tensor *tensors, int64_t count);
+
 /* ---- Models ---------------------------------------------------------------------------------*/
 
 typedef struct tn_model tn_model;
@@ -222,6 +252,14 @@ TN_API TN_MUST_USE tn_status tn_model_load_bytes(const void *bytes, size_t byte_
                                                  tn_model **out);
 TN_API void tn_model_free(tn_model *model);
 
+/* What an input or output is. All but tensors are lists of tensors (tn_context_bind_sequence). */
+typedef enum tn_io_kind {
+    TN_IO_TENSOR,
+    TN_IO_SEQUENCE,
+    TN_IO_OPTIONAL,          /* a tensor or nothing */
+    TN_IO_OPTIONAL_SEQUENCE, /* a sequence or nothing */
+} tn_io_kind;
+
 /* An input or output of a model or engine. Strings live as long as the object asked. */
 typedef struct tn_io {
     const char *name;
@@ -230,6 +268,7 @@ typedef struct tn_io {
     int64_t dim[TN_RANK_MAX];  /* -1: dynamic */
     const char *dim_name[TN_RANK_MAX]; /* "batch", "2*N+1"; NULL where the dim is a number */
     bool is_output;
+    tn_io_kind kind;           /* no tensor: dtype is that of the tensors in it, rank is -1 */
 } tn_io;
 
 TN_API int tn_model_input_count(const tn_model *model);
@@ -246,7 +285,21 @@ TN_API TN_MUST_USE tn_status tn_model_text(const tn_model *model, tn_model_text_
                                            char **out);
 TN_API void tn_text_free(char *text);
 
-/* ---- Building --------------------------------------------------------------------------------*/
+typedef struct tn_save_options {
+    size_t size;
+    int opset;          /* of ai.onnx, 11 to 27. 0: that of the model, but at least 17, and as much later
+                           as one of its operators asks for */
+    bool external_data; /* put weights of 1024 bytes and more into a file beside the model, called as the
+                           model with ".data" behind; done unasked above 2 GB */
+} tn_save_options;
+
+/* Write a model as ONNX: the graph as it is after import (one meaning for each operator, constants as
+ * initializers, names kept) or after tn_model_simplify. What the opset spells otherwise is spelled so;
+ * what it cannot say is UNSUPPORTED and names the node and the opset it needs. Weights are streamed from
+ * where they lie. An existing file is replaced only once the new one is complete. The model is only
+ * read: threads may share it. options may be NULL. */
+TN_API TN_MUST_USE tn_status tn_model_save(const tn_model *model, const char *path,
+                                           const tn_save_options *options);
 
 /* Sizes to tune and check at, for one input. A hint, never a limit. */
 typedef struct tn_profile {
@@ -254,6 +307,37 @@ typedef struct tn_profile {
     int32_t rank;
     int64_t min[TN_RANK_MAX], opt[TN_RANK_MAX], max[TN_RANK_MAX];
 } tn_profile;
+
+/* Fixed sizes for the dims of an input; -1 leaves a dim as it is. */
+typedef struct tn_input_shape {
+    const char *input;
+    int32_t rank;
+    int64_t dim[TN_RANK_MAX];
+} tn_input_shape;
+
+typedef struct tn_simplify_options {
+    size_t size;
+    int opset;                    /* that the result is to be written at; 0: as tn_save_options says */
+    const tn_input_shape *shapes; /* dims to fix */
+    int shape_count;
+    const char *const *keep;      /* names of nodes or values that must be there afterwards */
+    int keep_count;
+    const tn_profile *profiles;   /* shapes to compare at */
+    int profile_count;
+    bool no_check;                /* do not compare */
+    double tolerance;             /* of the comparison, relative L2; 0: default for the precision */
+    int threads;                  /* 0: all cores */
+} tn_simplify_options;
+
+/* Make the model smaller: constants are folded, dead and repeated nodes go, arithmetic on shapes becomes
+ * what it computes, and parts become operators where ONNX has one at the opset. Then the result is run
+ * beside the model as it was, on random inputs at a few shapes; MISMATCH names the first tensor that
+ * differs, and the model stays as it was (as on every failure). One thread at a time. options may be
+ * NULL. *report, where report is not NULL, is text about what was done, freed with tn_text_free. */
+TN_API TN_MUST_USE tn_status tn_model_simplify(tn_model *model, const tn_simplify_options *options,
+                                               char **report);
+
+/* ---- Building --------------------------------------------------------------------------------*/
 
 typedef struct tn_build_config {
     size_t size;
@@ -313,6 +397,10 @@ TN_API TN_MUST_USE tn_status tn_context_bind(tn_context *context, const char *na
 /* Say an input's shape without binding memory yet, to ask output shapes and memory in advance. */
 TN_API TN_MUST_USE tn_status tn_context_set_shape(tn_context *context, const char *name,
                                                   const int64_t *dim, int rank);
+/* Bind an input that is a sequence or an optional: `count` tensors, which are copied. An optional tensor
+ * is one tensor; count -1 is an absent optional. */
+TN_API TN_MUST_USE tn_status tn_context_bind_sequence(tn_context *context, const char *name,
+                                                      const tn_tensor *items, int64_t count);
 /* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these shapes
  * were seen before. */
 TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
@@ -321,6 +409,12 @@ TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
  * depends on data. */
 TN_API TN_MUST_USE tn_status tn_context_output(tn_context *context, const char *name,
                                                tn_tensor *out);
+/* The same for an output that is a sequence or an optional, after a run: how many tensors it has, -1 for
+ * an absent optional; and one of them. */
+TN_API TN_MUST_USE tn_status tn_context_sequence_count(tn_context *context, const char *name,
+                                                       int64_t *out);
+TN_API TN_MUST_USE tn_status tn_context_sequence_item(tn_context *context, const char *name,
+                                                      int64_t index, tn_tensor *out);
 /* Bytes of the one block that holds intermediates at the present shapes. */
 TN_API TN_MUST_USE tn_status tn_context_memory_bytes(tn_context *context, size_t *out);
 
@@ -341,6 +435,69 @@ TN_API TN_MUST_USE tn_status tn_context_step_time(const tn_context *context, int
 /* Text about what can run engines here, and in a sentence why a backend cannot. Free with
  * tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_devices_text(char **out);
+
+/* ---- Tokenizers --------------------------------------------------------------------------------
+ *
+ * Text to token ids for BERT models (WordPiece). A tokenizer is immutable and may be shared by any
+ * number of threads.
+ */
+typedef struct tn_tokenizer tn_tokenizer;
+
+/* Hugging Face's BertTokenizerFast, or bert4torch, which takes a text whole that is a token itself
+ * and drops characters that Unicode has not assigned. On ordinary text both give the same ids. */
+typedef enum tn_tokenizer_mode {
+    TN_TOKENIZER_HUGGING_FACE,
+    TN_TOKENIZER_BERT4TORCH
+} tn_tokenizer_mode;
+
+typedef struct tn_tokenizer_options {
+    size_t size;
+    tn_tokenizer_mode mode;
+    bool keep_case;       /* for cased models; default: lower-case */
+    int accents;          /* 1: strip, -1: keep, 0: strip when lower-casing */
+    bool join_ideographs; /* default: each Chinese character is a word */
+    /* Texts found as they stand and taken as one token, beside [UNK], [SEP], [PAD], [CLS] and [MASK];
+     * each must be a token. */
+    const char *const *never_split;
+    int never_split_count;
+} tn_tokenizer_options;
+
+/* Read a vocab.txt (a token a line) or, where the name ends in .json, a Hugging Face
+ * tokenizer.json, which has the options for case, accents and ideographs in it; its truncation and
+ * padding are not used. Errors name the file, and the line of a vocab.txt. options may be NULL. */
+TN_API TN_MUST_USE tn_status tn_tokenizer_load(const char *path,
+                                               const tn_tokenizer_options *options,
+                                               tn_tokenizer **out);
+TN_API void tn_tokenizer_free(tn_tokenizer *tokenizer);
+
+/* One more than the greatest id. */
+TN_API int64_t tn_tokenizer_count(const tn_tokenizer *tokenizer);
+/* The text of a token, "##ing"; NULL if there is none with this id. Lives as long as the tokenizer.
+ */
+TN_API const char *tn_tokenizer_token(const tn_tokenizer *tokenizer, int64_t id);
+/* The id of a token, -1 if there is none. */
+TN_API int64_t tn_tokenizer_find(const tn_tokenizer *tokenizer, const char *token);
+
+/* The ids of [CLS] text [SEP], or of [CLS] text [SEP] pair [SEP] where pair is not NULL; at most
+ * max_length of them (0: no limit): the end of the text is cut off, of a pair that of the longer.
+ * segment_ids (may be NULL) are 0, and 1 from the pair on. Up to `capacity` are written; *count is
+ * how many there are, and more than the capacity is INVALID, unless it is 0: then ids may be NULL
+ * and only the count is asked for. Text must be UTF-8: INVALID names the byte that is not. */
+TN_API TN_MUST_USE tn_status tn_tokenizer_encode(const tn_tokenizer *tokenizer, const char *text,
+                                                 const char *pair, int64_t max_length, int64_t *ids,
+                                                 int64_t *segment_ids, size_t capacity,
+                                                 size_t *count);
+
+/* Many texts, as i64 tensors [count, longest]: ids padded with [PAD], segment ids with 0 and the
+ * mask, 1 for tokens and 0 for padding. pairs, segment_ids and mask may be NULL. A tensor whose
+ * data is NULL is made and is the caller's (tn_tensor_free); else it must be a dense i64 [count,
+ * L], and rows are padded to L, which must hold the longest. Texts may hold zero bytes. INVALID
+ * names the text. */
+TN_API TN_MUST_USE tn_status tn_tokenizer_encode_batch(const tn_tokenizer *tokenizer,
+                                                       const tn_string *texts,
+                                                       const tn_string *pairs, int64_t count,
+                                                       int64_t max_length, tn_tensor *ids,
+                                                       tn_tensor *segment_ids, tn_tensor *mask);
 
 #ifdef __cplusplus
 }

@@ -3,11 +3,22 @@
 #define TN_API_API_H
 
 #include "base/status.h"
-#include "ir/graph.h"
+#include "import/import.h"
 
 #define TN_NOT_NULL(argument)                                                                      \
     TN_CHECK((argument) != NULL, TN_INVALID, "%s: " #argument " is NULL", __func__)
 
+struct tn_model {
+    tn_import *import;
+    tn_graph *graph;   /* the import's, or `simplified` */
+    tn_graph *simplified; /* borrows data from the import's */
+    int64_t opset;     /* that it was simplified for; 0: it was not */
+    tn_io *input, *output;
+    tn_arena arena;
+};
+
+/* Inputs and outputs of model->graph, anew. */
+tn_status tn_model_describe(tn_model *model) TN_MUST_USE;
 const tn_graph *tn_model_graph(const tn_model *model);
 
 #endif

@@ -31,6 +31,32 @@ tn_status tn_context_set_shape(tn_context *context, const char *name, const int6
     return tn_exec_context_set_shape(context, name, dim, rank);
 }
 
+tn_status tn_context_bind_sequence(tn_context *context, const char *name, const tn_tensor *items,
+                                   int64_t count)
+{
+    TN_NOT_NULL(context);
+    TN_NOT_NULL(name);
+    TN_CHECK(items || count <= 0, TN_INVALID, "%s: items is NULL", __func__);
+    return tn_exec_context_bind_sequence(context, name, items, count);
+}
+
+tn_status tn_context_sequence_count(tn_context *context, const char *name, int64_t *out)
+{
+    TN_NOT_NULL(context);
+    TN_NOT_NULL(name);
+    TN_NOT_NULL(out);
+    return tn_exec_context_sequence_count(context, name, out);
+}
+
+tn_status tn_context_sequence_item(tn_context *context, const char *name, int64_t index,
+                                   tn_tensor *out)
+{
+    TN_NOT_NULL(context);
+    TN_NOT_NULL(name);
+    TN_NOT_NULL(out);
+    return tn_exec_context_sequence_item(context, name, index, out);
+}
+
 tn_status tn_context_run(tn_context *context)
 {
     TN_NOT_NULL(context);

@@ -4,20 +4,18 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "import/import.h"
-
-struct tn_model {
-    tn_import *import;
-    tn_io *input, *output;
-    tn_arena arena;
-};
 
 static tn_status describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output,
                           tn_io *io)
 {
     const tn_exprs *exprs = value->graph->exprs;
     const tn_type *type = &value->type;
-    *io = (tn_io){.name = name, .dtype = type->dtype, .rank = type->rank, .is_output = is_output};
+    *io = (tn_io){.name = name,
+                  .dtype = type->dtype,
+                  .rank = type->kind == TN_TYPE_TENSOR ? type->rank : -1,
+                  .is_output = is_output,
+                  .kind = (tn_io_kind)type->kind};
+    if (type->kind != TN_TYPE_TENSOR) return NULL;
     for (int axis = 0; axis < type->rank; axis++) {
         if (tn_expr_is_const(exprs, type->dim[axis], &io->dim[axis])) continue;
         tn_text text = {0};
@@ -30,9 +28,9 @@ static tn_status describe(tn_arena *arena, const char *name, const tn_value *val
     return NULL;
 }
 
-static tn_status describe_all(tn_model *model)
+tn_status tn_model_describe(tn_model *model)
 {
-    const tn_graph *graph = model->import->graph;
+    const tn_graph *graph = model->graph;
     model->input = TN_NEW_ARRAY(&model->arena, tn_io, graph->input_count);
     model->output = TN_NEW_ARRAY(&model->arena, tn_io, graph->output_count);
     TN_CHECK(model->input && model->output, TN_OUT_OF_MEMORY, "no memory to describe a model");
@@ -69,7 +67,10 @@ static tn_status load_bytes(const void *bytes, size_t byte_count, const char *na
     TN_CHECK(model, TN_OUT_OF_MEMORY, "no memory for a model");
     tn_arena_init(&model->arena);
     tn_status status = tn_onnx_import(bytes, byte_count, name, folder, &options, &model->import);
-    if (!status) status = describe_all(model);
+    if (!status) {
+        model->graph = model->import->graph;
+        status = tn_model_describe(model);
+    }
     if (status) {
         tn_model_free(model);
         return tn_status_trail(status, __FILE__, __LINE__, __func__);
@@ -107,6 +108,7 @@ tn_status tn_model_load(const char *path, const tn_load_options *options, tn_mod
 void tn_model_free(tn_model *model)
 {
     if (!model) return;
+    tn_graph_free(model->simplified);
     tn_import_free(model->import);
     tn_arena_fini(&model->arena);
     tn_free(model, sizeof(*model));
@@ -114,19 +116,19 @@ void tn_model_free(tn_model *model)
 
 const tn_graph *tn_model_graph(const tn_model *model)
 {
-    return model->import->graph;
+    return model->graph;
 }
 
 /* ---- Questions -------------------------------------------------------------------------------*/
 
 int tn_model_input_count(const tn_model *model)
 {
-    return model ? (int)model->import->graph->input_count : 0;
+    return model ? (int)model->graph->input_count : 0;
 }
 
 int tn_model_output_count(const tn_model *model)
 {
-    return model ? (int)model->import->graph->output_count : 0;
+    return model ? (int)model->graph->output_count : 0;
 }
 
 tn_status tn_model_input(const tn_model *model, int index, tn_io *out)
@@ -190,7 +192,7 @@ static tn_status print_ops(const tn_graph *graph, tn_arena *arena, tn_text *out)
 static tn_status print_summary(const tn_model *model, tn_text *out)
 {
     const tn_import_info *info = &model->import->info;
-    const tn_graph *graph = model->import->graph;
+    const tn_graph *graph = model->graph;
     int64_t parameters = 0, bytes = 0;
     char type[256];
     tn_arena arena;
@@ -225,7 +227,7 @@ static tn_status print_graph(const tn_model *model, tn_text *out)
     tn_arena_init(&arena);
     const tn_value *const *constants;
     int64_t count;
-    tn_status status = tn_graph_print(model->import->graph, NULL, out, &arena, &constants, &count);
+    tn_status status = tn_graph_print(model->graph, NULL, out, &arena, &constants, &count);
     tn_arena_fini(&arena);
     return status;
 }

@@ -55,6 +55,25 @@ void tn_free(void *p, size_t bytes)
     if (p) allocator.resize(allocator.self, p, bytes, 0);
 }
 
+enum { SIZE_HEAD = 16 };
+
+void *tn_alloc_sized(size_t bytes)
+{
+    char *block = bytes <= SIZE_MAX - SIZE_HEAD ? tn_alloc(bytes + SIZE_HEAD) : NULL;
+    if (!block) return NULL;
+    memcpy(block, &bytes, sizeof(bytes));
+    return block + SIZE_HEAD;
+}
+
+void tn_free_sized(void *p)
+{
+    size_t bytes;
+    if (!p) return;
+    char *block = (char *)p - SIZE_HEAD;
+    memcpy(&bytes, block, sizeof(bytes));
+    tn_free(block, bytes + SIZE_HEAD);
+}
+
 char *tn_text_copy(const char *text)
 {
     size_t bytes = strlen(text) + 1;
@@ -190,3 +209,7 @@ tn_status tn_arena_grow(tn_arena *arena, void *at_pointer, int64_t count, int64_
     *capacity = wanted;
     return NULL;
 }
+
+/* See CMakeLists.txt: what the static jansson takes for stdin. */
+extern const void *const tn_no_stdin;
+const void *const tn_no_stdin = NULL;

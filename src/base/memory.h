@@ -17,6 +17,10 @@ void *tn_alloc_zero(size_t bytes);
 /* Grow or shrink; on NULL the old block is untouched. */
 void *tn_resize(void *p, size_t old_bytes, size_t new_bytes);
 void tn_free(void *p, size_t bytes);
+/* The same with the size kept before the block, for libraries whose hooks free by address alone.
+ * Aligned to 16 bytes. */
+void *tn_alloc_sized(size_t bytes);
+void tn_free_sized(void *p);
 /* A heap copy of text, freed with tn_text_free (its size is strlen + 1). */
 char *tn_text_copy(const char *text);
 

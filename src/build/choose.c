@@ -154,6 +154,18 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
     return NULL;
 }
 
+/* Shapes to tune for are a guess where nobody gave them: sizes that no weight of the operator fits say
+ * nothing of it, and must not be packed for. */
+static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *arena)
+{
+    const tn_tactic *all[TN_CANDIDATES_MAX];
+    int count = tn_tactics_of(c->engine->backend, p->op, c->engine->device.features, all,
+                              TN_CANDIDATES_MAX);
+    for (int i = 0; i < count; i++)
+        if (tn_tactic_is_reference(all[i]) && all[i]->check) TN_TRY(all[i]->check(p, arena));
+    return NULL;
+}
+
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
 {
     tn_problem p;
@@ -162,6 +174,7 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
     tn_arena_init(&arena);
     tn_status status = chooser->values ? tn_node_problem(node, chooser->values, &arena, &p)
                                        : TN_ERROR(TN_INVALID, "no shapes to tune for");
+    if (!status) status = check_fits(chooser, &p, &arena);
     bool known = !status;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) {
         tn_arena_fini(&arena);

@@ -10,11 +10,12 @@
  * A value that is a graph output, or whose bytes one is, is written where the output lives; the same
  * value as a second output, an input or a constant as an output is copied there at the end. While the
  * plan is made, its dims are expressions of the graph; at the end the ones in use become a pool of its
- * own.
+ * own. A graph inside a node becomes a plan of its own inside the plan, in the same way.
  */
 #include <string.h>
 
 #include "build/stage.h"
+#include "ir/subgraph.h"
 #include "ops/reference.h"
 
 typedef struct emitter {
@@ -26,6 +27,7 @@ typedef struct emitter {
     tn_arena *arena; /* scratch */
     int32_t *tensor; /* value id -> tensor + 1 */
     int32_t *claim;  /* id of a root value -> output + 1 */
+    const bool *input_dynamic; /* of a plan inside another; else NULL */
     int64_t tensor_capacity, step_capacity, symbol_capacity;
 } emitter;
 
@@ -48,6 +50,11 @@ static tn_plan_tensor describe(const emitter *e, const tn_value *value)
                         .dtype = value->type.dtype,
                         .rank = value->type.rank,
                         .dynamic = e->survey.value_dynamic[value->id]};
+    if (value->type.kind != TN_TYPE_TENSOR) {
+        t.kind = (tn_plan_kind)value->type.kind;
+        t.dynamic = true;
+        t.rank = -1;
+    }
     for (int axis = 0; axis < t.rank; axis++) t.dim[axis] = value->type.dim[axis];
     return t;
 }
@@ -150,25 +157,29 @@ static tn_status emit_choices(emitter *e, const tn_node *node, const tn_choices 
     return NULL;
 }
 
-/* Run-time symbols that this node's outputs bind. */
+/* Run-time symbols that a value binds. */
+static tn_status emit_symbols_of(emitter *e, const tn_value *value)
+{
+    tn_plan *plan = e->plan;
+    for (int axis = 0; axis < value->type.rank; axis++) {
+        tn_expr expr = value->type.dim[axis];
+        if (expr == TN_EXPR_NONE || e->survey.definer[expr] != value ||
+            e->survey.definer_axis[expr] != axis)
+            continue;
+        int64_t capacity = e->symbol_capacity;
+        TN_TRY(tn_arena_grow(&plan->arena, &plan->symbol, plan->symbol_count, &capacity,
+                             (int64_t)plan->symbol_count + 1, sizeof(*plan->symbol)));
+        e->symbol_capacity = capacity;
+        plan->symbol[plan->symbol_count++] = (tn_plan_symbol){
+            .expr = expr, .input = -1, .axis = axis, .tensor = e->tensor[value->id] - 1};
+    }
+    return NULL;
+}
+
 static tn_status emit_symbols(emitter *e, const tn_node *node)
 {
-    for (int32_t k = 0; k < node->out_count; k++) {
-        const tn_value *value = node->out[k];
-        for (int axis = 0; value && axis < value->type.rank; axis++) {
-            tn_expr expr = value->type.dim[axis];
-            if (expr == TN_EXPR_NONE || e->survey.definer[expr] != value ||
-                e->survey.definer_axis[expr] != axis)
-                continue;
-            tn_plan *plan = e->plan;
-            int64_t capacity = e->symbol_capacity;
-            TN_TRY(tn_arena_grow(&plan->arena, &plan->symbol, plan->symbol_count, &capacity,
-                                 (int64_t)plan->symbol_count + 1, sizeof(*plan->symbol)));
-            e->symbol_capacity = capacity;
-            plan->symbol[plan->symbol_count++] = (tn_plan_symbol){
-                .expr = expr, .input = -1, .axis = axis, .tensor = e->tensor[value->id] - 1};
-        }
-    }
+    for (int32_t k = 0; k < node->out_count; k++)
+        if (node->out[k]) TN_TRY(emit_symbols_of(e, node->out[k]));
     return NULL;
 }
 
@@ -188,6 +199,147 @@ static tn_status emit_launch(emitter *e, const tn_node *node, const tn_node_plan
     uint64_t inputs = node->in_count < 64 ? (UINT64_C(1) << node->in_count) - 1 : UINT64_MAX;
     step->in_unused = how->unused & inputs;
     TN_TRY(emit_choices(e, node, &how->choices, step));
+    return emit_symbols(e, node);
+}
+
+/* ---- Plans inside ----------------------------------------------------------------------------*/
+
+static tn_status emit_graph(emitter *e);
+
+/* Numbers that a step of the plan itself needs. */
+static tn_status emit_numbers(emitter *e, const tn_node *node, tn_plan_step *step)
+{
+    int64_t carried, scanned = 0;
+    int in_first, out_first;
+    if (node->op->runs == TN_RUNS_IF) return NULL;
+    if (node->op->runs == TN_RUNS_SEQUENCE || !node->op->carried)
+        return tn_sequence_numbers(node, &e->plan->arena, step);
+    carried = node->op->carried(node, &in_first, &out_first);
+    if (node->op->runs == TN_RUNS_MAP) carried = in_first;
+    if (node->op->runs == TN_RUNS_SCAN) scanned = tn_node_int_attr(node, "num_scan_inputs", 0);
+    int64_t collected = scanned ? node->out_count - carried : 0;
+    int64_t count = scanned ? 2 + 2 * (scanned + collected) : 1;
+    step->number = TN_NEW_ARRAY(&e->plan->arena, int64_t, count);
+    TN_CHECK(step->number && count < INT32_MAX, TN_OUT_OF_MEMORY, "no memory for a step");
+    step->number[0] = carried;
+    step->number_count = (int32_t)count;
+    if (!scanned) return NULL;
+    step->number[1] = scanned;
+    for (int64_t i = 0; i < scanned + collected; i++) {
+        bool in = i < scanned;
+        const tn_attr *axes = tn_node_find_attr(node, in ? "scan_input_axes" : "scan_output_axes");
+        const tn_attr *ways =
+            tn_node_find_attr(node, in ? "scan_input_directions" : "scan_output_directions");
+        int64_t k = in ? i : i - scanned;
+        step->number[2 + 2 * i] = axes && k < axes->count ? axes->ints[k] : 0;
+        step->number[3 + 2 * i] = ways && k < ways->count ? ways->ints[k] : 0;
+    }
+    return NULL;
+}
+
+/* The sizes to tune a graph inside for, from those around it; NULL where they cannot be told. */
+static tn_status values_inside(emitter *e, const tn_node *node, const tn_graph *inside,
+                               tn_arena *arena, int64_t **out)
+{
+    const int64_t *values = e->chooser->values;
+    tn_type *in = TN_NEW_ARRAY(arena, tn_type, node->in_count);
+    tn_type *seen = TN_NEW_ARRAY(arena, tn_type, inside->input_count);
+    tn_shape_set set = {.name = "opt",
+                        .rank = TN_NEW_ARRAY(arena, int32_t, inside->input_count),
+                        .dim = tn_arena_alloc_array(arena, (size_t)inside->input_count,
+                                                    sizeof(*set.dim))};
+    TN_CHECK(in && seen && set.rank && set.dim, TN_OUT_OF_MEMORY, "no memory for shapes");
+    *out = NULL;
+    if (!values) return NULL;
+    for (int32_t i = 0; i < node->in_count; i++)
+        if (node->in[i]) in[i] = node->in[i]->type;
+    TN_TRY(node->op->enter(node, inside, in, node->in_count, seen));
+    for (int64_t i = 0; i < inside->input_count; i++) {
+        const tn_type *type = &inside->input[i]->type;
+        if (type->kind != TN_TYPE_TENSOR) continue;
+        if (type->rank < 0 || type->rank != seen[i].rank) return NULL;
+        set.rank[i] = type->rank;
+        for (int axis = 0; axis < type->rank; axis++) {
+            tn_expr dim = seen[i].dim[axis];
+            int64_t size = dim ? values[dim] : TN_EXPR_UNKNOWN;
+            if (size == TN_EXPR_UNKNOWN && !tn_expr_is_const(e->graph->exprs, dim, &size)) size = 1;
+            set.dim[i][axis] = size;
+        }
+    }
+    tn_status status = tn_shapes_values(inside, &set, arena, out);
+    if (!status) return NULL;
+    *out = NULL;
+    return tn_status_code(status) == TN_OUT_OF_MEMORY ? status : NULL;
+}
+
+/* Recursion: as deep as graphs are nested. */
+static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *inside, int32_t *number)
+{
+    tn_chooser chooser = *e->chooser;
+    emitter sub = {.graph = inside, .chooser = &chooser, .constants = e->constants};
+    int64_t *values;
+    tn_arena arena;
+    bool *dynamic;
+    TN_TRY(tn_plan_add_sub(e->plan, &sub.plan, number));
+    tn_arena_init(&arena);
+    sub.arena = &arena;
+    sub.input_dynamic = dynamic = TN_NEW_ARRAY(&arena, bool, inside->input_count);
+    tn_status status = dynamic ? values_inside(e, node, inside, &arena, &values)
+                               : TN_ERROR(TN_OUT_OF_MEMORY, "no memory for a plan");
+    int shift = tn_node_inside_shift(node), given = tn_node_inside_given(node);
+    for (int64_t i = 0; i < inside->input_count && !status; i++) {
+        const tn_value *outer = node->in[i + shift];
+        bool own = node->op->runs == TN_RUNS_LOOP && i < 2; /* the number of the round, the condition */
+        dynamic[i] = inside->input[i]->varies ||
+                     (!own && outer && outer->kind != TN_VALUE_CONSTANT &&
+                      e->survey.value_dynamic[outer->id]);
+        /* A value that leaves the body with another size than the one it came with. */
+        if (i < given && inside->input[i]->type.rank < 0) dynamic[i] = true;
+    }
+    if (!status) {
+        chooser.values = values;
+        status = emit_graph(&sub);
+    }
+    /* What was decided and spent inside counts outside too. */
+    chooser.values = e->chooser->values;
+    chooser.nodes_left = e->chooser->nodes_left;
+    *e->chooser = chooser;
+    tn_arena_fini(&arena);
+    if (status)
+        return tn_status_note(tn_status_trail(status, __FILE__, __LINE__, __func__),
+                              "in graph '%s' of %s '%s'", inside->name, node->op->name, node->name);
+    return NULL;
+}
+
+static tn_status emit_inside(emitter *e, const tn_node *node, tn_plan_step *step)
+{
+    static const char *const branches[] = {"then_branch", "else_branch"};
+    bool is_if = node->op->runs == TN_RUNS_IF;
+    step->kind = is_if                             ? TN_STEP_IF
+                 : node->op->runs == TN_RUNS_LOOP ? TN_STEP_LOOP
+                 : node->op->runs == TN_RUNS_MAP  ? TN_STEP_MAP
+                                                   : TN_STEP_SCAN;
+    step->sub = TN_NEW_ARRAY(&e->plan->arena, int32_t, 2);
+    TN_CHECK(step->sub, TN_OUT_OF_MEMORY, "no memory for a step");
+    step->sub_count = is_if ? 2 : 1;
+    for (int i = 0; i < step->sub_count; i++) {
+        const tn_attr *attr = tn_node_find_attr(node, is_if ? branches[i] : "body");
+        TN_CHECK(attr && attr->graph, TN_INTERNAL, "a node lost its graph");
+        TN_TRY(emit_sub(e, node, attr->graph, &step->sub[i]));
+    }
+    return NULL;
+}
+
+/* A step that the plan itself runs. */
+static tn_status emit_own(emitter *e, const tn_node *node, tn_plan_step *step)
+{
+    step->in_count = node->in_count;
+    step->out_count = node->out_count;
+    TN_TRY(tensors_of(e, node->in, node->in_count, &step->in));
+    TN_TRY(tensors_of(e, node->out, node->out_count, &step->out));
+    TN_TRY(emit_numbers(e, node, step));
+    step->kind = TN_STEP_SEQUENCE;
+    if (e->survey.node[node->id].kind == TN_NODE_INSIDE) TN_TRY(emit_inside(e, node, step));
     return emit_symbols(e, node);
 }
 
@@ -227,7 +379,9 @@ static tn_status emit_node(emitter *e, const tn_node *node)
     if (how->kind == TN_NODE_VIEW) return emit_view(e, node);
     TN_TRY(add_step(e, &step));
     TN_TRY(name_step(e, step, node->name, node->op->name));
-    TN_TRY(how->kind == TN_NODE_DIMS ? emit_dims(e, node, step) : emit_launch(e, node, how, step));
+    if (how->kind == TN_NODE_DIMS) TN_TRY(emit_dims(e, node, step));
+    else if (how->kind == TN_NODE_LAUNCH) TN_TRY(emit_launch(e, node, how, step));
+    else TN_TRY(emit_own(e, node, step));
     e->plan->step_count++;
     return NULL;
 }
@@ -246,6 +400,10 @@ static tn_status emit_inputs(emitter *e)
         plan->input[i].name = tn_arena_text(&plan->arena, value->name, strlen(value->name));
         TN_CHECK(plan->input[i].name, TN_OUT_OF_MEMORY, "no memory for the inputs");
         TN_TRY(tensor_of(e, value, &plan->input[i].tensor));
+        if (plan->tensor[plan->input[i].tensor].dynamic) {
+            TN_TRY(emit_symbols_of(e, value));
+            continue;
+        }
         for (int axis = 0; axis < value->type.rank; axis++) {
             tn_expr expr = value->type.dim[axis];
             if (tn_expr_get(graph->exprs, expr)->op != TN_EXPR_OP_SYMBOL || bound[expr]) continue;
@@ -348,7 +506,7 @@ static tn_status own_exprs(emitter *e)
     return NULL;
 }
 
-static tn_status emit(emitter *e)
+static tn_status emit_graph(emitter *e)
 {
     const tn_graph *graph = e->graph;
     e->tensor = TN_NEW_ARRAY(e->arena, int32_t, graph->next_id);
@@ -356,7 +514,7 @@ static tn_status emit(emitter *e)
     TN_CHECK(e->tensor && e->claim, TN_OUT_OF_MEMORY, "no memory for a plan");
     TN_CHECK(graph->input_count < INT32_MAX && graph->output_count < INT32_MAX, TN_UNSUPPORTED,
              "the graph has too many inputs or outputs");
-    TN_TRY(tn_survey_graph(graph, e->chooser, e->arena, &e->survey));
+    TN_TRY(tn_survey_graph(graph, e->chooser, e->input_dynamic, e->arena, &e->survey));
     claim_outputs(e);
     TN_TRY(emit_inputs(e));
     for (const tn_node *node = graph->first; node; node = node->next) TN_TRY(emit_node(e, node));
@@ -374,7 +532,7 @@ tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,
                  .constants = constants,
                  .arena = &arena};
     tn_arena_init(&arena);
-    tn_status status = emit(&e);
+    tn_status status = emit_graph(&e);
     tn_arena_fini(&arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
 }

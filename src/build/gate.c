@@ -13,6 +13,10 @@
 
 #include "base/log.h"
 #include "build/stage.h"
+#include "ir/subgraph.h"
+
+/* Values that are made up may never end a loop. */
+#define ITERATIONS_MAX 10000
 
 /* ---- Engines to compare ----------------------------------------------------------------------*/
 
@@ -24,8 +28,7 @@ static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_choo
     TN_TRY(tn_exec_engine_new(gate->engine->backend, tn_pool_threads(gate->engine->pool), &engine));
     tn_status status = tn_emit(graph, chooser, engine, constants);
     if (!status) {
-        engine->plan.constant = constants->at;
-        engine->plan.constant_count = (int32_t)constants->count;
+        tn_plan_set_constants(&engine->plan, constants->at, (int32_t)constants->count);
         status = tn_exec_engine_ready(engine);
     }
     if (status) {
@@ -52,7 +55,10 @@ static tn_chooser reference_chooser(const tn_gate *gate, tn_arena *arena)
 static double default_tolerance(const tn_graph *graph)
 {
     double tolerance = 1e-5;
-    for (const tn_node *node = graph->first; node; node = node->next)
+    const tn_graph *inside;
+    for (const tn_node *node = graph->first; node; node = node->next) {
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++)
+            tolerance = TN_MAX(tolerance, default_tolerance(inside));
         for (int32_t k = 0; k < node->out_count; k++) {
             if (!node->out[k]) continue;
             tn_dtype dtype = node->out[k]->type.dtype;
@@ -60,6 +66,7 @@ static double default_tolerance(const tn_graph *graph)
             if (tn_dtype_kind_of(dtype) == TN_KIND_F && tn_dtype_bits(dtype) <= 8) of = 1e-1;
             tolerance = TN_MAX(tolerance, of);
         }
+    }
     return tolerance;
 }
 
@@ -104,6 +111,7 @@ static tn_status run(tn_context *context, const tn_graph *graph, const tn_tensor
 {
     for (int64_t i = 0; i < graph->input_count; i++)
         TN_TRY(tn_exec_context_bind(context, graph->input[i]->name, &inputs[i]));
+    tn_exec_context_limit(context, ITERATIONS_MAX);
     return tn_exec_context_run(context);
 }
 
@@ -155,7 +163,7 @@ static tn_status expose_common(tn_graph *a, tn_graph *b)
         for (int32_t k = 0; k < node->out_count; k++) {
             tn_value *x = node->out[k];
             tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
-            if (!y || y->kind != TN_VALUE_NODE || !tn_value_has_users(y) ||
+            if (!y || y->kind != TN_VALUE_NODE || x->type.kind != TN_TYPE_TENSOR || !tn_value_has_users(y) ||
                 is_output_name(a, x->name) || is_output_name(b, x->name))
                 continue;
             TN_TRY(tn_graph_add_output(a, x->name, x));
@@ -173,7 +181,8 @@ static tn_status compare_exposed(const tn_gate *gate, const tn_graph *graph,
             verdict v;
             char label[200];
             const tn_value *value = node->out[k];
-            if (!value || !is_output_name(graph, value->name)) continue;
+            if (!value || value->type.kind != TN_TYPE_TENSOR) continue;
+            if (!is_output_name(graph, value->name)) continue;
             TN_TRY(tn_exec_context_output(want_context, value->name, &want));
             TN_TRY(tn_exec_context_output(got_context, value->name, &got));
             TN_TRY(judge(&got, &want, gate->tolerance_used, &v));
@@ -256,6 +265,26 @@ static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, con
     return status;
 }
 
+/* A sequence or an optional, item by item: *v is of the first that differs, or of the worst. */
+static tn_status judge_list(tn_context *want_context, tn_context *got_context, const char *name,
+                            double tolerance, tn_tensor *want, tn_tensor *got, verdict *v)
+{
+    int64_t want_count, got_count;
+    verdict one;
+    TN_TRY(tn_exec_context_sequence_count(want_context, name, &want_count));
+    TN_TRY(tn_exec_context_sequence_count(got_context, name, &got_count));
+    TN_CHECK(want_count == got_count, TN_MISMATCH,
+             "'%s' has %" PRId64 " tensors and should have %" PRId64, name, got_count, want_count);
+    *v = (verdict){.same_shape = true, .within = true};
+    for (int64_t i = 0; i < want_count && v->within; i++) {
+        TN_TRY(tn_exec_context_sequence_item(want_context, name, i, want));
+        TN_TRY(tn_exec_context_sequence_item(got_context, name, i, got));
+        TN_TRY(judge(got, want, tolerance, &one));
+        if (!one.within || one.difference.rel_l2 > v->difference.rel_l2) *v = one;
+    }
+    return NULL;
+}
+
 static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_context *want_context,
                                  tn_context *got_context, const tn_tensor *inputs)
 {
@@ -264,10 +293,15 @@ static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_cont
         const char *name = gate->original->output[i].name;
         tn_tensor want, got;
         verdict v;
-        TN_TRY(tn_exec_context_output(want_context, name, &want));
-        TN_TRY(tn_exec_context_output(got_context, name, &got));
-        TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'",
-                    name);
+        if (gate->original->output[i].value->type.kind != TN_TYPE_TENSOR) {
+            TN_TRY(judge_list(want_context, got_context, name, gate->tolerance_used, &want, &got,
+                              &v));
+        } else {
+            TN_TRY(tn_exec_context_output(want_context, name, &want));
+            TN_TRY(tn_exec_context_output(got_context, name, &got));
+            TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'",
+                        name);
+        }
         if (!v.within) return fail_mismatch(gate, set, name, &v, &got, &want, inputs);
         if (v.difference.rel_l2 > worst) worst = v.difference.rel_l2;
     }
@@ -323,9 +357,15 @@ static tn_status check_sets(tn_gate *gate, tn_context *want, tn_context *got, tn
 /* Random numbers differ from run to run: there is nothing to compare. */
 static const tn_node *find_impure(const tn_graph *graph)
 {
-    const tn_node *node = graph->first;
-    while (node && !node->op->impure) node = node->next;
-    return node;
+    const tn_graph *inside;
+    for (const tn_node *node = graph->first; node; node = node->next) {
+        if (node->op->impure) return node;
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++) {
+            const tn_node *found = find_impure(inside);
+            if (found) return found;
+        }
+    }
+    return NULL;
 }
 
 tn_status tn_gate_run(tn_gate *gate)
@@ -334,6 +374,13 @@ tn_status tn_gate_run(tn_gate *gate)
     if (impure) {
         tn_text_printf(gate->report, "gate: not possible, %s gives other values at each run\n",
                        impure->op->name);
+        gate->result = "inconclusive";
+        return NULL;
+    }
+    for (int64_t i = 0; i < gate->original->input_count; i++) {
+        if (gate->original->input[i]->type.kind == TN_TYPE_TENSOR) continue;
+        tn_text_printf(gate->report, "gate: not possible, input '%s' is a sequence or an optional\n",
+                       gate->original->input[i]->name);
         gate->result = "inconclusive";
         return NULL;
     }

@@ -3,45 +3,52 @@
 #include <string.h>
 
 #include "build/stage.h"
-
-static bool has_graph(const tn_node *node)
-{
-    for (int32_t i = 0; i < node->attr_count; i++)
-        if (node->attr[i].kind == TN_ATTR_GRAPH) return true;
-    return false;
-}
+#include "ir/subgraph.h"
 
 /* NULL: it can. */
 static const char *why_not(const tn_engine *engine, const tn_node *node)
 {
     const tn_tactic *tactic;
-    if (has_graph(node)) return "graphs inside nodes cannot be run";
-    if (!strcmp(node->op->name, "Dims")) return NULL; /* a step of the plan itself */
+    if (node->op->runs != TN_RUNS_TACTIC) return NULL; /* a step of the plan itself */
+    if (!strcmp(node->op->name, "Dims")) return NULL;
     if (!tn_tactics_of(engine->backend, node->op->name, engine->device.features, &tactic, 1))
         return "no tactic";
     return NULL;
 }
 
-tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *report)
+typedef struct tally {
+    tn_text missing;
+    int64_t count, missing_count;
+} tally;
+
+/* Recursion: as deep as graphs are nested. */
+static void look(const tn_graph *graph, const tn_engine *engine, tally *t)
 {
-    tn_text missing = {0};
-    int64_t count = 0, missing_count = 0;
     for (const tn_node *node = graph->first; node; node = node->next) {
         char label[200];
+        const tn_graph *inside;
         const char *why = why_not(engine, node);
-        count++;
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++) look(inside, engine, t);
+        t->count++;
         if (!why) continue;
-        if (missing_count++ < 20)
-            tn_text_printf(&missing, "\n  %s: %s", tn_node_label(node, label, sizeof(label)), why);
+        if (t->missing_count++ < 20)
+            tn_text_printf(&t->missing, "\n  %s: %s", tn_node_label(node, label, sizeof(label)),
+                           why);
     }
+}
+
+tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *report)
+{
+    tally t = {.count = 0};
+    look(graph, engine, &t);
     tn_status status = NULL;
-    if (missing_count > 0)
+    if (t.missing_count > 0)
         status = TN_ERROR(TN_UNSUPPORTED, "%lld of %lld nodes cannot run on %s:%s",
-                          (long long)missing_count, (long long)count, engine->backend->name,
-                          missing.at ? missing.at : "");
+                          (long long)t.missing_count, (long long)t.count, engine->backend->name,
+                          t.missing.at ? t.missing.at : "");
     else
-        tn_text_printf(report, "partition: %lld nodes on %s\n", (long long)count,
+        tn_text_printf(report, "partition: %lld nodes on %s\n", (long long)t.count,
                        engine->backend->name);
-    tn_text_fini(&missing);
+    tn_text_fini(&t.missing);
     return status;
 }

@@ -14,9 +14,10 @@ static void append(tn_text *out, const tn_text *text)
 static void print_report(const tn_engine *engine, const tn_record *r, tn_text *out)
 {
     const tn_plan *plan = &engine->plan;
-    int64_t kind[3] = {0};
+    int64_t kind[TN_STEP_MAP + 1] = {0}, own = 0;
     size_t bytes = 0;
     for (int32_t i = 0; i < plan->step_count; i++) kind[plan->step[i].kind]++;
+    for (int i = TN_STEP_IF; i <= TN_STEP_MAP; i++) own += kind[i];
     for (int32_t i = 0; i < plan->constant_count; i++) bytes += engine->constant_place[i].bytes;
     tn_text_printf(out, "Tenon %s on %s%s\n", tn_version(), engine->backend->name,
                    r->rebuilt ? ", built again from the portable graph, by estimates" : "");
@@ -25,9 +26,9 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     append(out, &r->partition);
     tn_text_printf(out,
                    "plan: %d steps: %" PRId64 " kernels, %" PRId64 " of dims, %" PRId64
-                   " copies; %d constants, %zu bytes\n",
+                   " copies, %" PRId64 " of control flow and sequences; %d constants, %zu bytes\n",
                    plan->step_count, kind[TN_STEP_LAUNCH], kind[TN_STEP_DIMS], kind[TN_STEP_COPY],
-                   plan->constant_count, bytes);
+                   own, plan->constant_count, bytes);
     tn_text_printf(out, "choices:\n");
     append(out, &r->choices);
     append(out, &r->gate);

@@ -120,8 +120,18 @@ tn_status tn_constants_add(tn_constant_list *list, const tn_tensor *t, bool owne
 tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,
                   tn_constant_list *constants) TN_MUST_USE;
 
+/* sequence_numbers.c: the attributes of an operator that exec runs on sequences, as its step reads them. */
+tn_status tn_sequence_numbers(const tn_node *node, tn_arena *arena, tn_plan_step *step) TN_MUST_USE;
+
 /* What the stages of emitting know of a node, by id. */
-typedef enum tn_node_kind { TN_NODE_SKIP, TN_NODE_LAUNCH, TN_NODE_VIEW, TN_NODE_DIMS } tn_node_kind;
+typedef enum tn_node_kind {
+    TN_NODE_SKIP,
+    TN_NODE_LAUNCH,
+    TN_NODE_VIEW,
+    TN_NODE_DIMS,
+    TN_NODE_INSIDE,   /* by plans for the graphs inside */
+    TN_NODE_SEQUENCE, /* by the plan itself */
+} tn_node_kind;
 typedef struct tn_node_plan {
     tn_node_kind kind;
     bool needed;      /* something reads it */
@@ -144,9 +154,10 @@ typedef struct tn_survey {
     tn_expr *stack;
 } tn_survey;
 
-/* Which nodes are needed, and how each is served. */
-tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *arena, tn_survey *out)
-    TN_MUST_USE;
+/* Which nodes are needed, and how each is served. input_dynamic (may be NULL): inputs whose shapes a
+ * plan around this one finds out in a run, from one to the next. */
+tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, const bool *input_dynamic,
+                          tn_arena *arena, tn_survey *out) TN_MUST_USE;
 
 /* ---- The gate (gate.c, gate_inputs.c) --------------------------------------------------------*/
 

@@ -50,6 +50,26 @@ static bool known_bound(const tn_value *value, const bool *bound)
     return true;
 }
 
+/* A tensor of a size that is known by then. */
+static bool is_fixed(const tn_type *type, const bool *bound)
+{
+    return type->kind == TN_TYPE_TENSOR && type_bound(type, bound);
+}
+
+/* Symbols that are seen here for the first time are bound by this value. */
+static bool define_symbols(tn_survey *s, tn_value *value)
+{
+    bool fresh = false;
+    for (int axis = 0; value->type.kind == TN_TYPE_TENSOR && axis < value->type.rank; axis++) {
+        tn_expr e = value->type.dim[axis];
+        if (!is_symbol(s->graph->exprs, e) || s->bound[e]) continue;
+        s->definer[e] = value;
+        s->definer_axis[e] = axis;
+        s->bound[e] = fresh = true;
+    }
+    return fresh;
+}
+
 static void visit_outputs(tn_survey *s, const tn_node *node)
 {
     const tn_exprs *exprs = s->graph->exprs;
@@ -59,27 +79,20 @@ static void visit_outputs(tn_survey *s, const tn_node *node)
     for (int32_t k = 0; k < node->out_count; k++) {
         const tn_value *value = node->out[k];
         if (!value) continue;
-        s->value_dynamic[value->id] = !type_bound(&value->type, s->input_bound);
-        if (!type_bound(&value->type, s->bound)) plan->resolves = true;
+        s->value_dynamic[value->id] = !is_fixed(&value->type, s->input_bound);
+        if (!is_fixed(&value->type, s->bound)) plan->resolves = true;
     }
-    for (int32_t k = 0; k < node->out_count; k++) {
-        tn_value *value = node->out[k];
-        for (int axis = 0; value && axis < value->type.rank; axis++) {
-            tn_expr e = value->type.dim[axis];
-            if (!is_symbol(exprs, e) || s->bound[e]) continue;
-            s->definer[e] = value;
-            s->definer_axis[e] = axis;
-            s->bound[e] = fresh = true;
-        }
-    }
+    for (int32_t k = 0; k < node->out_count; k++)
+        if (node->out[k]) fresh |= define_symbols(s, node->out[k]);
     if (fresh) spread_bound(exprs, s->bound);
 }
 
-static void walk_forward(tn_survey *s)
+static void walk_forward(tn_survey *s, const bool *input_dynamic)
 {
     const tn_exprs *exprs = s->graph->exprs;
     for (int64_t i = 0; i < s->graph->input_count; i++) {
         const tn_value *input = s->graph->input[i];
+        if (input->type.kind != TN_TYPE_TENSOR || (input_dynamic && input_dynamic[i])) continue;
         for (int axis = 0; axis < input->type.rank; axis++)
             if (is_symbol(exprs, input->type.dim[axis]))
                 s->input_bound[input->type.dim[axis]] = true;
@@ -87,8 +100,10 @@ static void walk_forward(tn_survey *s)
     spread_bound(exprs, s->input_bound);
     memcpy(s->bound, s->input_bound, sizeof(bool) * (size_t)exprs->count);
     for (int64_t i = 0; i < s->graph->input_count; i++) {
-        const tn_value *input = s->graph->input[i];
-        s->value_dynamic[input->id] = !type_bound(&input->type, s->input_bound);
+        tn_value *input = s->graph->input[i];
+        s->value_dynamic[input->id] =
+            !is_fixed(&input->type, s->input_bound) || (input_dynamic && input_dynamic[i]);
+        if (s->value_dynamic[input->id] && define_symbols(s, input)) spread_bound(exprs, s->bound);
     }
     for (const tn_node *node = s->graph->first; node; node = node->next) visit_outputs(s, node);
 }
@@ -108,7 +123,8 @@ static void mark_expr(tn_survey *s, tn_expr e)
         s->marked[at] = true;
         const tn_expr_node *node = tn_expr_get(exprs, at);
         if (node->op == TN_EXPR_OP_SYMBOL) {
-            if (s->definer[at]) s->node[s->definer[at]->producer->id].needed = true;
+            if (s->definer[at] && s->definer[at]->producer)
+                s->node[s->definer[at]->producer->id].needed = true;
             continue;
         }
         s->stack[depth++] = node->a;
@@ -117,10 +133,15 @@ static void mark_expr(tn_survey *s, tn_expr e)
     }
 }
 
+static void need_shape(tn_survey *s, const tn_value *value)
+{
+    for (int axis = 0; axis < value->type.rank; axis++) mark_expr(s, value->type.dim[axis]);
+}
+
 static void need_value(tn_survey *s, const tn_value *value)
 {
     s->value_needed[value->id] = true;
-    for (int axis = 0; axis < value->type.rank; axis++) mark_expr(s, value->type.dim[axis]);
+    need_shape(s, value);
 }
 
 static bool others_unread(const tn_survey *s, const tn_node *node)
@@ -152,6 +173,7 @@ static bool can_be_view(const tn_survey *s, const tn_node *node)
     if (!node->op->view || s->node[node->id].resolves || node->in_count < 1) return false;
     const tn_value *in = node->in[0], *out = node->out[0];
     if (!in || !out || in->type.dtype != out->type.dtype || !others_unread(s, node)) return false;
+    if (in->type.kind != TN_TYPE_TENSOR) return false;
     return s->value_dynamic[in->id] || !s->value_dynamic[out->id];
 }
 
@@ -185,6 +207,16 @@ static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
     return unused;
 }
 
+/* Steps that no tactic runs. An Identity of a sequence is one. */
+static tn_node_kind kind_of(const tn_node *node)
+{
+    if (node->op->runs == TN_RUNS_SEQUENCE) return TN_NODE_SEQUENCE;
+    if (node->op->runs != TN_RUNS_TACTIC) return TN_NODE_INSIDE;
+    for (int32_t i = 0; i < node->in_count; i++)
+        if (node->in[i] && node->in[i]->type.kind != TN_TYPE_TENSOR) return TN_NODE_SEQUENCE;
+    return TN_NODE_LAUNCH;
+}
+
 static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *node)
 {
     tn_node_plan *plan = &s->node[node->id];
@@ -205,12 +237,17 @@ static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *
         need_value(s, node->in[0]);
         return NULL;
     }
-    plan->kind = TN_NODE_LAUNCH;
-    TN_TRY_NOTE(tn_choose(chooser, node, &plan->choices), "while choosing for %s",
-                tn_node_label(node, label, sizeof(label)));
-    plan->unused = unused_inputs(chooser, node, plan);
-    for (int32_t i = 0; i < node->in_count; i++)
-        if (node->in[i] && (i >= 64 || !(plan->unused >> i & 1))) need_value(s, node->in[i]);
+    plan->kind = kind_of(node);
+    if (plan->kind == TN_NODE_LAUNCH) {
+        TN_TRY_NOTE(tn_choose(chooser, node, &plan->choices), "while choosing for %s",
+                    tn_node_label(node, label, sizeof(label)));
+        plan->unused = unused_inputs(chooser, node, plan);
+    }
+    for (int32_t i = 0; i < node->in_count; i++) {
+        if (!node->in[i]) continue;
+        if (i >= 64 || !(plan->unused >> i & 1)) need_value(s, node->in[i]);
+        else need_shape(s, node->in[i]); /* Shape reads no element, but sizes */
+    }
     return NULL;
 }
 
@@ -229,8 +266,8 @@ static tn_status walk_backward(tn_survey *s, tn_chooser *chooser)
     return NULL;
 }
 
-tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *arena,
-                          tn_survey *out)
+tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, const bool *input_dynamic,
+                          tn_arena *arena, tn_survey *out)
 {
     int64_t exprs = graph->exprs->count, ids = graph->next_id;
     tn_survey s = {
@@ -249,7 +286,7 @@ tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, tn_arena *
                  s.definer && s.definer_axis && s.stack,
              TN_OUT_OF_MEMORY, "no memory to survey a graph of %lld nodes",
              (long long)graph->node_count);
-    walk_forward(&s);
+    walk_forward(&s, input_dynamic);
     TN_TRY(walk_backward(&s, chooser));
     *out = s;
     return NULL;

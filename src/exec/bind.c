@@ -84,7 +84,8 @@ static bool same_dims(const tn_tensor *a, const tn_tensor *b)
 static void take_input(tn_context *context, int32_t i, const tn_tensor *given, bool bound)
 {
     tn_binding *input = &context->input[i];
-    if (!input->shaped || !same_dims(&input->given, given)) context->now = NULL;
+    bool dynamic = context->plan->tensor[context->plan->input[i].tensor].dynamic;
+    if (!input->shaped || (!dynamic && !same_dims(&input->given, given))) context->now = NULL;
     input->given = *given;
     input->shaped = true;
     input->bound = bound;
@@ -92,10 +93,42 @@ static void take_input(tn_context *context, int32_t i, const tn_tensor *given, b
     context->ran = false;
 }
 
+static bool same_view(const tn_tensor *a, const tn_tensor *b)
+{
+    bool same = a->data == b->data && a->dtype == b->dtype && same_dims(a, b);
+    for (int axis = 0; same && axis < a->rank; axis++) same = a->stride[axis] == b->stride[axis];
+    return same;
+}
+
+tn_status tn_context_give(tn_context *context, int32_t input, const tn_tensor *tensor)
+{
+    const tn_plan *plan = context->plan;
+    const tn_plan_io *io = &plan->input[input];
+    tn_binding *binding = &context->input[input];
+    TN_CHECK(plan->tensor[io->tensor].kind == TN_PLAN_TENSOR &&
+                 plan->tensor[io->tensor].dtype == tensor->dtype,
+             TN_CORRUPT, "'%s' of a plan inside is given another type", io->name);
+    if (binding->bound && same_view(&binding->given, tensor)) return NULL;
+    TN_TRY(check_shape(plan, io, tensor));
+    take_input(context, input, tensor, true);
+    return NULL;
+}
+
+tn_status tn_context_give_list(tn_context *context, int32_t input, const tn_list *list)
+{
+    int32_t tensor = context->plan->input[input].tensor;
+    tn_binding *binding = &context->input[input];
+    TN_CHECK(context->plan->tensor[tensor].kind != TN_PLAN_TENSOR, TN_CORRUPT,
+             "'%s' of a plan inside is given a sequence", context->plan->input[input].name);
+    context->list_at[tensor] = list;
+    binding->shaped = binding->bound = true;
+    return NULL;
+}
+
 tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
                                     int rank)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t i = find_io(plan->input, plan->input_count, name);
     if (i < 0) {
         TN_CHECK(find_io(plan->output, plan->output_count, name) < 0, TN_INVALID,
@@ -104,6 +137,8 @@ tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const
     }
     TN_CHECK(rank >= 0 && rank <= TN_RANK_MAX, TN_INVALID,
              "'%s' is given with rank %d: 0 to %d are possible", name, rank, TN_RANK_MAX);
+    TN_CHECK(plan->tensor[plan->input[i].tensor].kind == TN_PLAN_TENSOR, TN_INVALID,
+             "'%s' is a sequence or an optional: bind it with tn_context_bind_sequence", name);
     tn_tensor given = {.dtype = plan->tensor[plan->input[i].tensor].dtype, .rank = rank};
     if (rank > 0) memcpy(given.dim, dim, sizeof(*dim) * (size_t)rank);
     TN_TRY(check_view(name, &given));
@@ -117,14 +152,20 @@ tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const
 
 tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_tensor *tensor)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t i = find_io(plan->input, plan->input_count, name);
     bool is_input = i >= 0;
     if (!is_input) i = find_io(plan->output, plan->output_count, name);
+    char text[256];
     if (i < 0) return fail_name(plan, name, false);
     const tn_plan_io *io = is_input ? &plan->input[i] : &plan->output[i];
     tn_dtype want = plan->tensor[io->tensor].dtype;
     tn_tensor given = *tensor;
+    if (plan->tensor[io->tensor].kind != TN_PLAN_TENSOR)
+        TN_FAIL(TN_INVALID, "'%s' is %s: %s", name,
+                tn_plan_type_text(plan, io->tensor, text, sizeof(text)),
+                is_input ? "bind it with tn_context_bind_sequence"
+                         : "read it with tn_context_sequence_item");
     TN_CHECK(given.dtype == want || (is_input && is_index(given.dtype) && is_index(want)),
              TN_INVALID, "'%s' is given as %s, but must be %s", name, tn_dtype_name(given.dtype),
              tn_dtype_name(want));
@@ -184,7 +225,7 @@ static bool overlap(const tn_tensor *a, const tn_tensor *b)
  * wait for the end. */
 static bool may_write_directly(const tn_context *context, int32_t index)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     const tn_binding *output = &context->output[index];
     if (!output->bound || !is_aligned(&output->given) || !tn_tensor_is_dense(&output->given))
         return false;
@@ -214,7 +255,7 @@ static tn_status patch_input(tn_context *context, int32_t i, tn_tensor *at)
 
 static tn_status patch_output(tn_context *context, int32_t i, tn_tensor *at)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_binding *output = &context->output[i];
     const tn_tensor *seen = &context->now->at[plan->output[i].tensor];
     char got[128], want[128];
@@ -235,8 +276,9 @@ static tn_status patch_output(tn_context *context, int32_t i, tn_tensor *at)
 static tn_status patch_tensor(tn_context *context, int32_t i)
 {
     tn_resolved *r = context->now;
-    const tn_plan_tensor *t = &context->engine->plan.tensor[i];
+    const tn_plan_tensor *t = &context->plan->tensor[i];
     tn_tensor *at = &r->at[i];
+    if (t->kind != TN_PLAN_TENSOR) return NULL;
     switch (t->place) {
     case TN_PLACE_INPUT: return patch_input(context, t->index, at);
     case TN_PLACE_OUTPUT: return t->dynamic ? NULL : patch_output(context, t->index, at);
@@ -259,7 +301,7 @@ static tn_status patch_tensor(tn_context *context, int32_t i)
  * the shape of the output itself, which patch_output looks at, is there since resolving. */
 tn_status tn_context_patch(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_resolved *r = context->now;
     if (r->block_bytes > context->block.bytes) {
         TN_TRY(tn_buffer_grow(&context->block, r->block_bytes, "intermediates"));
@@ -288,7 +330,7 @@ tn_status tn_context_patch(tn_context *context)
 
 static tn_status describe_output(tn_context *context, int32_t i, tn_tensor *out)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t tensor = plan->output[i].tensor;
     bool known;
     TN_TRY(tn_context_shapes(context));
@@ -301,12 +343,84 @@ static tn_status describe_output(tn_context *context, int32_t i, tn_tensor *out)
 
 tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t i = find_io(plan->output, plan->output_count, name);
     *out = (tn_tensor){0};
     if (i < 0) return fail_name(plan, name, true);
+    TN_CHECK(plan->tensor[plan->output[i].tensor].kind == TN_PLAN_TENSOR, TN_INVALID,
+             "'%s' is a sequence or an optional: read it with tn_context_sequence_item", name);
     if (!context->ran) return describe_output(context, i, out);
     *out = context->output[i].bound ? context->output[i].given
                                     : context->now->at[plan->output[i].tensor];
+    return NULL;
+}
+
+/* ---- Sequences and optionals -----------------------------------------------------------------*/
+
+tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name,
+                                        const tn_tensor *items, int64_t count)
+{
+    const tn_plan *plan = context->plan;
+    char text[256];
+    int32_t i = find_io(plan->input, plan->input_count, name);
+    if (i < 0) return fail_name(plan, name, false);
+    int32_t tensor = plan->input[i].tensor;
+    tn_plan_kind kind = plan->tensor[tensor].kind;
+    tn_list *list = &context->input[i].list;
+    TN_CHECK(kind != TN_PLAN_TENSOR, TN_INVALID, "'%s' is %s: bind it with tn_context_bind", name,
+             tn_plan_type_text(plan, tensor, text, sizeof(text)));
+    TN_CHECK(count >= (kind == TN_PLAN_SEQUENCE ? 0 : -1) && (kind != TN_PLAN_OPTIONAL || count <= 1),
+             TN_INVALID, "'%s' is %s and cannot have %" PRId64 " tensors", name,
+             tn_plan_type_text(plan, tensor, text, sizeof(text)), count);
+    context->input[i].bound = context->ran = false;
+    list->present = count >= 0 && !(kind == TN_PLAN_OPTIONAL && count == 0);
+    TN_TRY(tn_list_resize(list, TN_MAX(count, INT64_C(0))));
+    for (int64_t k = 0; k < count; k++) {
+        tn_tensor item = items[k];
+        TN_CHECK(item.dtype == plan->tensor[tensor].dtype, TN_INVALID,
+                 "tensor %" PRId64 " given for '%s' is %s, but it is %s", k, name,
+                 tn_dtype_name(item.dtype),
+                 tn_plan_type_text(plan, tensor, text, sizeof(text)));
+        TN_TRY(check_view(name, &item));
+        TN_CHECK(item.data || tn_tensor_count(&item) == 0, TN_INVALID,
+                 "tensor %" PRId64 " given for '%s' has no data", k, name);
+        if (tn_tensor_is_dense(&item)) tn_tensor_set_dense(&item);
+        TN_TRY(tn_list_set_item(list, k, &item));
+    }
+    return tn_context_give_list(context, i, list);
+}
+
+static tn_status find_list(tn_context *context, const char *name, const tn_list **out,
+                           tn_plan_kind *kind)
+{
+    const tn_plan *plan = context->plan;
+    int32_t i = find_io(plan->output, plan->output_count, name);
+    if (i < 0) return fail_name(plan, name, true);
+    *kind = plan->tensor[plan->output[i].tensor].kind;
+    TN_CHECK(*kind != TN_PLAN_TENSOR, TN_INVALID, "'%s' is a tensor: read it with tn_context_output",
+             name);
+    TN_CHECK(context->ran, TN_INVALID, "'%s' is only there after a run", name);
+    *out = context->list_at[plan->output[i].tensor];
+    return NULL;
+}
+
+tn_status tn_exec_context_sequence_count(tn_context *context, const char *name, int64_t *out)
+{
+    const tn_list *list;
+    tn_plan_kind kind;
+    TN_TRY(find_list(context, name, &list, &kind));
+    *out = kind == TN_PLAN_SEQUENCE || list->present ? list->count : -1;
+    return NULL;
+}
+
+tn_status tn_exec_context_sequence_item(tn_context *context, const char *name, int64_t index,
+                                        tn_tensor *out)
+{
+    const tn_list *list;
+    tn_plan_kind kind;
+    TN_TRY(find_list(context, name, &list, &kind));
+    TN_CHECK(index >= 0 && index < list->count, TN_INVALID,
+             "'%s' has %" PRId64 " tensors, none at %" PRId64, name, list->count, index);
+    *out = list->item[index].tensor;
     return NULL;
 }

@@ -5,39 +5,26 @@
 
 #include "tensor/tensor.h"
 
-tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what)
-{
-    if (bytes <= buffer->bytes) return NULL;
-    void *fresh = tn_alloc(bytes); /* the old contents are of no use to anybody */
-    TN_CHECK(fresh, TN_OUT_OF_MEMORY, "no memory for %zu bytes of %s", bytes, what);
-    tn_buffer_fini(buffer);
-    *buffer = (tn_buffer){fresh, bytes};
-    return NULL;
-}
-
-void tn_buffer_fini(tn_buffer *buffer)
-{
-    tn_free(buffer->at, buffer->bytes);
-    *buffer = (tn_buffer){0};
-}
-
 void *tn_buffer_nothing(void)
 {
     static _Alignas(TN_ALIGNMENT) unsigned char nothing[TN_ALIGNMENT];
     return nothing;
 }
 
+static tn_status make_context(const tn_engine *engine, const tn_plan *plan, tn_context **out);
+static void free_context(tn_context *context);
+
 /* ---- What follows from the plan --------------------------------------------------------------*/
 
 static void mark_read(tn_context *context, int32_t tensor, int32_t step)
 {
-    int32_t root = tn_plan_root(&context->engine->plan, tensor);
+    int32_t root = tn_plan_root(context->plan, tensor);
     context->last[root] = TN_MAX(context->last[root], step);
 }
 
 static void find_lives(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     for (int32_t i = 0; i < plan->tensor_count; i++) context->first[i] = context->last[i] = -1;
     for (int32_t i = 0; i < plan->step_count; i++) {
         const tn_plan_step *s = &plan->step[i];
@@ -54,6 +41,8 @@ static void find_lives(tn_context *context)
         }
         context->dynamic |= context->step_dynamic[i];
     }
+    for (int32_t i = 0; i < plan->input_count; i++)
+        context->dynamic |= plan->tensor[plan->input[i].tensor].dynamic;
     for (int32_t i = 0; i < plan->output_count; i++)
         mark_read(context, plan->output[i].tensor, plan->step_count);
 }
@@ -62,7 +51,7 @@ static void find_lives(tn_context *context)
  * goes to the next one. */
 static tn_status give_slots(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t *free_after = TN_NEW_ARRAY(&context->arena, int32_t, plan->tensor_count);
     TN_CHECK(free_after, TN_OUT_OF_MEMORY, "no memory for a context");
     for (int32_t i = 0; i < plan->tensor_count; i++) context->slot[i] = -1;
@@ -70,6 +59,7 @@ static tn_status give_slots(tn_context *context)
         for (int32_t k = 0; k < plan->step[i].out_count; k++) {
             int32_t t = plan->step[i].out[k], slot = 0;
             if (t < 0 || !plan->tensor[t].dynamic) continue;
+            if (plan->tensor[t].kind != TN_PLAN_TENSOR) continue;
             while (slot < context->slot_count && free_after[slot] >= i) slot++;
             if (slot == context->slot_count) context->slot_count++;
             free_after[slot] = context->last[t];
@@ -81,9 +71,61 @@ static tn_status give_slots(tn_context *context)
     return NULL;
 }
 
+static tn_status set_up_lists(tn_context *context)
+{
+    const tn_plan *plan = context->plan;
+    context->list = TN_NEW_ARRAY(&context->arena, tn_list, plan->tensor_count);
+    context->list_at = TN_NEW_ARRAY(&context->arena, const tn_list *, plan->tensor_count);
+    TN_CHECK(context->list && context->list_at, TN_OUT_OF_MEMORY, "no memory for a context");
+    for (int32_t i = 0; i < plan->tensor_count; i++)
+        if (plan->tensor[i].kind != TN_PLAN_TENSOR && plan->tensor[i].place != TN_PLACE_INPUT)
+            context->list_at[i] = &context->list[i];
+    return NULL;
+}
+
+/* Room for what loops carry, and contexts for the plans inside. Recursion: as deep as plans are
+ * nested, which tn_plan_verify has bounded. */
+static tn_status set_up_inside(tn_context *context)
+{
+    const tn_plan *plan = context->plan;
+    tn_arena *arena = &context->arena;
+    context->control = TN_NEW_ARRAY(arena, tn_control, plan->step_count);
+    context->sub = TN_NEW_ARRAY(arena, tn_context *, plan->sub_count);
+    TN_CHECK(context->control && context->sub, TN_OUT_OF_MEMORY, "no memory for a context");
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const tn_plan_step *step = &plan->step[i];
+        tn_control *control = &context->control[i];
+        if (step->kind != TN_STEP_LOOP && step->kind != TN_STEP_SCAN) continue;
+        control->carried = TN_NEW_ARRAY(arena, tn_buffer, step->in_count);
+        control->list = TN_NEW_ARRAY(arena, tn_list, step->in_count);
+        control->now = TN_NEW_ARRAY(arena, tn_tensor, step->in_count);
+        control->list_now = TN_NEW_ARRAY(arena, const tn_list *, step->in_count);
+        TN_CHECK(control->carried && control->list && control->now && control->list_now,
+                 TN_OUT_OF_MEMORY, "no memory for a context");
+    }
+    for (int32_t i = 0; i < plan->sub_count; i++)
+        TN_TRY(make_context(context->engine, plan->sub[i], &context->sub[i]));
+    return NULL;
+}
+
+static void free_inside(tn_context *context)
+{
+    const tn_plan *plan = context->plan;
+    for (int32_t i = 0; context->sub && i < plan->sub_count; i++) free_context(context->sub[i]);
+    for (int32_t i = 0; context->control && i < plan->step_count; i++)
+        for (int32_t k = 0; context->control[i].list_now && k < plan->step[i].in_count; k++) {
+            tn_buffer_fini(&context->control[i].carried[k]);
+            tn_list_fini(&context->control[i].list[k]);
+        }
+    for (int32_t i = 0; context->list && i < plan->tensor_count; i++)
+        tn_list_fini(&context->list[i]);
+    for (int32_t i = 0; context->input && i < plan->input_count; i++)
+        tn_list_fini(&context->input[i].list);
+}
+
 static tn_status set_up(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_arena *arena = &context->arena;
     context->input = TN_NEW_ARRAY(arena, tn_binding, plan->input_count);
     context->output = TN_NEW_ARRAY(arena, tn_binding, plan->output_count);
@@ -100,25 +142,34 @@ static tn_status set_up(tn_context *context)
              TN_OUT_OF_MEMORY, "no memory for a context");
     context->generation = 1;
     find_lives(context);
-    return give_slots(context);
+    TN_TRY(give_slots(context));
+    TN_TRY(set_up_lists(context));
+    return set_up_inside(context);
 }
 
-tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out)
+static tn_status make_context(const tn_engine *engine, const tn_plan *plan, tn_context **out)
 {
     *out = NULL;
     tn_context *context = tn_alloc_zero(sizeof(*context));
     TN_CHECK(context, TN_OUT_OF_MEMORY, "no memory for a context");
-    tn_exec_engine_retain(engine);
     context->engine = engine;
+    context->plan = plan;
     tn_arena_init(&context->arena);
     tn_arena_init(&context->run_arena);
     tn_arena_init(&context->text);
     tn_status status = set_up(context);
     if (status) {
-        tn_exec_context_free(context);
+        free_context(context);
         return tn_status_trail(status, __FILE__, __LINE__, __func__);
     }
     *out = context;
+    return NULL;
+}
+
+tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out)
+{
+    TN_TRY(make_context(engine, &engine->plan, out));
+    tn_exec_engine_retain(engine);
     return NULL;
 }
 
@@ -129,10 +180,11 @@ static void free_resolved(tn_resolved *r)
     tn_arena_fini(&arena);
 }
 
-void tn_exec_context_free(tn_context *context)
+static void free_context(tn_context *context)
 {
     if (!context) return;
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
+    free_inside(context);
     for (int i = 0; i < TN_SHAPES_KEPT; i++) free_resolved(context->seen[i]);
     for (int32_t i = 0; context->input && i < plan->input_count; i++)
         tn_buffer_fini(&context->input[i].own);
@@ -145,21 +197,29 @@ void tn_exec_context_free(tn_context *context)
     tn_arena_fini(&context->text);
     tn_arena_fini(&context->run_arena);
     tn_arena_fini(&context->arena);
-    tn_exec_engine_release(context->engine);
     tn_free(context, sizeof(*context));
+}
+
+void tn_exec_context_free(tn_context *context)
+{
+    const tn_engine *engine = context ? context->engine : NULL;
+    free_context(context);
+    tn_exec_engine_release(engine);
 }
 
 /* ---- Shapes seen -----------------------------------------------------------------------------*/
 
 static tn_status make_key(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     char type[256];
     for (int32_t i = 0; i < plan->input_count; i++) {
         const tn_binding *input = &context->input[i];
         int64_t *key = &context->key[(int64_t)i * TN_SHAPE_KEY];
         TN_CHECK(input->shaped, TN_INVALID, "input '%s', %s, is not bound", plan->input[i].name,
                  tn_plan_type_text(plan, plan->input[i].tensor, type, sizeof(type)));
+        memset(key, 0, sizeof(*key) * TN_SHAPE_KEY);
+        if (plan->tensor[plan->input[i].tensor].dynamic) continue; /* nothing hangs on it before a run */
         key[0] = input->given.rank;
         for (int axis = 0; axis < TN_RANK_MAX; axis++)
             key[1 + axis] = axis < input->given.rank ? input->given.dim[axis] : 0;
@@ -192,7 +252,7 @@ static tn_status resolve_new(tn_context *context, size_t key_bytes, tn_resolved 
 
 tn_status tn_context_shapes(tn_context *context)
 {
-    size_t key_bytes = sizeof(int64_t) * TN_SHAPE_KEY * (size_t)context->engine->plan.input_count;
+    size_t key_bytes = sizeof(int64_t) * TN_SHAPE_KEY * (size_t)context->plan->input_count;
     int place = 0;
     if (context->now) return NULL;
     TN_TRY(make_key(context));
@@ -224,9 +284,21 @@ tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out)
     return NULL;
 }
 
+static void share_limit(tn_context *context, int64_t *left)
+{
+    context->iterations_left = left;
+    for (int32_t i = 0; i < context->plan->sub_count; i++) share_limit(context->sub[i], left);
+}
+
+void tn_exec_context_limit(tn_context *context, int64_t iterations)
+{
+    context->iterations = iterations;
+    share_limit(context, &context->iterations);
+}
+
 void tn_exec_context_profile(tn_context *context, bool on)
 {
-    int32_t count = context->engine->plan.step_count;
+    int32_t count = context->plan->step_count;
     if (on && !context->profiling)
         for (int32_t i = 0; i < count; i++) context->step_ns[i] = 0, context->step_runs[i] = 0;
     context->profiling = on;
@@ -234,12 +306,12 @@ void tn_exec_context_profile(tn_context *context, bool on)
 
 int tn_exec_context_step_count(const tn_context *context)
 {
-    return context->engine->plan.step_count;
+    return context->plan->step_count;
 }
 
 tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_step_time *out)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     TN_CHECK(index >= 0 && index < plan->step_count, TN_INVALID,
              "there is no step %d: the engine has %d", index, plan->step_count);
     const tn_plan_step *step = &plan->step[index];
@@ -247,7 +319,9 @@ tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_ste
     *out = (tn_step_time){.name = step->name[0] ? step->name : step->op,
                           .total_ms = (double)context->step_ns[index] / 1e6,
                           .run_count = context->step_runs[index]};
+    static const char *const kinds[] = {"", "dims", "copy", "if", "loop", "scan", "sequence",
+                                        "map"};
     if (step->kind == TN_STEP_LAUNCH) out->tactic = tactic ? tactic->name : step->choice[0].tactic;
-    else out->tactic = step->kind == TN_STEP_DIMS ? "dims" : "copy";
+    else out->tactic = kinds[step->kind];
     return NULL;
 }

@@ -10,21 +10,28 @@
 #define TN_EXEC_CONTEXT_H
 
 #include "exec/exec.h"
+#include "exec/list.h"
 
 enum { TN_SHAPES_KEPT = 8, TN_SHAPE_KEY = TN_RANK_MAX + 1 };
 #define TN_NO_OFFSET SIZE_MAX
-
-typedef struct tn_buffer {
-    void *at;
-    size_t bytes;
-} tn_buffer;
 
 typedef struct tn_binding {
     tn_tensor given; /* strides in place */
     bool shaped, bound;
     tn_buffer own;   /* input: its dense copy; output: memory where the user bound none */
     bool direct;     /* as of the last patch: kernels use given.data itself */
+    tn_list list;    /* an input that is a list: copies of what the user gave */
 } tn_binding;
+
+/* What a loop keeps from one run to the next. */
+typedef struct tn_control {
+    tn_buffer *carried;    /* one for each value that is carried or scanned */
+    tn_list *list;
+    tn_tensor *now;        /* the value as of this iteration */
+    const tn_list **list_now;
+    int64_t iteration;
+    bool condition;
+} tn_control;
 
 typedef struct tn_step_state {
     tn_problem problem;
@@ -48,6 +55,11 @@ typedef struct tn_resolved {
 
 struct tn_context {
     const tn_engine *engine;
+    const tn_plan *plan;     /* the engine's, or one inside it */
+    tn_context **sub;        /* for plan->sub */
+    tn_control *control;     /* for each step */
+    tn_list *list;           /* for each tensor: its own, where it is a list and no input */
+    const tn_list **list_at; /* for each tensor: where it is a list, what a step reads */
     tn_arena arena;
     tn_binding *input, *output;
     /* What follows from the plan alone. */
@@ -67,14 +79,14 @@ struct tn_context {
     int64_t *key;            /* scratch */
     uint64_t clock, generation;
     bool ran;
+    int64_t *iterations_left; /* shared with the contexts inside; NULL: loops may run for ever */
+    int64_t iterations;
     /* Profile. */
     bool profiling;
     uint64_t *step_ns;
     int64_t *step_runs;
 };
 
-tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what) TN_MUST_USE;
-void tn_buffer_fini(tn_buffer *buffer);
 /* Memory for tensors without elements: kernels get a pointer all the same. */
 void *tn_buffer_nothing(void);
 
@@ -99,5 +111,21 @@ tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn
 tn_status tn_context_shapes(tn_context *context) TN_MUST_USE;
 /* bind.c: memory and pointers for context->now. */
 tn_status tn_context_patch(tn_context *context) TN_MUST_USE;
+/* bind.c: an input of a plan inside another: memory of that one's. What has not changed costs nothing. */
+tn_status tn_context_give(tn_context *context, int32_t input, const tn_tensor *tensor) TN_MUST_USE;
+tn_status tn_context_give_list(tn_context *context, int32_t input, const tn_list *list) TN_MUST_USE;
+
+/* run.c: what steps with run-time shapes do. Shapes and data of what a step reads, into p->in. */
+tn_status tn_step_read(tn_context *context, const tn_plan_step *step, tn_problem *p) TN_MUST_USE;
+/* Output k has been found to be of this type: it gets memory, and symbols that hang on it their values.
+ * A fixed shape must be just this one. */
+tn_status tn_step_give(tn_context *context, const tn_plan_step *step, int32_t k,
+                       const tn_tensor *found, tn_tensor *out) TN_MUST_USE;
+/* The strings of a tensor with characters that last as long as this run; other tensors as they are. */
+tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from, tn_tensor *out) TN_MUST_USE;
+
+/* control.c and sequence.c: steps that no tactic runs. */
+tn_status tn_step_run_control(tn_context *context, int32_t step) TN_MUST_USE;
+tn_status tn_step_run_sequence(tn_context *context, int32_t step) TN_MUST_USE;
 
 #endif

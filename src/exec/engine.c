@@ -59,7 +59,7 @@ void tn_exec_engine_release(const tn_engine *released)
     tn_pool_free(engine->pool);
     tn_free(engine->constant_owned, engine->constant_bytes);
     tn_file_unmap(&engine->mapping);
-    tn_arena_fini(&engine->plan.arena);
+    tn_plan_fini(&engine->plan);
     tn_arena_fini(&engine->arena);
     tn_free(engine, sizeof(*engine));
 }
@@ -113,7 +113,7 @@ tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32
         TN_TRY(store_constant(engine, &constant[i],
                               (uint8_t *)engine->constant_owned + engine->constant_place[i].offset,
                               engine->constant_place[i].bytes, &engine->plan.constant[i]));
-    engine->plan.constant_count = count;
+    tn_plan_set_constants(&engine->plan, engine->plan.constant, count);
     return NULL;
 }
 
@@ -134,8 +134,11 @@ static tn_status describe_ios(tn_engine *engine, const tn_plan_io *io, int32_t c
     TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory to describe inputs and outputs");
     for (int32_t i = 0; i < count; i++) {
         const tn_plan_tensor *t = &engine->plan.tensor[io[i].tensor];
-        at[i] =
-            (tn_io){.name = io[i].name, .dtype = t->dtype, .rank = t->rank, .is_output = outputs};
+        at[i] = (tn_io){.name = io[i].name,
+                        .dtype = t->dtype,
+                        .rank = t->rank,
+                        .is_output = outputs,
+                        .kind = (tn_io_kind)t->kind};
         for (int axis = 0; axis < t->rank; axis++) {
             if (tn_expr_is_const(exprs, t->dim[axis], &at[i].dim[axis])) continue;
             tn_text text = {0};
@@ -152,12 +155,9 @@ static tn_status describe_ios(tn_engine *engine, const tn_plan_io *io, int32_t c
     return NULL;
 }
 
-tn_status tn_exec_engine_ready(tn_engine *engine)
+/* Recursion: as deep as plans are nested, which tn_plan_verify has bounded. */
+static tn_status find_tactics(const tn_engine *engine, tn_plan *plan)
 {
-    tn_plan *plan = &engine->plan;
-    TN_CHECK(engine->plan_usable, TN_UNAVAILABLE,
-             "the engine was built by another version of Tenon and must be built anew");
-    TN_TRY(tn_plan_verify(plan));
     for (int32_t i = 0; i < plan->step_count; i++) {
         tn_plan_step *step = &plan->step[i];
         for (int32_t k = 0; k < step->choice_count; k++)
@@ -166,6 +166,17 @@ tn_status tn_exec_engine_ready(tn_engine *engine)
                  "%s '%s' was tuned for %s, which this machine or version does not have", step->op,
                  step->name, step->choice[0].tactic);
     }
+    for (int32_t i = 0; i < plan->sub_count; i++) TN_TRY(find_tactics(engine, plan->sub[i]));
+    return NULL;
+}
+
+tn_status tn_exec_engine_ready(tn_engine *engine)
+{
+    tn_plan *plan = &engine->plan;
+    TN_CHECK(engine->plan_usable, TN_UNAVAILABLE,
+             "the engine was built by another version of Tenon and must be built anew");
+    TN_TRY(tn_plan_verify(plan));
+    TN_TRY(find_tactics(engine, plan));
     TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));
     return describe_ios(engine, plan->output, plan->output_count, true, &engine->output);
 }

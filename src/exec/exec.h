@@ -79,9 +79,16 @@ void tn_exec_context_free(tn_context *context);
 tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_tensor *tensor) TN_MUST_USE;
 tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
                                     int rank) TN_MUST_USE;
+tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name, const tn_tensor *items,
+                                        int64_t count) TN_MUST_USE;
+tn_status tn_exec_context_sequence_count(tn_context *context, const char *name, int64_t *out) TN_MUST_USE;
+tn_status tn_exec_context_sequence_item(tn_context *context, const char *name, int64_t index,
+                                        tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
 tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out) TN_MUST_USE;
+/* A run whose loops make more iterations than this, all together, fails: for inputs that are made up. */
+void tn_exec_context_limit(tn_context *context, int64_t iterations);
 void tn_exec_context_profile(tn_context *context, bool on);
 int tn_exec_context_step_count(const tn_context *context);
 tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_step_time *out) TN_MUST_USE;

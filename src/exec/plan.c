@@ -77,6 +77,11 @@ static tn_status verify_tensors(const tn_plan *plan)
                  place_names[t->place], t->index);
         if (t->place == TN_PLACE_NONE) continue;
         TN_CHECK(tn_dtype_valid((int)t->dtype), TN_CORRUPT, "plan: tensor %d has no valid type", i);
+        TN_CHECK((unsigned)t->kind <= TN_PLAN_OPTIONAL_SEQUENCE &&
+                     (t->kind == TN_PLAN_TENSOR ||
+                      (t->dynamic && t->rank == -1 && t->place != TN_PLACE_CONSTANT &&
+                       t->place != TN_PLACE_ALIAS)),
+                 TN_CORRUPT, "plan: tensor %d is of a kind that it cannot be", i);
         TN_CHECK(t->rank >= (t->dynamic ? -1 : 0) && t->rank <= TN_RANK_MAX, TN_CORRUPT,
                  "plan: tensor %d has rank %d", i, t->rank);
         for (int axis = 0; axis < t->rank; axis++) {
@@ -87,7 +92,8 @@ static tn_status verify_tensors(const tn_plan *plan)
         }
         if (t->place == TN_PLACE_CONSTANT) TN_TRY(verify_constant_tensor(plan, i));
         if (t->place == TN_PLACE_ALIAS)
-            TN_CHECK(plan->tensor[t->index].dtype == t->dtype && t->rank >= 0 &&
+            TN_CHECK(plan->tensor[t->index].kind == TN_PLAN_TENSOR &&
+                         plan->tensor[t->index].dtype == t->dtype && t->rank >= 0 &&
                          t->dynamic == plan->tensor[t->index].dynamic,
                      TN_CORRUPT, "plan: tensor %d is an alias of another type", i);
     }
@@ -162,11 +168,30 @@ static tn_status verify_kind(const tn_plan *plan, const tn_plan_step *s)
     }
     case TN_STEP_COPY:
         TN_CHECK(s->in_count == 1 && s->out_count == 1 && s->in[0] >= 0 && s->out[0] >= 0 &&
-                     plan->tensor[s->in[0]].dtype == plan->tensor[s->out[0]].dtype,
+                     plan->tensor[s->in[0]].dtype == plan->tensor[s->out[0]].dtype &&
+                     (plan->tensor[s->in[0]].kind == TN_PLAN_TENSOR) ==
+                         (plan->tensor[s->out[0]].kind == TN_PLAN_TENSOR),
                  TN_CORRUPT, "plan: step '%s' copies between different types", s->name);
         return NULL;
+    case TN_STEP_IF:
+    case TN_STEP_LOOP:
+    case TN_STEP_SCAN:
+    case TN_STEP_MAP: return tn_plan_verify_inside(plan, s);
+    case TN_STEP_SEQUENCE: return tn_plan_verify_sequence(plan, s);
     }
     TN_FAIL(TN_CORRUPT, "plan: step '%s' is of the unknown kind %d", s->name, (int)s->kind);
+}
+
+/* Only steps of the plan itself know what to do with lists. */
+static tn_status verify_kinds(const tn_plan *plan, const tn_plan_step *s)
+{
+    if (s->kind != TN_STEP_LAUNCH && s->kind != TN_STEP_DIMS) return NULL;
+    for (int32_t k = 0; k < s->in_count + s->out_count; k++) {
+        int32_t t = k < s->in_count ? s->in[k] : s->out[k - s->in_count];
+        TN_CHECK(t < 0 || plan->tensor[t].kind == TN_PLAN_TENSOR, TN_CORRUPT,
+                 "plan: step '%s' computes with a sequence", s->name);
+    }
+    return NULL;
 }
 
 static tn_status verify_step(const tn_plan *plan, const tn_plan_step *s, bool *written)
@@ -191,6 +216,7 @@ static tn_status verify_step(const tn_plan *plan, const tn_plan_step *s, bool *w
                  TN_CORRUPT, "plan: step '%s' may not write tensor %d", s->name, t);
         written[t] = true;
     }
+    TN_TRY(verify_kinds(plan, s));
     return verify_kind(plan, s);
 }
 
@@ -204,17 +230,32 @@ static tn_status verify_steps(const tn_plan *plan, tn_arena *arena)
             plan->tensor[i].place == TN_PLACE_INPUT || plan->tensor[i].place == TN_PLACE_CONSTANT;
     for (int32_t i = 0; i < plan->step_count; i++)
         TN_TRY(verify_step(plan, &plan->step[i], written));
+    /* A plan inside has one context, so one step runs it. */
+    bool *runs = TN_NEW_ARRAY(arena, bool, plan->sub_count);
+    TN_CHECK(runs, TN_OUT_OF_MEMORY, "no memory to check a plan");
+    for (int32_t i = 0; i < plan->step_count; i++)
+        for (int32_t k = 0; k < plan->step[i].sub_count; k++) {
+            int32_t sub = plan->step[i].sub[k];
+            bool inside = sub >= 0 && sub < plan->sub_count && !runs[sub];
+            TN_CHECK(inside, TN_CORRUPT, "plan: step '%s' runs a plan that is not its own",
+                     plan->step[i].name);
+            runs[sub] = true;
+        }
     for (int32_t i = 0; i < plan->output_count; i++)
         TN_CHECK(written[tn_plan_root(plan, plan->output[i].tensor)], TN_CORRUPT,
                  "plan: nobody writes output '%s'", plan->output[i].name);
     return NULL;
 }
 
-tn_status tn_plan_verify(const tn_plan *plan)
+/* Recursion: to TN_PLAN_DEPTH_MAX. */
+static tn_status verify(const tn_plan *plan, int depth)
 {
     tn_arena arena;
+    TN_CHECK(depth < TN_PLAN_DEPTH_MAX, TN_CORRUPT, "plan: plans are nested more than %d deep",
+             TN_PLAN_DEPTH_MAX);
+    for (int32_t i = 0; i < plan->sub_count; i++) TN_TRY(verify(plan->sub[i], depth + 1));
     TN_TRY(verify_exprs(plan));
-    TN_TRY(verify_constants(plan));
+    if (depth == 0) TN_TRY(verify_constants(plan));
     TN_TRY(verify_tensors(plan));
     TN_TRY(verify_ios(plan));
     TN_TRY(verify_symbols(plan));
@@ -222,6 +263,11 @@ tn_status tn_plan_verify(const tn_plan *plan)
     tn_status status = verify_steps(plan, &arena);
     tn_arena_fini(&arena);
     return status;
+}
+
+tn_status tn_plan_verify(const tn_plan *plan)
+{
+    return verify(plan, 0);
 }
 
 /* ---- Text ------------------------------------------------------------------------------------*/
@@ -244,10 +290,11 @@ static void print_tensor(const tn_plan *plan, int32_t index, tn_text *out)
     if (t->place == TN_PLACE_CONSTANT) tn_text_printf(out, "=#%d", t->index);
 }
 
-static void print_step(const tn_plan *plan, int32_t index, tn_text *out)
+/* Recursion: as deep as plans are nested. */
+static void print_step(const tn_plan *plan, int32_t index, int indent, tn_text *out)
 {
     const tn_plan_step *s = &plan->step[index];
-    tn_text_printf(out, "  %3d %-20s", index, s->op);
+    tn_text_printf(out, "%*s%3d %-20s", indent, "", index, s->op);
     for (int32_t k = 0; k < s->in_count; k++) {
         bool unread = k < 64 && (s->in_unused >> k & 1);
         tn_text_printf(out, "%s", unread ? " (" : " ");
@@ -263,6 +310,11 @@ static void print_step(const tn_plan *plan, int32_t index, tn_text *out)
         tn_text_printf(out, "%s%s", k ? ", " : "  by ", s->choice[k].tactic);
     if (s->name[0]) tn_text_printf(out, "  \"%s\"", s->name);
     tn_text_printf(out, "\n");
+    for (int32_t k = 0; k < s->sub_count; k++) {
+        const tn_plan *sub = plan->sub[s->sub[k]];
+        tn_text_printf(out, "%*splan %d inside:\n", indent + 4, "", s->sub[k]);
+        for (int32_t i = 0; i < sub->step_count; i++) print_step(sub, i, indent + 6, out);
+    }
 }
 
 void tn_plan_print(const tn_plan *plan, tn_text *out)
@@ -281,5 +333,5 @@ void tn_plan_print(const tn_plan *plan, tn_text *out)
     }
     tn_text_printf(out, "constants: %d, %zu bytes\nsteps: %d\n", plan->constant_count,
                    constant_bytes, plan->step_count);
-    for (int32_t i = 0; i < plan->step_count; i++) print_step(plan, i, out);
+    for (int32_t i = 0; i < plan->step_count; i++) print_step(plan, i, 2, out);
 }

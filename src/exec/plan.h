@@ -21,20 +21,40 @@ typedef enum tn_plan_place {
     TN_PLACE_OUTPUT,   /* written to the user's or the context's output memory: index is its number */
 } tn_plan_place;
 
+/* A tensor, or a list of tensors: a sequence; an optional is a list of none or one, or a sequence that
+ * may be absent. */
+typedef enum tn_plan_kind {
+    TN_PLAN_TENSOR,
+    TN_PLAN_SEQUENCE,
+    TN_PLAN_OPTIONAL,
+    TN_PLAN_OPTIONAL_SEQUENCE,
+} tn_plan_kind;
+
 typedef struct tn_plan_tensor {
+    tn_plan_kind kind;       /* no tensor: dynamic, of rank -1; dtype is that of the tensors in it */
     tn_plan_place place;
     int32_t index;
     tn_dtype dtype;
     int32_t rank;            /* -1: only known in a run */
     tn_expr dim[TN_RANK_MAX];
-    bool dynamic;            /* shape only known in a run; aliases of such a tensor too */
+    bool dynamic;            /* shape only known in a run, which may differ from the next one's though
+                                the inputs' shapes do not; aliases of such a tensor too */
 } tn_plan_tensor;
 
 typedef enum tn_step_kind {
     TN_STEP_LAUNCH, /* a tactic */
     TN_STEP_DIMS,   /* write evaluated expressions as i64 elements of out[0] */
     TN_STEP_COPY,   /* in[0] to out[0]: an input or constant that is also an output */
+    /* Plans inside: number is what they need to know. Inputs and outputs as in ir/subgraph.h. */
+    TN_STEP_IF,   /* sub: then, else */
+    TN_STEP_LOOP, /* sub: the body. number: carried */
+    TN_STEP_SCAN, /* sub: the body. number: carried, scanned; then, for each scanned input, axis and
+                     direction; then the same for each collected output */
+    TN_STEP_SEQUENCE, /* by `op`: exec/sequence.c, which says what number is */
+    TN_STEP_MAP,      /* sub: the body. number: how many inputs are given item by item */
 } tn_step_kind;
+
+enum { TN_PLAN_DEPTH_MAX = 65 };
 
 typedef struct tn_plan_choice {
     const char *tactic;      /* by name; in order of preference, the reference last */
@@ -56,6 +76,10 @@ typedef struct tn_plan_step {
     int32_t choice_count;
     tn_expr *dims;           /* DIMS: one for each element */
     int32_t dims_count;
+    int32_t *sub;            /* numbers of plans inside */
+    int32_t sub_count;
+    int64_t *number;
+    int32_t number_count;
 } tn_plan_step;
 
 typedef struct tn_plan_symbol {
@@ -63,7 +87,8 @@ typedef struct tn_plan_symbol {
     tn_expr expr;
     int32_t input;           /* bound from this input's dim; -1: run-time, from ... */
     int32_t axis;
-    int32_t tensor;          /* ... this tensor's dim `axis` once its step is resolved */
+    int32_t tensor;          /* ... this tensor's dim `axis` once its step is resolved; if it is an
+                                input, once a run begins */
 } tn_plan_symbol;
 
 typedef struct tn_plan_io {
@@ -84,7 +109,21 @@ typedef struct tn_plan {
     int32_t input_count, output_count;
     tn_plan_step *step;
     int32_t step_count;
+    struct tn_plan **sub;    /* plans inside steps, each with an arena of its own; constants are those
+                                of the plan around them */
+    int32_t sub_count;
 } tn_plan;
+
+/* Frees the arenas, not the struct. */
+void tn_plan_fini(tn_plan *plan);
+/* The constants of a plan and of all plans inside. */
+void tn_plan_set_constants(tn_plan *plan, tn_tensor *constant, int32_t count);
+/* A plan inside `plan`, empty. */
+tn_status tn_plan_add_sub(tn_plan *plan, tn_plan **out, int32_t *number) TN_MUST_USE;
+/* sequence.c: a step that works on sequences has what its operator needs. */
+tn_status tn_plan_verify_sequence(const tn_plan *plan, const tn_plan_step *step) TN_MUST_USE;
+/* A step with plans inside fits them. */
+tn_status tn_plan_verify_inside(const tn_plan *plan, const tn_plan_step *step) TN_MUST_USE;
 
 /* Every index in range, every tensor written before it is read, ranks and params sane: what a reader of
  * files must hold before anything runs. */

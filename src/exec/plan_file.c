@@ -27,6 +27,7 @@ static void write_exprs(const tn_exprs *pool, tn_writer *out)
 
 static void write_tensor(const tn_plan_tensor *t, tn_writer *out)
 {
+    tn_write_u8(out, (uint8_t)t->kind);
     tn_write_u8(out, (uint8_t)t->place);
     tn_write_u8(out, (uint8_t)t->dtype);
     tn_write_u8(out, t->dynamic);
@@ -59,6 +60,9 @@ static void write_step(const tn_plan_step *s, tn_writer *out)
     }
     tn_write_u32(out, (uint32_t)s->dims_count);
     for (int32_t k = 0; k < s->dims_count; k++) tn_write_u32(out, s->dims[k]);
+    write_numbers(s->sub, s->sub_count, out);
+    tn_write_u32(out, (uint32_t)s->number_count);
+    for (int32_t k = 0; k < s->number_count; k++) tn_write_i64(out, s->number[k]);
 }
 
 void tn_plan_write(const tn_plan *plan, tn_writer *out)
@@ -86,6 +90,8 @@ void tn_plan_write(const tn_plan *plan, tn_writer *out)
     }
     tn_write_u32(out, (uint32_t)plan->step_count);
     for (int32_t i = 0; i < plan->step_count; i++) write_step(&plan->step[i], out);
+    tn_write_u32(out, (uint32_t)plan->sub_count);
+    for (int32_t i = 0; i < plan->sub_count; i++) tn_plan_write(plan->sub[i], out);
 }
 
 /* ---- Reading ---------------------------------------------------------------------------------*/
@@ -144,16 +150,18 @@ static tn_status read_symbols(tn_reader *in, tn_plan *plan)
 static tn_status read_tensors(tn_reader *in, tn_plan *plan)
 {
     uint32_t count;
-    TN_TRY(tn_read_count(in, "the tensors", 11, &count));
+    TN_TRY(tn_read_count(in, "the tensors", 12, &count));
     plan->tensor = TN_NEW_ARRAY(&plan->arena, tn_plan_tensor, count);
     TN_CHECK(plan->tensor, TN_OUT_OF_MEMORY, "no memory for %u tensors", count);
     plan->tensor_count = (int32_t)count;
     for (uint32_t i = 0; i < count; i++) {
         tn_plan_tensor *t = &plan->tensor[i];
-        uint8_t place, dtype, dynamic;
+        uint8_t kind, place, dtype, dynamic;
+        TN_TRY(tn_read_u8(in, "a tensor", &kind));
         TN_TRY(tn_read_u8(in, "a tensor", &place));
         TN_TRY(tn_read_u8(in, "a tensor", &dtype));
         TN_TRY(tn_read_u8(in, "a tensor", &dynamic));
+        t->kind = (tn_plan_kind)kind;
         t->place = (tn_plan_place)place;
         t->dtype = (tn_dtype)dtype;
         t->dynamic = dynamic != 0;
@@ -248,13 +256,22 @@ static tn_status read_step(tn_reader *in, const tn_backend *backend, tn_arena *a
     TN_CHECK(s->dims, TN_OUT_OF_MEMORY, "no memory for a step");
     s->dims_count = (int32_t)count;
     for (uint32_t k = 0; k < count; k++) TN_TRY(tn_read_u32(in, "a dim of a step", &s->dims[k]));
+    TN_TRY(read_numbers(in, arena, &s->sub, &s->sub_count));
+    TN_TRY(tn_read_count(in, "the numbers of a step", 8, &count));
+    s->number = TN_NEW_ARRAY(arena, int64_t, count);
+    TN_CHECK(s->number, TN_OUT_OF_MEMORY, "no memory for a step");
+    s->number_count = (int32_t)count;
+    for (uint32_t k = 0; k < count; k++) TN_TRY(tn_read_i64(in, "a number of a step", &s->number[k]));
     return NULL;
 }
 
-tn_status tn_plan_read(tn_reader *in, const tn_backend *backend, tn_plan *plan)
+/* Recursion: to TN_PLAN_DEPTH_MAX. */
+static tn_status read_plan(tn_reader *in, const tn_backend *backend, int depth, tn_plan *plan)
 {
-    enum { STEP_MIN = 1 + 4 + 4 + 4 + 4 + 4 + 8 + 4 + 4 };
+    enum { STEP_MIN = 1 + 4 + 4 + 4 + 4 + 4 + 8 + 4 + 4 + 4 + 4, PLAN_MIN = 7 * 4 };
     uint32_t count;
+    TN_CHECK(depth < TN_PLAN_DEPTH_MAX, TN_CORRUPT, "%s: plans are nested more than %d deep",
+             in->what, TN_PLAN_DEPTH_MAX);
     TN_TRY(read_exprs(in, plan));
     TN_TRY(read_symbols(in, plan));
     TN_TRY(read_tensors(in, plan));
@@ -267,6 +284,20 @@ tn_status tn_plan_read(tn_reader *in, const tn_backend *backend, tn_plan *plan)
     for (uint32_t i = 0; i < count; i++)
         TN_TRY_NOTE(read_step(in, backend, &plan->arena, &plan->step[i]), "in step %u of %u", i,
                     count);
+    TN_TRY(tn_read_count(in, "the plans inside", PLAN_MIN, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        tn_plan *sub;
+        int32_t number;
+        TN_TRY(tn_plan_add_sub(plan, &sub, &number));
+        TN_TRY_NOTE(read_plan(in, backend, depth + 1, sub), "in plan %u inside", i);
+    }
+    return NULL;
+}
+
+tn_status tn_plan_read(tn_reader *in, const tn_backend *backend, tn_plan *plan)
+{
+    TN_TRY(read_plan(in, backend, 0, plan));
+    tn_plan_set_constants(plan, plan->constant, plan->constant_count);
     TN_CHECK(in->at == in->end, TN_CORRUPT, "%s: %zu bytes are left over", in->what,
              (size_t)(in->end - in->at));
     return NULL;

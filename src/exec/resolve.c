@@ -9,8 +9,9 @@
 const char *tn_plan_type_text(const tn_plan *plan, int32_t tensor, char *dst, size_t dst_bytes)
 {
     const tn_plan_tensor *t = &plan->tensor[tensor];
+    static const char *const words[] = {"", "sequence of ", "optional ", "optional sequence of "};
     tn_text text = {0};
-    tn_text_printf(&text, "%s", tn_dtype_name(t->dtype));
+    tn_text_printf(&text, "%s%s", words[t->kind & 3], tn_dtype_name(t->dtype));
     if (t->rank < 0) tn_text_printf(&text, "[...]");
     for (int axis = 0; axis < t->rank; axis++) {
         tn_text_printf(&text, "%s", axis ? "," : "[");
@@ -76,10 +77,11 @@ static const tn_plan_symbol *find_symbol(const tn_plan *plan, tn_expr expr)
 /* The shape given for input i against what the plan and the other inputs say. */
 static tn_status check_input(const tn_context *context, const tn_resolved *r, int32_t i)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int32_t tensor = plan->input[i].tensor;
     const tn_plan_tensor *t = &plan->tensor[tensor];
     const tn_tensor *given = &context->input[i].given;
+    if (t->dynamic) return NULL; /* when a run begins */
     char want[256], got[128];
     for (int axis = 0; axis < t->rank; axis++) {
         tn_expr expr = t->dim[axis];
@@ -102,12 +104,14 @@ static tn_status check_input(const tn_context *context, const tn_resolved *r, in
 /* "x f32[1,7], mask f32[1,5]": for a note. */
 static tn_status note_shapes(const tn_context *context, tn_status status)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_text text = {0};
     char type[128];
     for (int32_t i = 0; i < plan->input_count; i++)
         tn_text_printf(&text, "%s%s %s", i ? ", " : "", plan->input[i].name,
-                       tn_tensor_type_text(&context->input[i].given, type, sizeof(type)));
+                       context->input[i].given.dtype
+                           ? tn_tensor_type_text(&context->input[i].given, type, sizeof(type))
+                           : tn_plan_type_text(plan, plan->input[i].tensor, type, sizeof(type)));
     status = tn_status_note(status, "at the input shapes %s", text.at ? text.at : "given");
     tn_text_fini(&text);
     return status;
@@ -115,7 +119,7 @@ static tn_status note_shapes(const tn_context *context, tn_status status)
 
 static tn_status resolve_symbols(tn_context *context, tn_resolved *r)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     r->value = TN_NEW_ARRAY(&r->arena, int64_t, plan->exprs.count);
     TN_CHECK(r->value, TN_OUT_OF_MEMORY, "no memory for the dims of a shape");
     for (int64_t i = 0; i < plan->exprs.count; i++) r->value[i] = TN_EXPR_UNKNOWN;
@@ -133,13 +137,17 @@ static tn_status resolve_symbols(tn_context *context, tn_resolved *r)
 
 static tn_status resolve_tensor(tn_context *context, tn_resolved *r, int32_t i)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     const tn_plan_tensor *t = &plan->tensor[i];
     bool known;
     char text[256];
     if (t->place == TN_PLACE_NONE) return NULL;
     if (t->place == TN_PLACE_CONSTANT) {
         r->at[i] = plan->constant[t->index];
+        return NULL;
+    }
+    if (t->kind != TN_PLAN_TENSOR) {
+        r->at[i] = (tn_tensor){.dtype = t->dtype};
         return NULL;
     }
     if (t->place == TN_PLACE_INPUT) {
@@ -193,7 +201,8 @@ tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn
 static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index)
 {
     const tn_engine *engine = context->engine;
-    const tn_plan_step *step = &engine->plan.step[index];
+    const tn_plan *plan = context->plan;
+    const tn_plan_step *step = &plan->step[index];
     tn_step_state *state = &r->step[index];
     tn_problem *p = &state->problem;
     *p = (tn_problem){.op = step->op,
@@ -207,7 +216,7 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     for (int32_t k = 0; k < step->in_count; k++) {
         if (step->in[k] < 0) continue;
         p->in[k] = r->at[step->in[k]];
-        if (k < 64 && engine->plan.tensor[step->in[k]].place == TN_PLACE_CONSTANT)
+        if (k < 64 && plan->tensor[step->in[k]].place == TN_PLACE_CONSTANT)
             p->in_constant |= UINT64_C(1) << k;
     }
     for (int32_t k = 0; k < step->out_count; k++)
@@ -219,7 +228,7 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     TN_TRY(tn_step_check(step, p, &context->run_arena));
     TN_TRY(tn_step_choose(step, p, &choice));
     state->tactic = choice->found;
-    if (choice->packed >= 0) state->launch.packed = engine->plan.constant[choice->packed].data;
+    if (choice->packed >= 0) state->launch.packed = plan->constant[choice->packed].data;
     if (choice->found->scratch_bytes) state->scratch_bytes = choice->found->scratch_bytes(p);
     return NULL;
 }
@@ -229,7 +238,7 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
 /* Static intermediates live from their writer to their last reader, scratch for its step alone. */
 static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     int64_t count = 0, most = (int64_t)plan->tensor_count + plan->step_count;
     tn_lifetime *item = TN_NEW_ARRAY(&r->arena, tn_lifetime, most);
     size_t **offset = TN_NEW_ARRAY(&r->arena, size_t *, most);
@@ -254,7 +263,7 @@ static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
 
 static tn_status resolve_all(tn_context *context, tn_resolved *r)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     TN_TRY(resolve_symbols(context, r));
     r->at = TN_NEW_ARRAY(&r->arena, tn_tensor, plan->tensor_count);
     r->offset = TN_NEW_ARRAY(&r->arena, size_t, plan->tensor_count);

@@ -28,7 +28,7 @@ static tn_status copy_dense(const tn_tensor *src, const tn_tensor *dst)
 
 static tn_status check_bound(const tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     for (int32_t i = 0; i < plan->input_count; i++)
         TN_CHECK(context->input[i].bound, TN_INVALID,
                  "input '%s' has a shape but no data: bind memory to it", plan->input[i].name);
@@ -37,10 +37,11 @@ static tn_status check_bound(const tn_context *context)
 
 static tn_status copy_inputs(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     for (int32_t i = 0; i < plan->input_count; i++) {
         const tn_binding *input = &context->input[i];
         const tn_tensor *at = &context->now->at[plan->input[i].tensor];
+        if (plan->tensor[plan->input[i].tensor].kind != TN_PLAN_TENSOR) continue;
         if (input->direct || tn_tensor_count(at) == 0) continue;
         if (input->given.dtype == at->dtype)
             TN_TRY_NOTE(tn_tensor_copy(&input->given, at), "while copying input '%s'",
@@ -57,7 +58,7 @@ static tn_status copy_inputs(tn_context *context)
 /* Shape and data of a run-time tensor that a step is about to read. */
 static tn_status refresh(tn_context *context, int32_t tensor)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     const tn_plan_tensor *t = &plan->tensor[tensor];
     tn_resolved *r = context->now;
     char text[256];
@@ -73,9 +74,24 @@ static tn_status refresh(tn_context *context, int32_t tensor)
     return NULL;
 }
 
+/* Nothing may have written a tensor whose data no tactic reads; its shape can be asked for all the
+ * same. */
+static tn_status shape_of_unused(tn_context *context, int32_t tensor, tn_tensor *out)
+{
+    const tn_plan *plan = context->plan;
+    bool known = false;
+    if (plan->tensor[tensor].dynamic) {
+        TN_TRY(tn_resolved_evaluate(plan, context->now));
+        TN_TRY(tn_resolved_type(plan, context->now, tensor, out, &known));
+    }
+    if (!known) *out = context->now->at[tensor];
+    out->data = NULL;
+    return NULL;
+}
+
 static tn_status bind_symbols(tn_context *context, int32_t tensor, const tn_tensor *found)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_resolved *r = context->now;
     for (int32_t i = 0; i < plan->symbol_count; i++) {
         const tn_plan_symbol *s = &plan->symbol[i];
@@ -106,7 +122,7 @@ static tn_status check_found(const tn_plan *plan, const tn_plan_step *step, int3
 
 static tn_status resolve_by_data(tn_context *context, const tn_plan_step *step, tn_problem *p)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     for (int32_t k = 0; k < step->choice_count; k++) {
         const tn_tactic *tactic = step->choice[k].found;
         if (!tactic || !tactic->resolve) continue;
@@ -143,21 +159,77 @@ static tn_status give_memory(tn_context *context, int32_t tensor, tn_tensor *out
     return NULL;
 }
 
+tn_status tn_step_give(tn_context *context, const tn_plan_step *step, int32_t k,
+                       const tn_tensor *found, tn_tensor *out)
+{
+    const tn_plan *plan = context->plan;
+    int32_t t = step->out[k];
+    tn_tensor before;
+    bool known;
+    char want[256], got[128];
+    TN_TRY(tn_resolved_evaluate(plan, context->now));
+    TN_TRY(tn_resolved_type(plan, context->now, t, &before, &known));
+    TN_TRY(check_found(plan, step, t, &before, found));
+    *out = *found;
+    tn_tensor_set_dense(out);
+    if (plan->tensor[t].dynamic) {
+        TN_TRY(bind_symbols(context, t, out));
+        return give_memory(context, t, out);
+    }
+    *out = context->now->at[t];
+    TN_CHECK(known && tn_tensor_same_shape(out, found), TN_INVALID, "%s '%s' gives %s, not %s",
+             step->op, step->name, tn_tensor_type_text(found, got, sizeof(got)),
+             tn_plan_type_text(plan, t, want, sizeof(want)));
+    return NULL;
+}
+
+tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from, tn_tensor *out)
+{
+    int64_t count = tn_tensor_count(from);
+    *out = *from;
+    if (from->dtype != TN_DTYPE_STRING || count <= 0) return NULL;
+    TN_CHECK(tn_tensor_is_dense(from), TN_UNSUPPORTED, "strings with strides cannot be carried");
+    tn_string *text = TN_NEW_ARRAY(&context->text, tn_string, count);
+    TN_CHECK(text, TN_OUT_OF_MEMORY, "no memory for %" PRId64 " strings", count);
+    for (int64_t i = 0; i < count; i++) {
+        const tn_string *src = (const tn_string *)from->data + i;
+        text[i].bytes = src->bytes;
+        text[i].text = tn_arena_text(&context->text, src->bytes ? src->text : "", src->bytes);
+        TN_CHECK(text[i].text, TN_OUT_OF_MEMORY, "no memory for %zu characters", src->bytes);
+    }
+    out->data = text;
+    return NULL;
+}
+
+tn_status tn_step_read(tn_context *context, const tn_plan_step *step, tn_problem *p)
+{
+    for (int32_t k = 0; k < step->in_count; k++) {
+        if (step->in[k] < 0) continue;
+        if (context->plan->tensor[step->in[k]].kind != TN_PLAN_TENSOR) continue;
+        TN_TRY(refresh(context, step->in[k]));
+        p->in[k] = context->now->at[step->in[k]];
+    }
+    return NULL;
+}
+
 static tn_status prepare_inputs(tn_context *context, const tn_plan_step *step, tn_problem *p)
 {
     for (int32_t k = 0; k < step->in_count; k++) {
         if (step->in[k] < 0) continue;
         bool unused = k < 64 && (step->in_unused >> k & 1);
-        if (!unused) TN_TRY(refresh(context, step->in[k]));
+        if (unused) {
+            TN_TRY(shape_of_unused(context, step->in[k], &p->in[k]));
+            continue;
+        }
+        TN_TRY(refresh(context, step->in[k]));
         p->in[k] = context->now->at[step->in[k]];
-        if (unused) p->in[k].data = NULL;
     }
     return NULL;
 }
 
 static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, tn_problem *p)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     bool all_known = true;
     TN_TRY(tn_resolved_evaluate(plan, context->now));
     for (int32_t k = 0; k < step->out_count; k++) {
@@ -187,7 +259,7 @@ static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, 
 
 static tn_status prepare_dynamic(tn_context *context, int32_t index)
 {
-    const tn_plan_step *step = &context->engine->plan.step[index];
+    const tn_plan_step *step = &context->plan->step[index];
     tn_step_state *state = &context->now->step[index];
     tn_problem *p = &state->problem;
     const tn_plan_choice *choice;
@@ -199,7 +271,7 @@ static tn_status prepare_dynamic(tn_context *context, int32_t index)
     TN_TRY(tn_step_choose(step, p, &choice));
     state->tactic = choice->found;
     state->launch.packed =
-        choice->packed >= 0 ? context->engine->plan.constant[choice->packed].data : NULL;
+        choice->packed >= 0 ? context->plan->constant[choice->packed].data : NULL;
     size_t scratch = choice->found->scratch_bytes ? choice->found->scratch_bytes(p) : 0;
     TN_TRY(tn_buffer_grow(&context->scratch, scratch, "scratch"));
     state->launch.scratch = context->scratch.at;
@@ -210,7 +282,7 @@ static tn_status prepare_dynamic(tn_context *context, int32_t index)
 
 static tn_status write_dims(tn_context *context, const tn_plan_step *step)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     tn_resolved *r = context->now;
     const tn_tensor *out = &r->at[step->out[0]];
     TN_TRY(tn_resolved_evaluate(plan, r));
@@ -227,20 +299,33 @@ static tn_status write_dims(tn_context *context, const tn_plan_step *step)
 
 static tn_status run_step(tn_context *context, int32_t index)
 {
-    const tn_plan_step *step = &context->engine->plan.step[index];
+    const tn_plan_step *step = &context->plan->step[index];
     tn_step_state *state = &context->now->step[index];
+    switch (step->kind) {
+    case TN_STEP_IF:
+    case TN_STEP_LOOP:
+    case TN_STEP_SCAN:
+    case TN_STEP_MAP: return tn_step_run_control(context, index);
+    case TN_STEP_SEQUENCE: return tn_step_run_sequence(context, index);
+    case TN_STEP_COPY:
+        if (context->plan->tensor[step->in[0]].kind != TN_PLAN_TENSOR)
+            return tn_list_copy(context->list_at[step->in[0]], &context->list[step->out[0]]);
+        break;
+    default: break;
+    }
     if (context->step_dynamic[index]) TN_TRY(prepare_dynamic(context, index));
     switch (step->kind) {
     case TN_STEP_LAUNCH: return state->tactic->launch(&state->launch);
     case TN_STEP_DIMS: return write_dims(context, step);
     case TN_STEP_COPY: return copy_dense(&state->problem.in[0], &state->problem.out[0]);
+    default: break;
     }
     TN_FAIL(TN_INTERNAL, "a step of kind %d", (int)step->kind);
 }
 
 static tn_status note_step(const tn_context *context, int32_t index, tn_status status)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     const tn_plan_step *step = &plan->step[index];
     const tn_tactic *tactic = context->now->step[index].tactic;
     return tn_status_note(status, "while running step %d of %d, %s '%s'%s%s", index + 1,
@@ -250,7 +335,7 @@ static tn_status note_step(const tn_context *context, int32_t index, tn_status s
 
 static tn_status run_steps(tn_context *context)
 {
-    int32_t count = context->engine->plan.step_count;
+    int32_t count = context->plan->step_count;
     for (int32_t i = 0; i < count; i++) {
         uint64_t begin = context->profiling ? tn_clock_ns() : 0;
         tn_status status = run_step(context, i);
@@ -267,12 +352,13 @@ static tn_status run_steps(tn_context *context)
 
 static tn_status copy_outputs(tn_context *context)
 {
-    const tn_plan *plan = &context->engine->plan;
+    const tn_plan *plan = context->plan;
     char got[128], want[128];
     for (int32_t i = 0; i < plan->output_count; i++) {
         const tn_binding *output = &context->output[i];
         int32_t tensor = plan->output[i].tensor;
         const tn_tensor *at = &context->now->at[tensor];
+        if (plan->tensor[tensor].kind != TN_PLAN_TENSOR) continue;
         TN_TRY(refresh(context, tensor));
         bool direct = output->direct && !plan->tensor[tensor].dynamic;
         if (!output->bound || direct) continue;
@@ -285,14 +371,46 @@ static tn_status copy_outputs(tn_context *context)
     return NULL;
 }
 
+/* Inputs with run-time shapes are here: they bind symbols like a step that has run. */
+static tn_status bind_dynamic_inputs(tn_context *context)
+{
+    const tn_plan *plan = context->plan;
+    char want[256], got[128];
+    for (int32_t i = 0; i < plan->input_count; i++) {
+        int32_t tensor = plan->input[i].tensor;
+        const tn_plan_tensor *t = &plan->tensor[tensor];
+        tn_tensor *at = &context->now->at[tensor];
+        bool known, fits = true;
+        tn_tensor declared;
+        if (!t->dynamic || t->kind != TN_PLAN_TENSOR) continue;
+        const tn_tensor *given = &context->input[i].given;
+        at->rank = given->rank;
+        memcpy(at->dim, given->dim, sizeof(at->dim));
+        tn_tensor_set_dense(at);
+        if (t->rank < 0) continue;
+        TN_TRY(bind_symbols(context, tensor, at));
+        TN_TRY(tn_resolved_evaluate(plan, context->now));
+        TN_TRY(tn_resolved_type(plan, context->now, tensor, &declared, &known));
+        for (int axis = 0; axis < t->rank; axis++)
+            fits &= declared.dim[axis] < 0 || declared.dim[axis] == at->dim[axis];
+        TN_CHECK(fits, TN_INVALID, "input '%s' is given as %s, but it is %s", plan->input[i].name,
+                 tn_tensor_type_text(at, got, sizeof(got)),
+                 tn_plan_type_text(plan, tensor, want, sizeof(want)));
+    }
+    return NULL;
+}
+
 tn_status tn_exec_context_run(tn_context *context)
 {
     context->ran = false;
     TN_TRY(tn_context_shapes(context));
     TN_TRY(check_bound(context));
+    if (context->dynamic) {
+        tn_resolved_forget(context->plan, context->now);
+        TN_TRY(bind_dynamic_inputs(context));
+    }
     TN_TRY(tn_context_patch(context));
     tn_arena_rewind(&context->text);
-    if (context->dynamic) tn_resolved_forget(&context->engine->plan, context->now);
     TN_TRY(copy_inputs(context));
     TN_TRY(run_steps(context));
     TN_TRY(copy_outputs(context));

@@ -10,12 +10,11 @@
 #define TN_ONNX_WRITE_MAX 27
 
 typedef struct tn_onnx_write_options {
-    int64_t opset;           /* of ai.onnx; 0: the lowest from `base_opset` up that has every operator */
-    int64_t base_opset;      /* 0: 17 */
-    bool external;           /* put the weights into a file beside the model, whatever the size */
-    int64_t external_above;  /* bytes of a model from which on that is done unasked; 0: 2 GB - 64 KB */
-    int64_t output_count;    /* > 0: only so many outputs are told; the names of the rest are kept all
-                                the same */
+    int64_t opset;      /* of ai.onnx; 0: the lowest from `base_opset` up that has every operator */
+    int64_t base_opset; /* 0: 17 */
+    bool external;      /* put the weights into a file beside the model, whatever the size */
+    int64_t
+        external_above; /* bytes of a model from which on that is done unasked; 0: 2 GB - 64 KB */
 } tn_onnx_write_options;
 
 /* What a graph needs to be written as it stands, without a spelling of parts. */

@@ -28,12 +28,9 @@ static const struct {
     tn_dtypes types;
     int opset;
 } type_opsets[] = {
-    {TN_DT(BF16), 13},
-    {TN_DTS_F8 & ~TN_DT(F8E8M0), 19},
-    {TN_DT(U4) | TN_DT(I4), 21},
-    {TN_DT(F4E2M1), 23},
-    {TN_DT(F8E8M0), 24},
-    {TN_DT(U2) | TN_DT(I2), 25},
+    {TN_DT(BF16), 13},           {TN_DTS_F8 & ~TN_DT(F8E8M0), 19},
+    {TN_DT(U4) | TN_DT(I4), 21}, {TN_DT(F4E2M1), 23},
+    {TN_DT(F8E8M0), 24},         {TN_DT(U2) | TN_DT(I2), 25},
 };
 
 bool tn_onnx_is_plain(const tn_op *op, const char *name)
@@ -67,8 +64,8 @@ static bool is_word(const tn_attr *attr, const char *word, size_t bytes)
            !memcmp(attr->text.text, word, bytes);
 }
 
-/* Does the attribute say what would hold without it? Lists of ones are the one default of lists that
- * stands in these attributes (dilations). */
+/* Does the attribute say what would hold without it? Lists of ones are the one default of lists
+ * that stands in these attributes (dilations). */
 static bool is_default(const tn_op *op, const tn_attr *attr)
 {
     const tn_field *field = find_field(op, attr->name);
@@ -105,7 +102,9 @@ static void say(const fact *f, char *why, size_t bytes)
     case BORN: snprintf(why, bytes, "the operator"); break;
     case TYPES: snprintf(why, bytes, "its data type"); break;
     case ATTRIBUTE: snprintf(why, bytes, "its attribute '%s'", f->name); break;
-    case WORD: snprintf(why, bytes, "its attribute '%s' with the word '%s'", f->name, f->word); break;
+    case WORD:
+        snprintf(why, bytes, "its attribute '%s' with the word '%s'", f->name, f->word);
+        break;
     case INPUT: snprintf(why, bytes, "its input %d", f->index); break;
     }
 }
@@ -117,10 +116,10 @@ static const struct {
     const char *op, *attribute;
     int below;
 } moved[] = {
-    {"Squeeze", "axes", 13},      {"Unsqueeze", "axes", 13},       {"ReduceSum", "axes", 13},
-    {"Split", "split", 13},       {"ReduceL1", "axes", 18},        {"ReduceL2", "axes", 18},
-    {"ReduceLogSum", "axes", 18}, {"ReduceLogSumExp", "axes", 18}, {"ReduceMax", "axes", 18},
-    {"ReduceMean", "axes", 18},   {"ReduceMin", "axes", 18},       {"ReduceProd", "axes", 18},
+    {"Squeeze", "axes", 13},         {"Unsqueeze", "axes", 13},       {"ReduceSum", "axes", 13},
+    {"Split", "split", 13},          {"ReduceL1", "axes", 18},        {"ReduceL2", "axes", 18},
+    {"ReduceLogSum", "axes", 18},    {"ReduceLogSumExp", "axes", 18}, {"ReduceMax", "axes", 18},
+    {"ReduceMean", "axes", 18},      {"ReduceMin", "axes", 18},       {"ReduceProd", "axes", 18},
     {"ReduceSumSquare", "axes", 18},
 };
 
@@ -155,9 +154,9 @@ static int64_t split_size(const tn_node *node)
 /* Below 18, a Split without sizes has equal parts. */
 static bool has_odd_parts(const tn_node *node)
 {
+    if (!tn_onnx_is_plain(node->op, "Split") || second_input(node)) return false;
     int64_t size = split_size(node);
-    return tn_onnx_is_plain(node->op, "Split") && !second_input(node) && node->out_count > 0 &&
-           (size < 0 || size % node->out_count != 0) && tn_node_find_attr(node, "num_outputs");
+    return (size < 0 || size % node->out_count != 0) && tn_node_find_attr(node, "num_outputs");
 }
 
 /* The least opset at which the form can be had. */
@@ -187,8 +186,7 @@ int64_t tn_onnx_node_opset(const tn_node *node, char *why, size_t why_bytes)
     char text[96] = "";
     int64_t least = form_opset(node, text, sizeof(text));
     if (!tn_onnx_is_plain(node->op, NULL)) return 0;
-    for (size_t i = 0; i < TN_COUNT(facts); i++)
-        /* num_outputs is dealt with as a form. */
+    for (size_t i = 0; i < TN_COUNT(facts); i++) /* num_outputs is dealt with as a form. */
         if (facts[i].opset > least && !strcmp(facts[i].op, node->op->name) &&
             (!facts[i].name || strcmp(facts[i].name, "num_outputs") != 0) &&
             hinders(&facts[i], node)) {

@@ -1,4 +1,5 @@
-/* Tags, varints and lengths. A message's length stands before it, so messages are made inside out. */
+/* Tags, varints and lengths. A message's length stands before it, so messages are made inside out.
+ */
 #include <string.h>
 
 #include "export/onnx_wire.h"

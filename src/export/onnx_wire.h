@@ -1,5 +1,5 @@
-/* Protobuf on the wire, written: small pieces in a buffer, large ones by reference, so that a model of
- * gigabytes is streamed and not held. */
+/* Protobuf on the wire, written: small pieces in a buffer, large ones by reference, so that a model
+ * of gigabytes is streamed and not held. */
 #ifndef TN_EXPORT_ONNX_WIRE_H
 #define TN_EXPORT_ONNX_WIRE_H
 

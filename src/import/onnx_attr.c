@@ -14,6 +14,7 @@ enum {
     FLOATS = 6,
     INTS = 7,
     STRINGS = 8,
+    TYPE = 13,
 };
 
 static const char *const type_names[] = {"nothing", "a float", "an integer", "a text", "a tensor",
@@ -49,6 +50,24 @@ static tn_status copy_texts(tn_arena *arena, const TnOnnx__AttributeProto *proto
         TN_TRY(copy_text(arena, &proto->strings[i], &texts[i]));
     out->texts = texts;
     out->count = (int64_t)proto->n_strings;
+    return NULL;
+}
+
+/* "sequence of f32": the kind and the type of the elements as text. */
+static tn_status read_type(tn_onnx_importer *importer, const TnOnnx__AttributeProto *proto,
+                           tn_attr *out)
+{
+    tn_type type;
+    tn_text text = {0};
+    TN_TRY(tn_onnx_type(importer, out->name, proto->tp, &type));
+    type.rank = 0;
+    tn_type_print(importer->graph->exprs, &type, &text);
+    out->kind = TN_ATTR_TEXT;
+    out->text.bytes = text.bytes;
+    out->text.text =
+        text.failed ? NULL : tn_arena_text(importer->arena, text.at ? text.at : "", text.bytes);
+    tn_text_fini(&text);
+    TN_CHECK(out->text.text, TN_OUT_OF_MEMORY, "no memory for an attribute");
     return NULL;
 }
 
@@ -88,6 +107,7 @@ tn_status tn_onnx_attribute(tn_onnx_importer *importer, const tn_onnx_attr *attr
         out->count = (int64_t)proto->n_ints;
         return NULL;
     case STRINGS: out->kind = TN_ATTR_TEXTS; return copy_texts(importer->arena, proto, out);
+    case TYPE: return read_type(importer, proto, out);
     case ANY: TN_FAIL(TN_INVALID, "attribute '%s' has no value", attr->name);
     default: return NULL;
     }

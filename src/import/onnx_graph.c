@@ -61,34 +61,57 @@ static tn_status report_unsupported(const tn_onnx_importer *importer, const unsu
     return status;
 }
 
+typedef struct missing {
+    unsupported *first, **last;
+    int64_t kinds;
+    tn_map seen;
+} missing;
+
+static tn_status add_missing(tn_onnx_importer *importer, const tn_onnx_node *node, missing *m)
+{
+    char *key = tn_arena_printf(importer->arena, "%s\n%s", node->domain, node->op_type);
+    TN_CHECK(key, TN_OUT_OF_MEMORY, "no memory for names");
+    unsupported *u = tn_map_find(&m->seen, key);
+    if (!u) {
+        u = TN_NEW(importer->arena, unsupported);
+        TN_CHECK(u, TN_OUT_OF_MEMORY, "no memory for names");
+        *u = (unsupported){.op_type = node->op_type, .domain = node->domain};
+        TN_TRY(tn_map_put(&m->seen, key, u));
+        *m->last = u;
+        m->last = &u->next;
+        m->kinds++;
+    }
+    if (u->count < UNSUPPORTED_NAMES)
+        u->name[u->count] = node->name[0] || !node->out_count ? node->name : node->out[0];
+    u->count++;
+    return NULL;
+}
+
+/* Recursion: as deep as graphs are nested, which flattening has bounded. */
+static tn_status find_missing(tn_onnx_importer *importer, tn_onnx_graph *graph, missing *m)
+{
+    for (int64_t i = 0; i < graph->node_count; i++) {
+        tn_onnx_node *node = &graph->node[i];
+        TN_CHECK(node->opset > 0 || !tn_onnx_is_standard(node->domain) ||
+                     importer->import->info.opset > 0,
+                 TN_INVALID, "%s uses operators of ai.onnx but imports no opset of it",
+                 importer->name);
+        node->op = is_constant(node) ? NULL : tn_op_find(node->domain, node->op_type);
+        if (!node->op && !is_constant(node)) TN_TRY(add_missing(importer, node, m));
+        for (int64_t k = 0; k < node->attr_count; k++)
+            if (node->attr[k].graph) TN_TRY(find_missing(importer, node->attr[k].graph, m));
+    }
+    return NULL;
+}
+
 /* Find every node's operator; those that are missing are told all at once. */
 static tn_status find_operators(tn_onnx_importer *importer)
 {
-    unsupported *first = NULL, **last = &first;
-    int64_t kinds = 0;
-    tn_map seen;
-    tn_map_init(&seen, importer->arena);
-    for (int64_t i = 0; i < importer->node_count; i++) {
-        tn_onnx_node *node = &importer->node[i];
-        node->op = is_constant(node) ? NULL : tn_op_find(node->domain, node->op_type);
-        if (node->op || is_constant(node)) continue;
-        char *key = tn_arena_printf(importer->arena, "%s\n%s", node->domain, node->op_type);
-        TN_CHECK(key, TN_OUT_OF_MEMORY, "no memory for names");
-        unsupported *u = tn_map_find(&seen, key);
-        if (!u) {
-            u = TN_NEW(importer->arena, unsupported);
-            TN_CHECK(u, TN_OUT_OF_MEMORY, "no memory for names");
-            *u = (unsupported){.op_type = node->op_type, .domain = node->domain};
-            TN_TRY(tn_map_put(&seen, key, u));
-            *last = u;
-            last = &u->next;
-            kinds++;
-        }
-        if (u->count < UNSUPPORTED_NAMES)
-            u->name[u->count] = node->name[0] || !node->out_count ? node->name : node->out[0];
-        u->count++;
-    }
-    return first ? report_unsupported(importer, first, kinds) : NULL;
+    missing m = {.last = NULL};
+    m.last = &m.first;
+    tn_map_init(&m.seen, importer->arena);
+    TN_TRY(find_missing(importer, importer->now, &m));
+    return m.first ? report_unsupported(importer, m.first, m.kinds) : NULL;
 }
 
 /* ---- Inputs and initializers
@@ -201,17 +224,19 @@ static tn_status find_initializers(tn_onnx_importer *importer, tn_map *out)
 
 static tn_status add_initializers(tn_onnx_importer *importer)
 {
-    const TnOnnx__GraphProto *graph = importer->model->graph;
-    for (size_t i = 0; i < graph->n_initializer; i++) {
+    const TnOnnx__GraphProto *graph = importer->now->proto;
+    bool root = importer->graph == importer->root;
+    for (size_t i = 0; graph && i < graph->n_initializer; i++) {
         const TnOnnx__TensorProto *proto = graph->initializer[i];
+        const char *name = importer->now->initializer[i];
         tn_tensor tensor;
         tn_value *value;
-        if (find_baked(importer->options, proto->name) >= 0 &&
-            tn_map_has(&importer->graph->names, proto->name))
+        if (root && find_baked(importer->options, name) >= 0 &&
+            tn_map_has(&importer->graph->names, name))
             continue;
-        TN_TRY(check_new(importer, proto->name, "an initializer"));
+        TN_TRY(check_new(importer, name, "an initializer"));
         TN_TRY(tn_onnx_tensor(importer, importer->arena, proto, &tensor));
-        TN_TRY(tn_graph_add_constant(importer->graph, proto->name, &tensor, false, &value));
+        TN_TRY(tn_graph_add_constant(importer->graph, name, &tensor, false, &value));
     }
     return NULL;
 }
@@ -242,6 +267,11 @@ static tn_status add_attributes(tn_onnx_importer *importer, const tn_onnx_node *
 {
     for (int64_t i = 0; i < source->attr_count; i++) {
         tn_attr attr;
+        if (source->attr[i].graph) {
+            TN_CHECK(node->op->enter, TN_INVALID, "it has no attribute '%s' that is a graph",
+                     source->attr[i].name);
+            continue;
+        }
         TN_TRY(tn_onnx_attribute(importer, &source->attr[i], &attr));
         TN_TRY(tn_node_set_attr(node, &attr));
     }
@@ -273,7 +303,7 @@ static tn_status connect_inputs(tn_onnx_importer *importer, const tn_onnx_node *
                                 tn_node *node)
 {
     int64_t count = source->in_count;
-    while (count && !source->in[count - 1][0]) count--;
+    while (count && !source->in[count - 1][0] && !node->op->enter) count--;
     for (int64_t i = count - 1; i >= 0; i--) {
         tn_value *value = NULL;
         if (source->in[i][0]) {
@@ -287,40 +317,49 @@ static tn_status connect_inputs(tn_onnx_importer *importer, const tn_onnx_node *
     return NULL;
 }
 
-static tn_status note_node(const tn_onnx_importer *importer, int64_t index, tn_status status)
+/* `graph` was importer->now when the node was taken up: a failure inside leaves it elsewhere. */
+static tn_status note_node(const tn_onnx_importer *importer, const tn_onnx_graph *graph,
+                           int64_t index, tn_status status)
 {
     char text[200];
     if (!status) return NULL;
     return tn_status_note(status, "while importing node %lld of %lld, %s, in %s",
-                          (long long)index + 1, (long long)importer->node_count,
-                          label(&importer->node[index], text, sizeof(text)), importer->name);
+                          (long long)index + 1, (long long)graph->node_count,
+                          label(&graph->node[index], text, sizeof(text)), importer->name);
 }
 
 static tn_status add_nodes(tn_onnx_importer *importer, tn_node **made)
 {
-    for (int64_t i = 0; i < importer->node_count; i++)
-        TN_TRY(note_node(importer, i, add_node(importer, &importer->node[i], &made[i])));
-    for (int64_t i = 0; i < importer->node_count; i++)
+    tn_onnx_graph *now = importer->now;
+    for (int64_t i = 0; i < now->node_count; i++)
+        TN_TRY(note_node(importer, now, i, add_node(importer, &now->node[i], &made[i])));
+    for (int64_t i = 0; i < now->node_count; i++)
         if (made[i])
-            TN_TRY(note_node(importer, i, connect_inputs(importer, &importer->node[i], made[i])));
+            TN_TRY(note_node(importer, now, i, connect_inputs(importer, &now->node[i], made[i])));
     return NULL;
 }
 
 static tn_status add_outputs(tn_onnx_importer *importer)
 {
-    const TnOnnx__GraphProto *graph = importer->model->graph;
+    const tn_onnx_graph *graph = importer->now;
+    bool inside = importer->graph != importer->root;
     tn_map seen;
     tn_map_init(&seen, importer->arena);
-    TN_CHECK(graph->n_output, TN_INVALID, "the graph of %s has no outputs", importer->name);
-    for (size_t i = 0; i < graph->n_output; i++) {
-        const char *name = graph->output[i]->name;
-        TN_CHECK(name && name[0], TN_INVALID, "output %zu of %zu has no name", i + 1,
-                 graph->n_output);
-        TN_CHECK(!tn_map_has(&seen, name), TN_INVALID, "output '%s' is listed twice", name);
+    TN_CHECK(graph->out_count, TN_INVALID, "the graph of %s has no outputs", importer->name);
+    for (int64_t i = 0; i < graph->out_count; i++) {
+        const char *name = graph->out[i];
+        TN_CHECK(name[0], TN_INVALID, "output %lld of %lld has no name", (long long)i + 1,
+                 (long long)graph->out_count);
+        TN_CHECK(inside || !tn_map_has(&seen, name), TN_INVALID, "output '%s' is listed twice",
+                 name);
         tn_value *value = tn_map_find(&importer->graph->names, name);
         TN_CHECK(value, TN_INVALID,
                  "the graph's output '%s' is written by no node and is no input or initializer",
                  name);
+        /* Outputs of a body are known by their place: a value may be there twice. */
+        if (tn_map_has(&seen, name))
+            name = tn_arena_printf(importer->arena, "%s:%lld", name, (long long)i);
+        TN_CHECK(name, TN_OUT_OF_MEMORY, "no memory for names");
         TN_TRY(tn_map_put(&seen, name, value));
         TN_TRY(tn_graph_add_output(importer->graph, name, value));
     }
@@ -356,6 +395,7 @@ static tn_status settle_node(tn_onnx_importer *importer, const tn_onnx_node *sou
 {
     tn_node *before = node->prev, *after = node->next;
     bool changed;
+    if (node->op->enter) TN_TRY(tn_onnx_build_inside(importer, source, node));
     TN_TRY(upgrade_node(importer, node, source->opset, &changed));
     for (tn_node *n = before ? before->next : importer->graph->first; n && n != after;
          n = n->next) {
@@ -372,13 +412,15 @@ static tn_status settle_node(tn_onnx_importer *importer, const tn_onnx_node *sou
 
 static tn_status collect_declared(tn_onnx_importer *importer, tn_map *out)
 {
-    const TnOnnx__GraphProto *graph = importer->model->graph;
+    const TnOnnx__GraphProto *graph = importer->now->proto;
     tn_map_init(out, importer->arena);
+    if (!graph) return NULL;
     for (size_t i = 0; i < graph->n_value_info; i++)
         if (graph->value_info[i]->name)
             TN_TRY(tn_map_put(out, graph->value_info[i]->name, graph->value_info[i]));
     for (size_t i = 0; i < graph->n_output; i++)
-        TN_TRY(tn_map_put(out, graph->output[i]->name, graph->output[i]));
+        if (graph->output[i]->name)
+            TN_TRY(tn_map_put(out, graph->output[i]->name, graph->output[i]));
     return NULL;
 }
 
@@ -386,18 +428,19 @@ static tn_status collect_declared(tn_onnx_importer *importer, tn_map *out)
 static tn_status settle_nodes(tn_onnx_importer *importer, tn_node *const *made)
 {
     tn_map declared;
+    tn_onnx_graph *now = importer->now;
     size_t ids = (size_t)importer->graph->next_id;
     int64_t *index = TN_NEW_ARRAY(importer->arena, int64_t, ids);
     TN_CHECK(index, TN_OUT_OF_MEMORY, "no memory for %zu nodes", ids);
-    for (int64_t i = 0; i < importer->node_count; i++)
+    for (int64_t i = 0; i < now->node_count; i++)
         if (made[i]) index[made[i]->id] = i;
     TN_TRY(collect_declared(importer, &declared));
     for (tn_node *node = importer->graph->first, *next; node; node = next) {
         int64_t i = index[node->id];
         next = node->next;
-        TN_TRY(note_node(importer, i, settle_node(importer, &importer->node[i], node, &declared)));
+        TN_TRY(note_node(importer, now, i, settle_node(importer, &now->node[i], node, &declared)));
     }
-    if (importer->differing_count > 3)
+    if (importer->differing_count > 3 && importer->graph == importer->root)
         tn_log(TN_LOG_WARNING,
                "%s: %lld declared shapes differ from what the nodes give; the "
                "declarations are ignored",
@@ -405,25 +448,27 @@ static tn_status settle_nodes(tn_onnx_importer *importer, tn_node *const *made)
     return NULL;
 }
 
-tn_status tn_onnx_build_graph(tn_onnx_importer *importer)
+tn_status tn_onnx_fill_graph(tn_onnx_importer *importer)
 {
-    tn_map initializers;
-    for (int64_t i = 0; i < importer->node_count; i++)
-        TN_CHECK(importer->node[i].opset > 0 || !tn_onnx_is_standard(importer->node[i].domain) ||
-                     importer->import->info.opset > 0,
-                 TN_INVALID, "%s uses operators of ai.onnx but imports no opset of it",
-                 importer->name);
-    TN_TRY(find_operators(importer));
-    TN_TRY(tn_graph_new(importer->import->info.graph_name, &importer->graph));
-    TN_TRY(find_initializers(importer, &initializers));
-    TN_TRY(add_inputs(importer, &initializers));
+    int64_t count = importer->now->node_count;
     TN_TRY(add_initializers(importer));
-    tn_node **made = TN_NEW_ARRAY(importer->arena, tn_node *, importer->node_count);
-    TN_CHECK(made, TN_OUT_OF_MEMORY, "no memory for %lld nodes", (long long)importer->node_count);
+    tn_node **made = TN_NEW_ARRAY(importer->arena, tn_node *, count);
+    TN_CHECK(made, TN_OUT_OF_MEMORY, "no memory for %lld nodes", (long long)count);
     TN_TRY(add_nodes(importer, made));
     TN_TRY(add_outputs(importer));
     TN_TRY_NOTE(tn_graph_sort(importer->graph), "while importing %s", importer->name);
-    TN_TRY(settle_nodes(importer, made));
+    return settle_nodes(importer, made);
+}
+
+tn_status tn_onnx_build_graph(tn_onnx_importer *importer)
+{
+    tn_map initializers;
+    TN_TRY(find_operators(importer));
+    TN_TRY(tn_graph_new(importer->import->info.graph_name, &importer->root));
+    importer->graph = importer->root;
+    TN_TRY(find_initializers(importer, &initializers));
+    TN_TRY(add_inputs(importer, &initializers));
+    TN_TRY(tn_onnx_fill_graph(importer));
     TN_TRY_NOTE(tn_graph_verify(importer->graph), "while importing %s", importer->name);
     return NULL;
 }

@@ -2,8 +2,10 @@
  *
  *     onnx_depth.c     bytes -> messages, once the bytes are known to be harmless
  *     onnx_model.c     versions, domains, the order of the steps below
- *     onnx_function.c  nodes + model-local functions -> one flat list of nodes
+ *     onnx_function.c  nodes + model-local functions -> one flat list of nodes for each graph
+ *     onnx_expand.c    nodes that stand for others with graphs inside: SequenceMap, Scan of opset 8
  *     onnx_graph.c     flat list, inputs, initializers -> tn_graph
+ *     onnx_inside.c    the same for graphs inside nodes
  *     onnx_type.c      TypeProto -> tn_type;  onnx_attr.c  AttributeProto -> tn_attr, Constant
  *     onnx_tensor.c    TensorProto -> tn_tensor;  onnx_external.c  data in other files
  *     onnx_text.c      messages in protobuf text format
@@ -26,6 +28,7 @@
 typedef struct tn_onnx_attr {
     const char *name;
     const TnOnnx__AttributeProto *value;
+    struct tn_onnx_graph *graph; /* the value is a graph: NULL if not */
 } tn_onnx_attr;
 
 /* A node of the model or of an inlined function, with the names of values as the flat graph has
@@ -34,11 +37,25 @@ typedef struct tn_onnx_node {
     const char *name, *op_type, *domain;
     const char **in, **out;
     int64_t in_count, out_count;
+    int64_t in_given; /* in[in_given...]: what the graphs in its attributes use from outside */
     tn_onnx_attr *attr;
     int64_t attr_count;
     int64_t opset;   /* of the node's domain where the node stands; 0: not imported */
     const tn_op *op; /* NULL for Constant */
 } tn_onnx_node;
+
+/* A graph of the file: the model's own or one in an attribute. */
+typedef struct tn_onnx_graph {
+    const char *name;
+    const TnOnnx__GraphProto *proto; /* for initializers and declared types; NULL: it has none */
+    const char **in, **out, **initializer; /* names as the flat graph has them */
+    int64_t in_count, out_count;
+    tn_onnx_node *node;
+    int64_t node_count, node_capacity;
+    const char **used; /* names from outside */
+    int64_t used_count, used_capacity;
+    tn_map used_names;
+} tn_onnx_graph;
 
 typedef struct tn_onnx_importer {
     tn_import *import;
@@ -46,9 +63,8 @@ typedef struct tn_onnx_importer {
     const tn_load_options *options; /* may be NULL */
     const char *name, *folder;
     const TnOnnx__ModelProto *model;
-    tn_graph *graph;
-    tn_onnx_node *node;
-    int64_t node_count, node_capacity;
+    tn_graph *root, *graph; /* graph: the one that is made now, of `now` */
+    tn_onnx_graph *now;
     tn_map symbols;          /* dim_param -> its tn_expr in a box */
     tn_map symbol_names;     /* names given to symbols */
     int64_t differing_count; /* declared shapes that inference contradicts */
@@ -65,10 +81,21 @@ int64_t tn_onnx_opset(TnOnnx__OperatorSetIdProto *const *imports, size_t count, 
 bool tn_onnx_same_domain(const char *a, const char *b);
 bool tn_onnx_is_standard(const char *domain);
 
-/* All nodes of the graph, functions inlined, into importer->node. */
+/* All nodes of the graph, functions inlined, into importer->now. */
 tn_status tn_onnx_flatten(tn_onnx_importer *importer) TN_MUST_USE;
-/* importer->node -> importer->graph. */
+/* Nodes that stand for others are replaced by those; the rest stays as it is. */
+tn_status tn_onnx_expand(tn_onnx_importer *importer, tn_onnx_node *node) TN_MUST_USE;
+/* Names that the nodes of a graph read and nobody in it writes: into graph->used. */
+tn_status tn_onnx_find_used(tn_arena *arena, tn_onnx_graph *graph) TN_MUST_USE;
+/* Behind a node's own inputs: what the graphs in its attributes use. */
+tn_status tn_onnx_append_used(tn_arena *arena, tn_onnx_node *node) TN_MUST_USE;
+/* importer->now -> importer->graph. */
 tn_status tn_onnx_build_graph(tn_onnx_importer *importer) TN_MUST_USE;
+/* The same for a graph that has its inputs already. */
+tn_status tn_onnx_fill_graph(tn_onnx_importer *importer) TN_MUST_USE;
+/* The graphs in the attributes of a node whose inputs have types. */
+tn_status tn_onnx_build_inside(tn_onnx_importer *importer, const tn_onnx_node *source,
+                               tn_node *node) TN_MUST_USE;
 
 /* A declared type; dims that are not numbers become symbols, one for each dim_param. A dim without
  * a number or name gets a symbol of its own, called after `name`. */

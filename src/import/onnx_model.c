@@ -95,7 +95,7 @@ tn_status tn_onnx_import(const void *bytes, size_t byte_count, const char *name,
     tn_map_init(&importer.symbols, &import->arena);
     tn_map_init(&importer.symbol_names, &import->arena);
     tn_status status = import_model(&importer, bytes, byte_count);
-    import->graph = importer.graph;
+    import->graph = importer.root;
     if (status) {
         tn_import_free(import);
         return tn_status_trail(status, __FILE__, __LINE__, __func__);

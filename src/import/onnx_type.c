@@ -94,12 +94,40 @@ static bool is_named(const TnOnnx__TensorShapeProto__Dimension *dim)
            dim->dim_param && dim->dim_param[0];
 }
 
+/* A sequence or an optional. The shapes that files declare for what is in them are often those of other
+ * tensors, and are not looked at. */
+static tn_status read_list(const char *name, const TnOnnx__TypeProto *proto, tn_type *out)
+{
+    bool optional = proto->value_case == TN_ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE;
+    const TnOnnx__TypeProto *inner = optional         ? proto->optional_type->elem_type
+                                     : proto->sequence_type ? proto->sequence_type->elem_type
+                                                            : NULL;
+    bool sequence = !optional;
+    if (optional && inner && inner->value_case == TN_ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE) {
+        inner = inner->sequence_type->elem_type;
+        sequence = true;
+    }
+    TN_CHECK(inner && inner->value_case == TN_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, TN_UNSUPPORTED,
+             "'%s' holds %s; sequences and optionals of tensors are supported", name,
+             kind_of(inner));
+    TN_TRY(check_shape(name, inner->tensor_type));
+    *out = tn_type_of((tn_dtype)inner->tensor_type->elem_type, -1, NULL);
+    out->kind = optional && sequence ? TN_TYPE_OPTIONAL_SEQUENCE
+                : optional           ? TN_TYPE_OPTIONAL
+                                     : TN_TYPE_SEQUENCE;
+    return NULL;
+}
+
 tn_status tn_onnx_type(tn_onnx_importer *importer, const char *name, const TnOnnx__TypeProto *proto,
                        tn_type *out)
 {
     tn_expr at[TN_RANK_MAX];
+    if (proto && (proto->value_case == TN_ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE ||
+                  proto->value_case == TN_ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE))
+        return read_list(name, proto, out);
     TN_CHECK(proto && proto->value_case == TN_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, TN_UNSUPPORTED,
-             "'%s' is %s; only tensors are supported", name, kind_of(proto));
+             "'%s' is %s; tensors, sequences of them and optionals are supported", name,
+             kind_of(proto));
     const TnOnnx__TypeProto__Tensor *tensor = proto->tensor_type;
     TN_TRY(check_shape(name, tensor));
     for (size_t i = 0; tensor->shape && i < tensor->shape->n_dim; i++) {
@@ -144,6 +172,7 @@ tn_status tn_onnx_merge_type(tn_onnx_importer *importer, tn_value *value,
 {
     tn_type *type = &value->type;
     if (!proto || proto->value_case != TN_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return NULL;
+    if (type->kind != TN_TYPE_TENSOR) return NULL;
     const TnOnnx__TypeProto__Tensor *tensor = proto->tensor_type;
     if (!tensor->elem_type) return NULL;
     TN_TRY(check_shape(value->name, tensor));

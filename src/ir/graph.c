@@ -35,6 +35,25 @@ tn_status tn_graph_new(const char *name, tn_graph **out)
     return NULL;
 }
 
+tn_status tn_graph_new_child(tn_graph *parent, const char *name, tn_graph **out)
+{
+    *out = NULL;
+    TN_CHECK(parent->depth < TN_GRAPH_DEPTH_MAX, TN_UNSUPPORTED,
+             "graphs are nested more than %d deep", TN_GRAPH_DEPTH_MAX);
+    tn_graph *graph = TN_NEW(parent->arena, tn_graph);
+    TN_CHECK(graph, TN_OUT_OF_MEMORY, "no memory for a graph");
+    graph->arena = parent->arena;
+    graph->parent = parent;
+    graph->depth = parent->depth + 1;
+    graph->exprs = TN_NEW(parent->arena, tn_exprs);
+    graph->name = tn_arena_text(graph->arena, name ? name : "", name ? strlen(name) : 0);
+    TN_CHECK(graph->exprs && graph->name, TN_OUT_OF_MEMORY, "no memory for a graph");
+    tn_map_init(&graph->names, graph->arena);
+    TN_TRY(tn_exprs_init(graph->exprs, graph->arena));
+    *out = graph;
+    return NULL;
+}
+
 void tn_graph_free(tn_graph *graph)
 {
     if (!graph) return;
@@ -91,9 +110,6 @@ static tn_status add_value(tn_graph *graph, tn_value_kind kind, const char *name
 
 tn_status tn_graph_add_input(tn_graph *graph, const char *name, tn_type type, tn_value **out)
 {
-    TN_CHECK(type.kind == TN_TYPE_TENSOR, TN_UNSUPPORTED,
-             "input '%s' is a sequence or an optional; only tensors can be inputs",
-             name ? name : "");
     TN_CHECK(tn_dtype_valid((int)type.dtype), TN_INVALID, "input '%s' has no data type",
              name ? name : "");
     TN_CHECK(type.rank >= -1 && type.rank <= TN_RANK_MAX, TN_UNSUPPORTED,
@@ -101,7 +117,7 @@ tn_status tn_graph_add_input(tn_graph *graph, const char *name, tn_type type, tn
     tn_value *value;
     TN_TRY(add_value(graph, TN_VALUE_INPUT, name, "input", &value));
     /* A dim nobody named is bound by this input all the same. */
-    for (int i = 0; i < type.rank; i++) {
+    for (int i = 0; i < type.rank && type.kind == TN_TYPE_TENSOR; i++) {
         if (type.dim[i] != TN_EXPR_NONE) continue;
         const char *symbol = tn_arena_printf(graph->arena, "%s.%d", value->name, i);
         TN_CHECK(symbol, TN_OUT_OF_MEMORY, "no memory for a symbol");

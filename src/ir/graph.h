@@ -18,9 +18,14 @@ typedef struct tn_node tn_node;
 typedef struct tn_value tn_value;
 typedef struct tn_op tn_op;
 
-/* Tensors are the only kind so far in plans; sequences and optionals exist in types so that importers
- * and control flow have words for them. */
-typedef enum tn_type_kind { TN_TYPE_TENSOR, TN_TYPE_SEQUENCE, TN_TYPE_OPTIONAL } tn_type_kind;
+/* A tensor, a list of tensors, either of them or nothing. All but tensors are described by the tensors
+ * in them: a dim in which these may differ is NONE. */
+typedef enum tn_type_kind {
+    TN_TYPE_TENSOR,
+    TN_TYPE_SEQUENCE,
+    TN_TYPE_OPTIONAL,
+    TN_TYPE_OPTIONAL_SEQUENCE,
+} tn_type_kind;
 
 typedef struct tn_type {
     tn_type_kind kind;
@@ -58,8 +63,11 @@ struct tn_value {
     tn_use *use;
     int64_t use_count, use_capacity;
     int32_t output_count; /* how many graph outputs it is */
+    uint16_t varies;      /* INPUT of a loop's body: bit i: dim i differs from one iteration to the
+                             next; TN_VARIES_RANK: the rank does */
     tn_graph *graph;
 };
+#define TN_VARIES_RANK (1u << 15)
 
 /* Attributes as they came from the file; op->fields turn them into params. */
 typedef enum tn_attr_kind { TN_ATTR_INT, TN_ATTR_FLOAT, TN_ATTR_TEXT, TN_ATTR_TENSOR, TN_ATTR_GRAPH,
@@ -100,10 +108,15 @@ typedef struct tn_output {
     tn_value *value;
 } tn_output;
 
+/* A graph in an attribute of a node (a branch of If, the body of Loop or Scan) is a graph of its own:
+ * values, names and expressions of the graph around it mean nothing in it. What it uses from outside
+ * comes in as inputs behind those that the operator gives, and as inputs of the node: see
+ * ir/subgraph.h. */
 struct tn_graph {
-    tn_arena *arena;      /* owned by the root graph, shared with subgraphs and clones of none */
-    tn_exprs *exprs;      /* shared with subgraphs */
-    tn_graph *parent;     /* of a subgraph */
+    tn_arena *arena;      /* owned by the root graph, shared with the graphs inside it */
+    tn_exprs *exprs;      /* its own */
+    tn_graph *parent;     /* of a graph in a node: the graph of the node */
+    int32_t depth;        /* 0: a root */
     const char *name;
     tn_value **input;
     int64_t input_count, input_capacity;
@@ -122,11 +135,14 @@ struct tn_graph {
 /* A root graph owns its arena; tn_graph_free takes it all away. */
 tn_status tn_graph_new(const char *name, tn_graph **out) TN_MUST_USE;
 void tn_graph_free(tn_graph *graph);
-/* A compact copy with an arena of its own. Constants share the data of the original, which must
+/* A graph for an attribute of a node of `parent`; freed with the root. At most TN_GRAPH_DEPTH_MAX deep. */
+#define TN_GRAPH_DEPTH_MAX 64
+tn_status tn_graph_new_child(tn_graph *parent, const char *name, tn_graph **out) TN_MUST_USE;
+/* A compact copy of a root with an arena of its own. Constants share the data of the original, which must
  * outlive the copy, unless `copy_data`. */
 tn_status tn_graph_clone(const tn_graph *graph, bool copy_data, tn_graph **out) TN_MUST_USE;
 
-/* Dims that are NONE get symbols of their own, "x.0". */
+/* Dims of a tensor that are NONE get symbols of their own, "x.0". */
 tn_status tn_graph_add_input(tn_graph *graph, const char *name, tn_type type, tn_value **out) TN_MUST_USE;
 /* name NULL: a fresh one ("c12"). The data is borrowed for the graph's life unless `copy`. */
 tn_status tn_graph_add_constant(tn_graph *graph, const char *name, const tn_tensor *tensor, bool copy,
@@ -151,6 +167,10 @@ tn_status tn_node_set_input(tn_node *node, int index, tn_value *value) TN_MUST_U
 void tn_node_trim_inputs(tn_node *node); /* drop absent inputs at the end */
 /* Unlink a node none of whose outputs has users. */
 void tn_node_remove(tn_node *node);
+/* Drop an input that nobody reads. */
+void tn_graph_remove_input(tn_graph *graph, int64_t index);
+/* Drop an input and close the gap. */
+tn_status tn_node_remove_input(tn_node *node, int index) TN_MUST_USE;
 void tn_node_set_op(tn_node *node, const tn_op *op); /* params are lowered anew on the next lower */
 /* Nodes into topological order (importers); a cycle is INVALID and names a node on it. */
 tn_status tn_graph_sort(tn_graph *graph) TN_MUST_USE;
@@ -209,7 +229,9 @@ tn_status tn_graph_verify(const tn_graph *graph) TN_MUST_USE;
  *
  * Names with other characters than letters, digits and _ . / : - are quoted: %"a b". Absent inputs and
  * outputs are "_". A second output: "%a : f32[2], %b : i64[2] = TopK(...)". A type may be left off an
- * output. Our own operators carry their domain: tenon.Dims{dims=["batch"]}().
+ * output. Our own operators carry their domain: tenon.Dims{dims=["batch"]}(). Types that are no tensors:
+ * "sequence of f32[?,3]", "optional f32[2]", "optional sequence of f32[...]". A graph inside a node:
+ * If{then_branch=graph "" {...}, else_branch=graph "" {...}}(%c, %x).
  */
 typedef struct tn_graph_print_options {
     int64_t inline_max; /* constants up to this many elements are written out (default 8) */

@@ -3,6 +3,7 @@
 
 #include "ir/graph.h"
 #include "ir/op.h"
+#include "ir/subgraph.h"
 
 typedef struct cloner {
     const tn_graph *src;
@@ -45,14 +46,14 @@ static tn_status copy_facts(const cloner *c, const tn_value *from, tn_value *to)
     return NULL;
 }
 
+static tn_status copy_inside(const tn_graph *src, tn_graph *parent, bool copy_data, tn_graph **out);
+
 static tn_status copy_attrs(const cloner *c, const tn_node *from, tn_node *to)
 {
     for (int i = 0; i < from->attr_count; i++) {
         tn_attr attr = from->attr[i];
-        char label[160];
-        TN_CHECK(attr.kind != TN_ATTR_GRAPH, TN_UNSUPPORTED,
-                 "%s: graphs inside nodes cannot be copied",
-                 tn_node_label(from, label, sizeof label));
+        if (attr.kind == TN_ATTR_GRAPH)
+            TN_TRY(copy_inside(attr.graph, c->dst, c->copy_data, &attr.graph));
         int64_t bytes = attr.kind == TN_ATTR_TENSOR ? tn_tensor_bytes(&attr.tensor) : 0;
         if (c->copy_data && attr.tensor.data && bytes > 0 && attr.tensor.dtype != TN_DTYPE_STRING) {
             void *data = tn_arena_alloc(c->dst->arena, (size_t)bytes);
@@ -109,6 +110,7 @@ static tn_status fill(const cloner *c)
     for (int64_t i = 0; i < src->input_count; i++) {
         TN_TRY(tn_graph_add_input(dst, src->input[i]->name, src->input[i]->type, &value));
         TN_TRY(copy_facts(c, src->input[i], value));
+        value->varies = src->input[i]->varies;
     }
     for (int64_t i = 0; i < src->constant_count; i++) {
         const tn_value *from = src->constant[i];
@@ -122,17 +124,35 @@ static tn_status fill(const cloner *c)
     return NULL;
 }
 
+static tn_status copy_to(const tn_graph *src, bool copy_data, tn_graph *dst)
+{
+    size_t bytes = ((size_t)src->next_id + 1) * sizeof(tn_value *);
+    cloner c = {.src = src, .dst = dst, .copy_data = copy_data, .value = tn_alloc_zero(bytes)};
+    tn_status status = c.value ? fill(&c) : TN_ERROR(TN_OUT_OF_MEMORY, "no memory to copy a graph");
+    tn_free(c.value, bytes);
+    return status;
+}
+
+/* Recursion: as deep as graphs are nested, which tn_graph_new_child bounds. */
+static tn_status copy_inside(const tn_graph *src, tn_graph *parent, bool copy_data, tn_graph **out)
+{
+    TN_TRY(tn_graph_new_child(parent, src->name, out));
+    return copy_to(src, copy_data, *out);
+}
+
+tn_status tn_graph_clone_inside(const tn_graph *graph, tn_graph *parent, tn_graph **out)
+{
+    return copy_inside(graph, parent, false, out);
+}
+
 tn_status tn_graph_clone(const tn_graph *graph, bool copy_data, tn_graph **out)
 {
     *out = NULL;
     TN_CHECK(!graph->parent, TN_UNSUPPORTED, "a graph inside a node cannot be copied by itself");
-    size_t bytes = ((size_t)graph->next_id + 1) * sizeof(tn_value *);
-    cloner c = {.src = graph, .copy_data = copy_data};
-    TN_TRY(tn_graph_new(graph->name, &c.dst));
-    c.value = tn_alloc_zero(bytes);
-    tn_status status = c.value ? fill(&c) : TN_ERROR(TN_OUT_OF_MEMORY, "no memory to copy a graph");
-    tn_free(c.value, bytes);
-    if (status) tn_graph_free(c.dst);
-    else *out = c.dst;
+    tn_graph *copy;
+    TN_TRY(tn_graph_new(graph->name, &copy));
+    tn_status status = copy_to(graph, copy_data, copy);
+    if (status) tn_graph_free(copy);
+    else *out = copy;
     return status;
 }

@@ -67,6 +67,22 @@ void tn_node_trim_inputs(tn_node *node)
     while (node->in_count && !node->in[node->in_count - 1]) node->in_count--;
 }
 
+void tn_graph_remove_input(tn_graph *graph, int64_t index)
+{
+    tn_map_remove(&graph->names, graph->input[index]->name);
+    for (int64_t i = index + 1; i < graph->input_count; i++) graph->input[i - 1] = graph->input[i];
+    graph->input_count--;
+}
+
+tn_status tn_node_remove_input(tn_node *node, int index)
+{
+    for (int i = index + 1; i < node->in_count; i++)
+        TN_TRY(tn_node_set_input(node, i - 1, node->in[i]));
+    TN_TRY(tn_node_set_input(node, node->in_count - 1, NULL));
+    node->in_count--;
+    return NULL;
+}
+
 void tn_node_remove(tn_node *node)
 {
     tn_graph *graph = node->graph;

@@ -5,6 +5,7 @@
 
 #include "ir/graph.h"
 #include "ir/op.h"
+#include "ir/subgraph.h"
 
 /* ---- Schema
  * ------------------------------------------------------------------------------------*/
@@ -48,8 +49,8 @@ static tn_status check_inputs(const tn_node *node, type_vars *vars)
         if (!node->in[i]) continue;
         const tn_port *port = find_port(op->in, op->in_count, i);
         const tn_type *type = &node->in[i]->type;
-        TN_CHECK(type->kind == TN_TYPE_TENSOR, TN_UNSUPPORTED, "input %d (%s) is not a tensor", i,
-                 port->name);
+        TN_CHECK(type->kind == TN_TYPE_TENSOR || port->flags & TN_PORT_ANY_KIND, TN_INVALID,
+                 "input %d (%s) is a sequence or an optional; it must be a tensor", i, port->name);
         TN_CHECK(type->dtype != TN_DTYPE_NONE, TN_INVALID, "the type of input %d (%s) is not known",
                  i, port->name);
         char names[200];
@@ -101,6 +102,7 @@ static tn_status refine_dim(const tn_exprs *exprs, int axis, tn_expr old, tn_exp
 static tn_status refine_type(const tn_exprs *exprs, const tn_type *old, tn_type *now)
 {
     if (old->dtype == TN_DTYPE_NONE && old->rank < 0) return NULL;
+    if (now->kind != TN_TYPE_TENSOR) return NULL;
     char declared[160], found[160];
     tn_type_text(exprs, old, declared, sizeof declared);
     tn_type_text(exprs, now, found, sizeof found);
@@ -126,7 +128,7 @@ static bool known_fits(const tn_exprs *exprs, const tn_type *type, const tn_know
     tn_dtype_kind kind = tn_dtype_kind_of(type->dtype);
     bool whole = kind == TN_KIND_I || kind == TN_KIND_U || kind == TN_KIND_B;
     if (!whole && type->dtype != TN_DTYPE_F32 && type->dtype != TN_DTYPE_F64) return false;
-    if (!known->at || known->count < 0 || known->count > TN_KNOWN_MAX) return false;
+    if (type->kind != TN_TYPE_TENSOR || !known->at || known->count < 0 || known->count > TN_KNOWN_MAX) return false;
     if (type->rank == 0) return known->count == 1;
     return type->rank == 1 && tn_expr_equals(exprs, type->dim[0], known->count);
 }
@@ -158,13 +160,18 @@ static tn_status store_output(tn_infer *f, tn_node *node, int index)
     tn_value *value = node->out[index];
     tn_type *type = &f->out[index];
     const tn_port *port = find_port(node->op->out, node->op->out_count, index);
-    TN_CHECK(type->dtype != TN_DTYPE_NONE && port->types >> type->dtype & 1, TN_INTERNAL,
-             "inference gives output %d (%s) the type %s", index, port->name,
-             tn_dtype_name(type->dtype));
+    char names[200];
+    TN_CHECK(type->dtype != TN_DTYPE_NONE, TN_INTERNAL, "inference gives output %d (%s) no type",
+             index, port->name);
+    /* An attribute that names a type can name any. */
+    TN_CHECK(port->types >> type->dtype & 1, TN_INVALID, "output %d (%s) would be %s; it must be %s",
+             index, port->name, tn_dtype_name(type->dtype),
+             tn_dtypes_text(port->types, names, sizeof names));
     TN_TRY_NOTE(refine_type(f->exprs, &value->type, type), "output %d, '%s'", index, value->name);
     for (int i = 0; i < type->rank; i++) {
         int64_t dim;
-        if (type->dim[i] == TN_EXPR_NONE) type->dim[i] = tn_infer_fresh(f);
+        if (type->dim[i] == TN_EXPR_NONE && type->kind == TN_TYPE_TENSOR)
+            type->dim[i] = tn_infer_fresh(f);
         TN_CHECK(!tn_expr_is_const(f->exprs, type->dim[i], &dim) || dim >= 0, TN_INVALID,
                  "output %d, '%s', would have a dim %d of %lld", index, value->name, i,
                  (long long)dim);
@@ -250,6 +257,10 @@ tn_status tn_graph_infer(tn_graph *graph)
 {
     int64_t index = 0;
     for (tn_node *node = graph->first; node; node = node->next, index++) {
+        tn_graph *inside;
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++)
+            TN_TRY_NOTE(tn_graph_infer(inside), "in graph '%s' of %s '%s'", inside->name,
+                        node->op->name, node->name);
         TN_TRY_NOTE(tn_node_lower(node), "at node %lld of %lld", (long long)index + 1,
                     (long long)graph->node_count);
         TN_TRY_NOTE(tn_node_infer(node), "at node %lld of %lld", (long long)index + 1,

@@ -57,6 +57,10 @@ static tn_status read_enum(const tn_field *field, const tn_string *word, int64_t
 
 static tn_status read_ints(const tn_field *field, const tn_attr *attr, tn_ints *list)
 {
+    if (attr->kind == TN_ATTR_INT) {
+        *list = (tn_ints){.count = 1, .at = {attr->i}};
+        return NULL;
+    }
     TN_CHECK(attr->count <= TN_INTS_MAX, TN_UNSUPPORTED,
              "attribute '%s' has %lld elements; the limit is %d", field->name,
              (long long)attr->count, TN_INTS_MAX);
@@ -107,7 +111,9 @@ static tn_status read_field(const tn_field *field, const tn_attr *attr, void *me
 {
     tn_attr_kind wanted = wanted_kind[field->kind];
     bool empty_list = is_list(attr->kind) && is_list(wanted) && !attr->count;
-    TN_CHECK(attr->kind == wanted || empty_list, TN_INVALID, "attribute '%s' is %s; it must be %s",
+    /* Some exporters write a list of one as its element. */
+    bool one = attr->kind == TN_ATTR_INT && field->kind == TN_FIELD_INTS;
+    TN_CHECK(attr->kind == wanted || empty_list || one, TN_INVALID, "attribute '%s' is %s; it must be %s",
              field->name, kind_names[attr->kind], kind_names[wanted]);
     switch (field->kind) {
     case TN_FIELD_INT: *(int64_t *)member = attr->i; break;

@@ -55,6 +55,7 @@ tn_status tn_infer_broadcast(tn_infer *f, int first, int count, int *rank, tn_ex
 enum {
     TN_PORT_OPTIONAL = 1, /* may be absent */
     TN_PORT_VARIADIC = 2, /* the last port: one or more of it */
+    TN_PORT_ANY_KIND = 4, /* sequences and optionals too; infer has to look at the kind */
 };
 
 typedef struct tn_port {
@@ -81,6 +82,16 @@ typedef struct tn_case {
     double tolerance;    /* relative L2 for other tactics than the reference; 0: 1e-5 (1e-2 for 16 bits) */
 } tn_case;
 
+/* What runs a node in a plan. */
+typedef enum tn_runs {
+    TN_RUNS_TACTIC,   /* a kernel */
+    TN_RUNS_IF,       /* the plan itself, with plans inside */
+    TN_RUNS_LOOP,
+    TN_RUNS_SCAN,
+    TN_RUNS_MAP,
+    TN_RUNS_SEQUENCE, /* the plan itself, which keeps sequences and optionals */
+} tn_runs;
+
 struct tn_op {
     const char *name;
     const char *domain;     /* NULL: ai.onnx. "tenon" for our own */
@@ -95,8 +106,15 @@ struct tn_op {
     /* After the fields are filled: checks and derived values. NULL: nothing more. */
     tn_status (*lower)(const tn_node *node, void *params);
     tn_status (*infer)(tn_infer *f);
+    tn_runs runs;
+    /* Of operators with graphs inside (ir/subgraph.h). enter: the types that the inputs of a graph inside
+     * have seen from the node's graph, whose expressions they use. carried: how many inputs of that graph
+     * are its own outputs of the iteration before: output out_first + i becomes input in_first + i. */
+    tn_status (*enter)(const tn_node *node, const tn_graph *inside, const tn_type *in, int in_count,
+                       tn_type *seen);
+    int (*carried)(const tn_node *node, int *in_first, int *out_first);
     /* The slow, obvious kernel for every dtype of the schema. Dense tensors. NULL only for operators that
-     * exist to be rewritten (`expand`, or upgrade alone). */
+     * exist to be rewritten (`expand`, or upgrade alone), and for those that the plan itself runs. */
     tn_status (*reference)(const tn_launch *l);
     size_t (*scratch_bytes)(const tn_problem *p); /* of the reference */
     /* Inputs that only tell the output's shape, which the plan knows: bit i. The reference must not read

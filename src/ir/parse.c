@@ -1,5 +1,5 @@
-/* The .tn reader: recursive descent without recursion, over a private copy of the text that ends in
- * a zero. Every limit is an error that names the line. */
+/* The .tn reader: recursive descent, where only graphs inside nodes recur, to a bounded depth; over a
+ * private copy of the text that ends in a zero. Every limit is an error that names the line. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -158,10 +158,16 @@ static tn_status parse_dim(parser *p, tn_expr *out)
 static tn_status parse_type(parser *p, tn_type *out)
 {
     const char *word;
+    bool optional = accept(p, "optional"), sequence = accept(p, "sequence");
+    if (sequence) TN_TRY(expect(p, "of"));
     TN_TRY(parse_word(p, "", "a type", &word));
     tn_dtype dtype = tn_dtype_find(word);
     TN_CHECK(dtype != TN_DTYPE_NONE, TN_INVALID, "'%s' is no data type", word);
     *out = tn_type_of(dtype, 0, NULL);
+    out->kind = optional && sequence ? TN_TYPE_OPTIONAL_SEQUENCE
+                : optional           ? TN_TYPE_OPTIONAL
+                : sequence           ? TN_TYPE_SEQUENCE
+                                     : TN_TYPE_TENSOR;
     if (*p->at != '[') return NULL;
     p->at++;
     if (accept(p, "...")) {
@@ -195,6 +201,7 @@ static tn_status parse_number(parser *p, tn_attr_kind *kind, int64_t *i, double 
     *i = strtoll(p->at, &end_i, 10);
     bool range = errno == ERANGE;
     TN_CHECK(tn_number_parse(&end_f, f), TN_INVALID, "expected a number before \"%.20s\"", p->at);
+    *f = (double)(float)*f; /* attributes hold no finer ones, and are printed as such */
     *kind = end_f > end_i ? TN_ATTR_FLOAT : TN_ATTR_INT;
     TN_CHECK(*kind == TN_ATTR_FLOAT || !range, TN_INVALID, "the integer %.20s is out of range",
              p->at);
@@ -244,6 +251,8 @@ static tn_status parse_list(parser *p, tn_attr *attr)
     return expect(p, "]");
 }
 
+static tn_status parse_graph(parser *p, tn_graph **out);
+
 static tn_status parse_attr(parser *p, tn_attr *attr)
 {
     *attr = (tn_attr){0};
@@ -255,6 +264,10 @@ static tn_status parse_attr(parser *p, tn_attr *attr)
         return parse_quoted(p, &attr->text);
     }
     if (accept(p, "[")) return parse_list(p, attr);
+    if (accept(p, "graph")) {
+        attr->kind = TN_ATTR_GRAPH;
+        return parse_graph(p, &attr->graph);
+    }
     if (at_number(p)) return parse_number(p, &attr->kind, &attr->i, &attr->f);
     bool constant;
     attr->kind = TN_ATTR_TENSOR;
@@ -396,12 +409,15 @@ static tn_status parse_node(parser *p)
     return tn_node_infer(node);
 }
 
-static tn_status parse_graph(parser *p)
+/* Behind the word "graph". Graphs inside nodes become children of the one that is being read. */
+static tn_status parse_graph(parser *p, tn_graph **out)
 {
     const char *name;
-    TN_TRY(expect(p, "graph"));
+    tn_graph *outer = p->graph;
+    *out = NULL;
     TN_TRY(parse_quoted_name(p, &name));
-    TN_TRY(tn_graph_new(name, &p->graph));
+    TN_TRY(outer ? tn_graph_new_child(outer, name, out) : tn_graph_new(name, out));
+    p->graph = *out;
     TN_TRY(expect(p, "{"));
     while (!accept(p, "}")) {
         if (accept(p, "input")) TN_TRY(parse_input(p));
@@ -409,9 +425,17 @@ static tn_status parse_graph(parser *p)
         else if (accept(p, "output")) TN_TRY(parse_output(p));
         else TN_TRY(parse_node(p));
     }
+    if (outer) p->graph = outer;
+    return NULL;
+}
+
+static tn_status parse_text(parser *p, tn_graph **root)
+{
+    TN_TRY(expect(p, "graph"));
+    TN_TRY(parse_graph(p, root));
     skip_space(p);
     TN_CHECK(!*p->at, TN_INVALID, "there is text after the graph: \"%.20s\"", p->at);
-    return tn_graph_verify(p->graph);
+    return tn_graph_verify(*root);
 }
 
 static int line_of(const parser *p)
@@ -425,6 +449,7 @@ tn_status tn_graph_parse(const char *text, size_t bytes, const tn_tensor *data, 
                          tn_graph **out)
 {
     *out = NULL;
+    tn_graph *root = NULL;
     parser p = {.data = data, .data_count = data_count};
     tn_arena_init(&p.arena);
     p.begin = p.at = tn_arena_text(&p.arena, text, bytes);
@@ -432,12 +457,12 @@ tn_status tn_graph_parse(const char *text, size_t bytes, const tn_tensor *data, 
     if (!p.begin) status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory to read a graph");
     else if (bytes && memchr(text, 0, bytes))
         status = TN_ERROR(TN_INVALID, "the text has a zero byte inside");
-    else status = parse_graph(&p);
+    else status = parse_text(&p, &root);
     if (status) {
         if (p.begin) status = tn_status_note(status, "at line %d of the graph's text", line_of(&p));
-        tn_graph_free(p.graph);
+        tn_graph_free(root);
     } else {
-        *out = p.graph;
+        *out = root;
     }
     tn_arena_fini(&p.arena);
     return status;

@@ -14,7 +14,10 @@ typedef struct printer {
     tn_value **data; /* constants whose data is beside the text */
     int64_t data_count, data_capacity;
     tn_arena *arena;
+    int indent;
 } printer;
+
+static tn_status print_graph(printer *p, const tn_graph *graph);
 
 static void print_quoted(tn_text *out, const char *text, size_t bytes)
 {
@@ -63,7 +66,7 @@ static void print_float(tn_text *out, double value)
     if (!out->failed && !strpbrk(out->at + begin, ".enf")) tn_text_printf(out, ".0");
 }
 
-static tn_status print_attr(const printer *p, const tn_node *node, const tn_attr *attr)
+static tn_status print_attr(printer *p, const tn_node *node, const tn_attr *attr)
 {
     tn_text *out = p->out;
     char label[160];
@@ -73,7 +76,7 @@ static tn_status print_attr(const printer *p, const tn_node *node, const tn_attr
     case TN_ATTR_FLOAT: print_float(out, attr->f); return NULL;
     case TN_ATTR_TEXT: print_quoted(out, attr->text.text, attr->text.bytes); return NULL;
     case TN_ATTR_TENSOR: tn_tensor_print(&attr->tensor, 0, out); return NULL;
-    case TN_ATTR_GRAPH:
+    case TN_ATTR_GRAPH: return print_graph(p, attr->graph);
     case TN_ATTR_OTHER:
         TN_FAIL(TN_UNSUPPORTED, "%s: attribute '%s' has no text form",
                 tn_node_label(node, label, sizeof label), attr->name);
@@ -93,7 +96,7 @@ static tn_status print_attr(const printer *p, const tn_node *node, const tn_attr
 static tn_status print_constant(printer *p, tn_value *value)
 {
     const tn_tensor *tensor = &value->constant;
-    tn_text_printf(p->out, "  const  ");
+    tn_text_printf(p->out, "%*sconst  ", p->indent, "");
     print_value_name(p->out, value);
     tn_text_printf(p->out, " : ");
     if (tn_tensor_count(tensor) <= p->inline_max && tensor->dtype != TN_DTYPE_STRING) {
@@ -111,10 +114,10 @@ static tn_status print_constant(printer *p, tn_value *value)
     return NULL;
 }
 
-static tn_status print_node(const printer *p, const tn_node *node)
+static tn_status print_node(printer *p, const tn_node *node)
 {
     tn_text *out = p->out;
-    tn_text_printf(out, "  ");
+    tn_text_printf(out, "%*s", p->indent, "");
     for (int i = 0; i < node->out_count; i++) {
         if (i) tn_text_printf(out, ", ");
         print_value_name(out, node->out[i]);
@@ -143,33 +146,58 @@ static tn_status print_node(const printer *p, const tn_node *node)
     return NULL;
 }
 
+static void print_inputs(const printer *p)
+{
+    const tn_graph *graph = p->graph;
+    for (int64_t i = 0; i < graph->input_count; i++) {
+        tn_text_printf(p->out, "%*sinput  ", p->indent, "");
+        print_value_name(p->out, graph->input[i]);
+        print_type(p, &graph->input[i]->type);
+        tn_text_printf(p->out, "\n");
+    }
+}
+
+static void print_outputs(const printer *p)
+{
+    const tn_graph *graph = p->graph;
+    for (int64_t i = 0; i < graph->output_count; i++) {
+        tn_text_printf(p->out, "%*soutput ", p->indent, "");
+        print_quoted(p->out, graph->output[i].name, strlen(graph->output[i].name));
+        tn_text_printf(p->out, " = ");
+        print_value_name(p->out, graph->output[i].value);
+        tn_text_printf(p->out, "\n");
+    }
+}
+
+/* Recursion: as deep as graphs are nested. */
+static tn_status print_graph(printer *p, const tn_graph *graph)
+{
+    const tn_graph *outer = p->graph;
+    p->graph = graph;
+    p->indent += 2;
+    tn_text_printf(p->out, "graph ");
+    print_quoted(p->out, graph->name, strlen(graph->name));
+    tn_text_printf(p->out, " {\n");
+    print_inputs(p);
+    for (int64_t i = 0; i < graph->constant_count; i++)
+        if (tn_value_has_users(graph->constant[i])) TN_TRY(print_constant(p, graph->constant[i]));
+    for (const tn_node *node = graph->first; node; node = node->next) TN_TRY(print_node(p, node));
+    print_outputs(p);
+    p->indent -= 2;
+    tn_text_printf(p->out, "%*s}", p->indent, "");
+    p->graph = outer;
+    return NULL;
+}
+
 tn_status tn_graph_print(const tn_graph *graph, const tn_graph_print_options *options, tn_text *out,
                          tn_arena *arena, const tn_value *const **constants,
                          int64_t *constant_count)
 {
-    printer p = {.graph = graph, .out = out, .inline_max = INLINE_DEFAULT};
+    printer p = {.out = out, .inline_max = INLINE_DEFAULT};
     if (options && options->inline_max > 0) p.inline_max = options->inline_max;
     if (constants) p.arena = arena;
-    tn_text_printf(out, "graph ");
-    print_quoted(out, graph->name, strlen(graph->name));
-    tn_text_printf(out, " {\n");
-    for (int64_t i = 0; i < graph->input_count; i++) {
-        tn_text_printf(out, "  input  ");
-        print_value_name(out, graph->input[i]);
-        print_type(&p, &graph->input[i]->type);
-        tn_text_printf(out, "\n");
-    }
-    for (int64_t i = 0; i < graph->constant_count; i++)
-        if (tn_value_has_users(graph->constant[i])) TN_TRY(print_constant(&p, graph->constant[i]));
-    for (const tn_node *node = graph->first; node; node = node->next) TN_TRY(print_node(&p, node));
-    for (int64_t i = 0; i < graph->output_count; i++) {
-        tn_text_printf(out, "  output ");
-        print_quoted(out, graph->output[i].name, strlen(graph->output[i].name));
-        tn_text_printf(out, " = ");
-        print_value_name(out, graph->output[i].value);
-        tn_text_printf(out, "\n");
-    }
-    tn_text_printf(out, "}\n");
+    TN_TRY(print_graph(&p, graph));
+    tn_text_printf(out, "\n");
     if (constants) *constants = (const tn_value *const *)p.data;
     if (constant_count) *constant_count = p.data_count;
     return NULL;

@@ -22,8 +22,8 @@ bool tn_type_equals(const tn_type *a, const tn_type *b)
 
 void tn_type_print(const tn_exprs *exprs, const tn_type *type, tn_text *out)
 {
-    if (type->kind == TN_TYPE_SEQUENCE) tn_text_printf(out, "sequence of ");
-    if (type->kind == TN_TYPE_OPTIONAL) tn_text_printf(out, "optional ");
+    static const char *const words[] = {"", "sequence of ", "optional ", "optional sequence of "};
+    tn_text_printf(out, "%s", words[type->kind]);
     tn_text_printf(out, "%s", tn_dtype_name(type->dtype));
     if (type->rank == 0) return;
     if (type->rank < 0) {

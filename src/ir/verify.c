@@ -4,6 +4,7 @@
 
 #include "ir/graph.h"
 #include "ir/op.h"
+#include "ir/subgraph.h"
 
 typedef struct verifier {
     const tn_graph *graph;
@@ -22,10 +23,27 @@ static tn_status see_value(verifier *v, const tn_value *value, tn_value_kind kin
              "value '%s' is not found by its name", value->name);
     TN_CHECK(value->type.dtype != TN_DTYPE_NONE, TN_INTERNAL, "value '%s' has no type",
              value->name);
+    bool whole = value->type.kind == TN_TYPE_TENSOR;
     for (int i = 0; i < value->type.rank; i++)
-        TN_CHECK(value->type.dim[i] != TN_EXPR_NONE && value->type.dim[i] < graph->exprs->count,
+        TN_CHECK((!whole || value->type.dim[i] != TN_EXPR_NONE) && value->type.dim[i] < graph->exprs->count,
                  TN_INTERNAL, "value '%s' has no dim %d", value->name, i);
     v->seen[value->id] = 1;
+    return NULL;
+}
+
+/* Recursion: as deep as graphs are nested. */
+static tn_status see_inside(const tn_graph *graph, const tn_node *node, const char *label)
+{
+    const tn_graph *inside;
+    for (int i = 0; (inside = tn_node_inside(node, i)); i++) {
+        TN_CHECK(inside->parent == graph && inside->arena == graph->arena &&
+                     inside->depth == graph->depth + 1 && inside->exprs != graph->exprs,
+                 TN_INTERNAL, "%s: its graph '%s' belongs elsewhere", label, inside->name);
+        TN_CHECK(inside->input_count == node->in_count - tn_node_inside_shift(node), TN_INTERNAL,
+                 "%s: its graph '%s' has %lld inputs", label, inside->name,
+                 (long long)inside->input_count);
+        TN_TRY_NOTE(tn_graph_verify(inside), "in %s", label);
+    }
     return NULL;
 }
 
@@ -48,7 +66,7 @@ static tn_status see_node(verifier *v, const tn_node *node)
                  "%s: its output '%s' names another producer", label, node->out[i]->name);
         TN_TRY_NOTE(see_value(v, node->out[i], TN_VALUE_NODE), "at %s", label);
     }
-    return NULL;
+    return see_inside(v->graph, node, label);
 }
 
 static tn_status check_users(const verifier *v, const tn_value *value)

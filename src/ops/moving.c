@@ -153,9 +153,11 @@ tn_status tn_upgrade_ints_to_input(tn_graph *graph, tn_node *node, const char *a
     const tn_attr *found = tn_node_find_attr(node, attr);
     tn_value *value;
     if (!found) return NULL;
-    TN_CHECK(found->kind == TN_ATTR_INTS, TN_INVALID, "attribute %s is not a list of integers",
-             attr);
-    TN_TRY(tn_graph_add_ints(graph, found->ints, found->count, &value));
+    /* Some exporters write a list of one as its element. */
+    bool one = found->kind == TN_ATTR_INT;
+    TN_CHECK(one || found->kind == TN_ATTR_INTS, TN_INVALID,
+             "attribute %s is not a list of integers", attr);
+    TN_TRY(tn_graph_add_ints(graph, one ? &found->i : found->ints, one ? 1 : found->count, &value));
     TN_TRY(tn_node_set_input(node, index, value));
     tn_node_remove_attr(node, attr);
     return NULL;

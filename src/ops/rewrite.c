@@ -33,8 +33,9 @@ tn_status tn_rewrite_end(tn_rewrite *r)
         if (!tn_rewrite_wants(r, i)) continue;
         bool given = i < TN_REWRITE_OUTPUTS && r->given[i];
         if (!given)
-            return tn_node_blame(r->node, TN_ERROR(TN_UNSUPPORTED, "output %d, '%s', is not made here",
-                                                   i, r->node->out[i]->name));
+            return tn_node_blame(r->node,
+                                 TN_ERROR(TN_UNSUPPORTED, "output %d, '%s', is not made here", i,
+                                          r->node->out[i]->name));
         TN_TRY(tn_value_replace(r->node->out[i], r->given[i]));
     }
     tn_node_remove(r->node);
@@ -46,14 +47,16 @@ tn_value *tn_rewrite_in(const tn_rewrite *r, int input)
     return input < r->node->in_count ? r->node->in[input] : NULL;
 }
 
-/* The rewrite's own nodes up to the one that makes `value`: those before them are inferred already. */
+/* The rewrite's own nodes up to the one that makes `value`: those before them are inferred already.
+ */
 tn_type tn_rewrite_type(tn_rewrite *r, tn_value *value)
 {
     tn_type none = {.dtype = TN_DTYPE_NONE, .rank = -1};
     tn_node *first = value ? value->producer : NULL;
     if (r->status || !value) return none;
     if (first && value->type.dtype == TN_DTYPE_NONE) {
-        while (first->prev && first->prev->out[0] && first->prev->out[0]->type.dtype == TN_DTYPE_NONE)
+        while (first->prev && first->prev->out[0] &&
+               first->prev->out[0]->type.dtype == TN_DTYPE_NONE)
             first = first->prev;
         for (tn_node *n = first;; n = n->next) {
             tn_status status = tn_node_lower(n);
@@ -95,7 +98,8 @@ tn_value *tn_rewrite_out(const tn_rewrite *r, tn_value *first, int output)
     return first->producer->out[output];
 }
 
-/* ---- Attributes --------------------------------------------------------------------------------*/
+/* ---- Attributes
+ * --------------------------------------------------------------------------------*/
 
 static tn_value *set_attr(tn_rewrite *r, tn_value *made, const tn_attr *attr)
 {
@@ -122,8 +126,8 @@ tn_value *tn_rewrite_text(tn_rewrite *r, tn_value *made, const char *name, const
 tn_value *tn_rewrite_ints(tn_rewrite *r, tn_value *made, const char *name, const int64_t *at,
                           int64_t count)
 {
-    return set_attr(
-        r, made, &(tn_attr){.name = name, .kind = TN_ATTR_INTS, .ints = at, .count = count});
+    return set_attr(r, made,
+                    &(tn_attr){.name = name, .kind = TN_ATTR_INTS, .ints = at, .count = count});
 }
 
 tn_value *tn_rewrite_copy(tn_rewrite *r, tn_value *made, const char *name, const char *from)
@@ -135,7 +139,8 @@ tn_value *tn_rewrite_copy(tn_rewrite *r, tn_value *made, const char *name, const
     return set_attr(r, made, &copy);
 }
 
-/* ---- Constants and common forms ------------------------------------------------------------------*/
+/* ---- Constants and common forms
+ * ------------------------------------------------------------------*/
 
 tn_value *tn_rewrite_scalar(tn_rewrite *r, tn_dtype dtype, double value)
 {

@@ -9,14 +9,20 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "ir/subgraph.h"
 
-extern const tn_pass tn_pass_fold_constants, tn_pass_shape_simplify, tn_pass_remove_identity,
-    tn_pass_merge_same, tn_pass_drop_dead;
+extern const tn_pass tn_pass_fold_constants, tn_pass_inline_if, tn_pass_shape_simplify,
+    tn_pass_remove_identity, tn_pass_order_operands, tn_pass_merge_same, tn_pass_merge_transposes,
+    tn_pass_fuse_layer_norm, tn_pass_fuse_gelu, tn_pass_fuse_conv_norm, tn_pass_fuse_gemm,
+    tn_pass_simplify_targets, tn_pass_drop_dead;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
 static const tn_pass *const passes[] = {
-    &tn_pass_fold_constants, &tn_pass_shape_simplify, &tn_pass_remove_identity,
-    &tn_pass_merge_same,     &tn_pass_drop_dead,      NULL,
+    &tn_pass_fold_constants,   &tn_pass_inline_if,       &tn_pass_shape_simplify,
+    &tn_pass_remove_identity,  &tn_pass_order_operands,  &tn_pass_merge_same,
+    &tn_pass_merge_transposes, &tn_pass_fuse_layer_norm, &tn_pass_fuse_gelu,
+    &tn_pass_fuse_conv_norm,   &tn_pass_fuse_gemm,       &tn_pass_simplify_targets,
+    &tn_pass_drop_dead,        NULL,
 };
 
 #define SWEEPS_MAX 10
@@ -59,11 +65,22 @@ static tn_status dump(const tn_graph *graph, const char *folder, int number, con
     return status;
 }
 
-static tn_status run_pass(tn_graph *graph, const tn_pass *pass, int64_t *changed)
+/* Graphs inside nodes first. Recursion: as deep as they are nested. */
+static tn_status run_inside(tn_graph *graph, const tn_pass *pass, int64_t *changed)
+{
+    tn_graph *inside;
+    for (tn_node *node = graph->first; node; node = node->next)
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++)
+            TN_TRY_NOTE(run_inside(inside, pass, changed), "in graph '%s' of %s '%s'", inside->name,
+                        node->op->name, node->name);
+    return pass->run(graph, changed);
+}
+
+tn_status tn_pass_run(tn_graph *graph, const tn_pass *pass, int64_t *changed)
 {
     uint64_t begin = tn_clock_ns();
     *changed = 0;
-    TN_TRY(pass->run(graph, changed));
+    TN_TRY(run_inside(graph, pass, changed));
     if (*changed) {
         TN_TRY(tn_graph_infer(graph));
         TN_TRY(tn_graph_verify(graph));
@@ -74,8 +91,15 @@ static tn_status run_pass(tn_graph *graph, const tn_pass *pass, int64_t *changed
     return NULL;
 }
 
-tn_status tn_passes_run(tn_graph *graph, const char *dump_folder)
+static bool is_wanted(const tn_pass *pass, const tn_pass_options *options)
 {
+    if (!options->for_file) return !pass->only_files;
+    return pass->opset <= options->opset;
+}
+
+tn_status tn_passes_run_for(tn_graph *graph, const tn_pass_options *options)
+{
+    const char *dump_folder = options->dump_folder;
     int number = 0;
     if (dump_folder) {
         TN_CHECK(!mkdir(dump_folder, 0777) || errno == EEXIST, TN_NOT_FOUND,
@@ -86,7 +110,8 @@ tn_status tn_passes_run(tn_graph *graph, const char *dump_folder)
         int64_t total = 0;
         for (int i = 0; passes[i]; i++) {
             int64_t changed;
-            TN_TRY_NOTE(run_pass(graph, passes[i], &changed), "in pass %s", passes[i]->name);
+            if (!is_wanted(passes[i], options)) continue;
+            TN_TRY_NOTE(tn_pass_run(graph, passes[i], &changed), "in pass %s", passes[i]->name);
             if (dump_folder && (changed || !sweep))
                 TN_TRY(dump(graph, dump_folder, number++, passes[i]->name));
             total += changed;
@@ -94,4 +119,9 @@ tn_status tn_passes_run(tn_graph *graph, const char *dump_folder)
         if (!total) return NULL;
     }
     return NULL;
+}
+
+tn_status tn_passes_run(tn_graph *graph, const char *dump_folder)
+{
+    return tn_passes_run_for(graph, &(tn_pass_options){.dump_folder = dump_folder});
 }

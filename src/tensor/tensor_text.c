@@ -110,7 +110,7 @@ tn_status tn_quoted_parse(const char **text, tn_arena *arena, tn_string *out)
     TN_CHECK(copy, TN_OUT_OF_MEMORY, "no memory for a string");
     size_t bytes = 0;
     while (at < end) {
-        int c = *at == '\\' ? (at++, read_escape(&at)) : *at++;
+        int c = *at == '\\' ? (at++, read_escape(&at)) : (uint8_t)*at++;
         TN_CHECK(c != -1 && at <= end, TN_INVALID, "an unknown escape in '%.40s'", *text);
         copy[bytes++] = (char)c;
     }

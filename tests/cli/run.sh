@@ -35,6 +35,17 @@ expect 1 'nowhere.onnx' run nowhere.onnx
 expect 1 'input.*10' run bilstm10/lstm.onnx --shapes=input:1x3x11
 expect 0 'cpu' devices
 
+# texts
+words=../tests/fixtures/tokenizer
+expect 0 '^2 32 33 34 35 36 37 3$' tokenize --vocab=$words/vocab.txt 我的心情很差
+expect 0 '^2 13 60 15 3$' tokenize --vocab=$words/tokenizer.json 'a<num>b'
+expect 0 '^\[CLS\] un ##believ ##able \[SEP\] a \[SEP\]$' tokenize --vocab=$words/vocab.txt --tokens --pairs unbelievable a
+expect 0 '^2 26 3$' tokenize --vocab=$words/vocab.txt --mode=bert4torch ...
+expect 2 'even number' tokenize --vocab=$words/vocab.txt --pairs a
+expect 2 'not .x.' tokenize --vocab=$words/vocab.txt --mode=x a
+expect 1 'not UTF-8: the byte 0xFF at byte 1' tokenize --vocab=$words/vocab.txt "$(printf 'a\377')"
+expect 1 "input 'data'" classify --vocab=$words/vocab.txt --engine=curve/curve.onnx --text=a
+
 # build, then use the engine without the model
 cp bilstm10/lstm.onnx "$work/model.onnx"
 expect 0 'built' build "$work/model.onnx" -o "$work/a.engine"
@@ -45,6 +56,12 @@ expect 0 'output: f32 5x3x40' run "$work/a.engine" --shapes=input:5x3x10 --save=
 expect 0 'h0.*=.*f32|h0' inspect "$work/a.engine"
 expect 0 'LSTM' inspect bilstm10/lstm.onnx
 expect 0 'dim_param: "sequence"' inspect --onnx-text bilstm10/lstm.onnx
+seeds=../tests/fuzz/seeds/checkpoint
+expect 0 'class: __main__.Tied' inspect $seeds/module.pth
+expect 0 'uint8 +u8\[2,3\] +6 bytes' inspect $seeds/types.pth
+expect 0 '4 tensors, 10 elements, 29 bytes' inspect $seeds/small.safetensors
+head -c 1000 $seeds/types.pth >"$work/cut.pth"
+expect 1 'no end record.*' inspect "$work/cut.pth"
 expect 3 'FAIL' check "$work/a.engine" bilstm10 --rtol=0 --atol=1e-12
 
 # a bad model leaves an existing engine file as it was

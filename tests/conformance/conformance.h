@@ -38,9 +38,13 @@ typedef struct options {
  */
 test_case *find_cases(const char *root, long *count);
 void free_cases(test_case *cases, long count);
-/* Names of the inputs of a model file that have no initializer, in order. NULL if it cannot be
- * read. */
-char **read_input_names(const char *model_path, int *count);
+/* Names of the inputs of a model file that have no initializer, in order, and what they are. NULL if
+ * it cannot be read. */
+typedef struct input_name {
+    char *name;
+    tn_io_kind kind;
+} input_name;
+input_name *read_input_names(const char *model_path, int *count);
 /* tn_model_load of the model with all input dims dynamic. */
 tn_status load_dynamic(const char *path, const tn_load_options *load, tn_model **model);
 void run_case(const test_case *c, const options *o, outcome *out);

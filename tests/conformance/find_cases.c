@@ -189,14 +189,34 @@ static bool has_initializer(span graph, const char *name)
     return false;
 }
 
-static char **names_of(span graph, int *count)
+static bool find_field(span message, unsigned wanted, span *out)
 {
-    char **names = calloc(1024, sizeof(*names));
+    unsigned field;
+    while (next_field(&message, &field, out))
+        if (field == wanted) return true;
+    return false;
+}
+
+/* A ValueInfoProto's type: 1 tensor, 4 sequence, 9 optional, each with an elem_type 1. */
+static tn_io_kind kind_of(span input)
+{
+    span type, inside, item, ignored;
+    if (!find_field(input, 2, &type)) return TN_IO_TENSOR;
+    if (find_field(type, 4, &inside)) return TN_IO_SEQUENCE;
+    if (!find_field(type, 9, &inside)) return TN_IO_TENSOR;
+    bool sequence = find_field(inside, 1, &item) && find_field(item, 4, &ignored);
+    return sequence ? TN_IO_OPTIONAL_SEQUENCE : TN_IO_OPTIONAL;
+}
+
+static input_name *names_of(span graph, int *count)
+{
+    input_name *names = calloc(1024, sizeof(*names));
     unsigned field;
     span body, rest = graph;
     while (names && *count < 1024 && next_field(&rest, &field, &body)) {
         char *name = field == 11 ? text_in(body, 1) : NULL;
-        if (name && !has_initializer(graph, name)) names[(*count)++] = name;
+        if (name && !has_initializer(graph, name))
+            names[(*count)++] = (input_name){name, kind_of(body)};
         else free(name);
     }
     return names;
@@ -220,11 +240,11 @@ static unsigned char *read_file(const char *path, size_t *bytes)
     return data;
 }
 
-char **read_input_names(const char *model_path, int *count)
+input_name *read_input_names(const char *model_path, int *count)
 {
     size_t bytes = 0;
     unsigned char *data = read_file(model_path, &bytes);
-    char **names = NULL;
+    input_name *names = NULL;
     unsigned field;
     span body;
     *count = 0;

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "conformance.h"
+#include "import/import.h"
 
 #define INPUTS_MAX 256
 
@@ -15,9 +17,16 @@ typedef struct run {
     const test_case *c;
     const options *o;
     outcome *out;
-    char **names; /* of the inputs in the file */
+    input_name *names; /* of the inputs in the file */
     int name_count;
 } run;
+
+/* A value of a data set: one tensor, or the tensors of a sequence; count -1: an absent optional. */
+typedef struct value {
+    tn_tensor tensor;
+    tn_tensor *item;
+    int64_t count;
+} value;
 
 TN_PRINTF(3, 4) static bool conclude(run *r, verdict how, const char *format, ...)
 {
@@ -51,8 +60,33 @@ static void set_folder(const run *r, int set, char *dst, size_t dst_bytes)
     if (!is_file(dst)) dst[0] = 0;
 }
 
+static tn_status load_value(const char *path, tn_io_kind kind, value *out)
+{
+    bool optional = kind == TN_IO_OPTIONAL || kind == TN_IO_OPTIONAL_SEQUENCE;
+    tn_mapping file;
+    *out = (value){.count = 0};
+    if (kind == TN_IO_TENSOR) return tn_tensor_load(path, &out->tensor);
+    tn_status status = tn_file_map(path, &file);
+    if (status) return status;
+    status = tn_onnx_sequence_decode(file.at, file.bytes, optional, &out->item, &out->count);
+    tn_file_unmap(&file);
+    return status;
+}
+
+static void free_value(value *v)
+{
+    tn_tensor_free(&v->tensor);
+    tn_onnx_sequence_free(v->item, v->count);
+}
+
+static tn_status bind_value(tn_context *context, const input_name *input, const value *v)
+{
+    if (input->kind == TN_IO_TENSOR) return tn_context_bind(context, input->name, &v->tensor);
+    return tn_context_bind_sequence(context, input->name, v->item, v->count);
+}
+
 /* Inputs of a data set; returns how many, -1 on failure. */
-static int load_inputs(run *r, const char *folder, tn_tensor *inputs)
+static int load_inputs(run *r, const char *folder, value *inputs)
 {
     for (int i = 0;; i++) {
         char path[4096];
@@ -62,7 +96,8 @@ static int load_inputs(run *r, const char *folder, tn_tensor *inputs)
             conclude(r, FAILED, "more input files than the model has inputs (%d)", r->name_count);
             return -1;
         }
-        if (!succeeds(r, tn_tensor_load(path, &inputs[i]), "reading an input")) return -1;
+        if (!succeeds(r, load_value(path, r->names[i].kind, &inputs[i]), "reading an input"))
+            return -1;
     }
 }
 
@@ -119,24 +154,49 @@ static bool compare_output(run *r, const char *name, const tn_tensor *got, const
     return true;
 }
 
+static bool compare_sequence(run *r, tn_context *context, const char *name, const value *want)
+{
+    int64_t count;
+    if (!succeeds(r, tn_context_sequence_count(context, name, &count), "asking for an output"))
+        return false;
+    if (count != want->count)
+        return conclude(r, FAILED, "wrong length: output '%s' has %lld tensors, expected %lld", name,
+                        (long long)count, (long long)want->count);
+    for (int64_t i = 0; i < count; i++) {
+        tn_tensor got;
+        if (!succeeds(r, tn_context_sequence_item(context, name, i, &got), "asking for an output") ||
+            !compare_output(r, name, &got, &want->item[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool compare_outputs(run *r, const tn_engine *engine, tn_context *context,
                             const char *folder)
 {
     int count = tn_engine_output_count(engine), compared = 0;
     for (int i = 0; i < count; i++) {
         char path[4096];
-        tn_tensor got, want;
+        tn_tensor got;
+        value want;
         tn_io io;
         snprintf(path, sizeof(path), "%s/output_%d.pb", folder, i);
         if (r->c->light) snprintf(path, sizeof(path), "%s", r->c->light);
         if (!is_file(path)) continue;
         if (!succeeds(r, tn_engine_output(engine, i, &io), "asking for an output")) return false;
-        if (!succeeds(r, tn_tensor_load(path, &want), "reading an expected output")) return false;
+        if (!succeeds(r, load_value(path, io.kind, &want), "reading an expected output"))
+            return false;
+        if (io.kind != TN_IO_TENSOR) {
+            if (!compare_sequence(r, context, io.name, &want)) return false;
+            free_value(&want);
+            compared++;
+            continue;
+        }
         if (!succeeds(r, tn_context_output(context, io.name, &got), "asking for an output"))
             return false;
-        call_bfloat(&want, got.dtype);
-        if (!compare_output(r, io.name, &got, &want)) return false;
-        tn_tensor_free(&want);
+        call_bfloat(&want.tensor, got.dtype);
+        if (!compare_output(r, io.name, &got, &want.tensor)) return false;
+        free_value(&want);
         compared++;
     }
     if (!compared) return conclude(r, SKIPPED, "there is no expected output in %s", folder);
@@ -144,31 +204,38 @@ static bool compare_outputs(run *r, const tn_engine *engine, tn_context *context
 }
 
 /* Element types as the model file declares them, for data that says u16 and means bfloat16. */
-static bool declare_types(run *r, tn_tensor *inputs, int count)
+static bool declare_types(run *r, value *inputs, int count)
 {
     tn_model *model;
     bool suspect = false;
-    for (int i = 0; i < count; i++) suspect = suspect || inputs[i].dtype == TN_DTYPE_U16;
+    for (int i = 0; i < count; i++) suspect = suspect || inputs[i].tensor.dtype == TN_DTYPE_U16;
     if (!suspect) return true;
     if (!succeeds(r, tn_model_load(r->c->model, NULL, &model), "loading")) return false;
     for (int i = 0; i < tn_model_input_count(model); i++) {
         tn_io io;
-        if (i < count && !tn_model_input(model, i, &io)) call_bfloat(&inputs[i], io.dtype);
+        if (i < count && !tn_model_input(model, i, &io)) call_bfloat(&inputs[i].tensor, io.dtype);
     }
     tn_model_free(model);
     return true;
 }
 
-static bool build(run *r, const tn_tensor *baked, int baked_count, tn_engine **engine)
+/* The tensors among the first `baked_count` inputs behind the first become constants. */
+static bool build(run *r, const value *baked, int baked_count, tn_engine **engine)
 {
+    const char *names[INPUTS_MAX];
+    tn_tensor tensors[INPUTS_MAX];
     tn_load_options load = {.size = sizeof(load)};
     tn_build_config config = {
         .size = sizeof(config), .threads = 1, .no_check = true, .budget_ms = -1};
     tn_model *model;
     config.no_optimize = r->o->no_optimize;
-    load.baked = (const char *const *)(r->names + 1);
-    load.baked_tensors = baked;
-    load.baked_count = baked_count;
+    for (int i = 0; i < baked_count; i++) {
+        if (r->names[i + 1].kind != TN_IO_TENSOR) continue;
+        names[load.baked_count] = r->names[i + 1].name;
+        tensors[load.baked_count++] = baked[i].tensor;
+    }
+    load.baked = names;
+    load.baked_tensors = tensors;
     tn_status (*loader)(const char *, const tn_load_options *, tn_model **) =
         r->o->dynamic ? load_dynamic : tn_model_load;
     if (!succeeds(r, loader(r->c->model, &load, &model), "loading")) return false;
@@ -177,14 +244,15 @@ static bool build(run *r, const tn_tensor *baked, int baked_count, tn_engine **e
     return built;
 }
 
-static bool run_set(run *r, const tn_engine *engine, tn_tensor *inputs, int input_count,
-                    const char *folder)
+static bool run_set(run *r, const tn_engine *engine, const value *inputs, int input_count,
+                    int given_count, const char *folder)
 {
     tn_context *context;
     if (!succeeds(r, tn_context_new(engine, &context), "making a context")) return false;
     bool good = true;
-    for (int i = 0; good && i < input_count; i++)
-        good = succeeds(r, tn_context_bind(context, r->names[i], &inputs[i]), "binding");
+    for (int i = 0; good && i < given_count; i++)
+        if (i < input_count || r->names[i].kind != TN_IO_TENSOR)
+            good = succeeds(r, bind_value(context, &r->names[i], &inputs[i]), "binding");
     good = good && succeeds(r, tn_context_run(context), "running");
     good = good && compare_outputs(r, engine, context, folder);
     tn_context_free(context);
@@ -193,10 +261,11 @@ static bool run_set(run *r, const tn_engine *engine, tn_tensor *inputs, int inpu
 
 static bool run_light(run *r)
 {
-    tn_tensor input;
+    value input = {.count = 0};
     tn_engine *engine;
     if (!build(r, NULL, 0, &engine)) return false;
-    bool good = make_light_inputs(r, engine, &input) == 1 && run_set(r, engine, &input, 1, "");
+    bool good = make_light_inputs(r, engine, &input.tensor) == 1 &&
+                run_set(r, engine, &input, 1, 1, "");
     tn_engine_free(engine);
     return good;
 }
@@ -208,14 +277,14 @@ static bool run_sets(run *r)
     bool good = true;
     int sets = 0;
     for (int set = 0; good; set++) {
-        tn_tensor inputs[INPUTS_MAX];
+        value inputs[INPUTS_MAX];
         char folder[4000];
         set_folder(r, set, folder, sizeof(folder));
         if (!folder[0]) break;
         int count = load_inputs(r, folder, inputs);
         int baked = r->o->baked && count > 1 ? count - 1 : 0;
         if (count < 0) {
-            /* Sequences are no tensors: the model's own refusal says more than the file's. */
+            /* The model's own refusal says more than the file's. */
             tn_model *model;
             if (succeeds(r, tn_model_load(r->c->model, NULL, &model), "loading"))
                 tn_model_free(model);
@@ -224,8 +293,8 @@ static bool run_sets(run *r)
         }
         good = declare_types(r, inputs, count);
         if (good && !engine) good = build(r, inputs + 1, baked, &engine);
-        good = good && run_set(r, engine, inputs, count - baked, folder);
-        for (int i = 0; i < count; i++) tn_tensor_free(&inputs[i]);
+        good = good && run_set(r, engine, inputs, count - baked, count, folder);
+        for (int i = 0; i < count; i++) free_value(&inputs[i]);
         if (baked) {
             tn_engine_free(engine);
             engine = NULL;
@@ -247,6 +316,6 @@ void run_case(const test_case *c, const options *o, outcome *out)
         return;
     }
     if (c->light ? run_light(&r) : run_sets(&r)) out->verdict = PASSED;
-    for (int i = 0; i < r.name_count; i++) free(r.names[i]);
+    for (int i = 0; i < r.name_count; i++) free(r.names[i].name);
     free(r.names);
 }

@@ -42,15 +42,17 @@ static void print_op(const tn_op *op)
 {
     int cases = 0, floor = upgrade_floor(op);
     while (op->cases && op->cases[cases].problem) cases++;
-    printf("| %s%s | %s | ", op->domain ? "tenon." : "", op->name, op->about ? op->about : "");
-    if (op->domain) printf("own");
+    printf("| %s%s%s | %s | ", op->domain ? op->domain : "", op->domain ? "." : "", op->name,
+           op->about ? op->about : "");
+    if (op->domain && strcmp(op->domain, "tenon") == 0) printf("own");
     else if (floor < op->since) printf("all, as %d", op->since);
     else printf("%d", op->since);
     printf(" | ");
     print_types(op->in, op->in_count);
     printf(" | ");
     const char *comma = "";
-    for (const tn_tactic *const *t = tn_backend_cpu.tactics(); *t; t++) {
+    if (!op->reference) printf("none: rewritten at import");
+    for (const tn_tactic *const *t = tn_backend_cpu.tactics(); op->reference && *t; t++) {
         if (strcmp((*t)->op, op->name) != 0 || strstr((*t)->name, ".any.reference")) continue;
         printf("%s`%s`", comma, (*t)->name);
         comma = "<br>";
@@ -63,9 +65,10 @@ static int print_ops(void)
     int count = 0;
     for (const tn_op *const *op = tn_op_table; *op; op++) count++;
     printf("# Operators\n\nMade from the operator table by `scripts/gen_docs`; `make test` fails when it "
-           "is stale.\n\n%d operators. Each has a reference kernel for every type listed; the tactics are "
-           "the faster kernels beside it. The opset column names the meaning kept inside; older forms are "
-           "rewritten to it at import where it says \"all\".\n\n", count);
+           "is stale.\n\n%d operators. Each has a reference kernel for every type listed, or is rewritten to "
+           "others when a model is imported; the tactics are the faster kernels beside it. The opset "
+           "column names the meaning kept inside; older forms are rewritten to it at import "
+           "where it says \"all\".\n\n", count);
     printf("| operator | meaning | opset | input types | tactics beside the reference | cases |\n"
            "|---|---|---|---|---|---|\n");
     for (const tn_op *const *op = tn_op_table; *op; op++) print_op(*op);

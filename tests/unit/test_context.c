@@ -415,9 +415,47 @@ static void two_threads_share_an_engine(void **unused)
     tn_exec_engine_release(engine);
 }
 
+/* What symbols could only promise is checked for each new shape, before a kernel sees it. */
+static void sizes_that_do_not_fit_are_refused(void **unused)
+{
+    static const char text[] = "graph \"sizes\" {\n"
+                               "  input %x : f32[n,k]\n"
+                               "  input %b : f32[m]\n"
+                               "  const %w : f32[4,3]={1,2,3,4,5,6,7,8,9,10,11,12}\n"
+                               "  %s = Add(%x, %b)\n"
+                               "  %y = MatMul(%s, %w)\n"
+                               "  output \"y\" = %y\n"
+                               "}\n";
+    static float x[6 * 8], b[8];
+    (void)unused;
+    tn_engine *engine = build_text(text, NULL);
+    tn_context *context = new_context(engine);
+    tn_tensor given = view(TN_DTYPE_F32, x, 2, 2, 4), bias = view(TN_DTYPE_F32, b, 1, 4, 0);
+    assert_ok(tn_exec_context_bind(context, "x", &given));
+    assert_ok(tn_exec_context_bind(context, "b", &bias));
+    assert_ok(tn_exec_context_run(context));
+    /* 4 and 5 do not broadcast */
+    given = view(TN_DTYPE_F32, x, 2, 2, 5);
+    assert_ok(tn_exec_context_bind(context, "x", &given));
+    assert_int_equal(tn_status_code(tn_exec_context_run(context)), TN_INVALID);
+    /* they do now, but the weight has 4 rows */
+    bias = view(TN_DTYPE_F32, b, 1, 5, 0);
+    assert_ok(tn_exec_context_bind(context, "b", &bias));
+    assert_fails(tn_exec_context_run(context), TN_INVALID, "f32[4,3]");
+    /* and the context is as good as before */
+    given = view(TN_DTYPE_F32, x, 2, 6, 4);
+    bias = view(TN_DTYPE_F32, b, 1, 1, 0);
+    assert_ok(tn_exec_context_bind(context, "x", &given));
+    assert_ok(tn_exec_context_bind(context, "b", &bias));
+    assert_ok(tn_exec_context_run(context));
+    tn_exec_context_free(context);
+    tn_exec_engine_release(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(a_network_runs_at_many_shapes),
         cmocka_unit_test(a_shape_seen_before_allocates_nothing),
         cmocka_unit_test(outputs_have_memory_of_their_own_when_not_bound),

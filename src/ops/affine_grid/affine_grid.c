@@ -1,6 +1,7 @@
-/* AffineGrid-20: the places of an image [N, C, (D,) H, W] under an affine map theta [N, r, r + 1], as
- * GridSample reads them: y[n, .., i] = sum over j of theta[n, i, j] * place[j] + theta[n, i, r], with
- * place = (x, y (, z)) evenly spaced from -1 to 1: over centres (align_corners) or over edges. */
+/* AffineGrid-20: the places of an image [N, C, (D,) H, W] under an affine map theta [N, r, r + 1],
+ * as GridSample reads them: y[n, .., i] = sum over j of theta[n, i, j] * place[j] + theta[n, i, r],
+ * with place = (x, y (, z)) evenly spaced from -1 to 1: over centres (align_corners) or over edges.
+ */
 #include "ops/affine_grid/affine_grid.h"
 
 #include "ops/moving.h"
@@ -25,15 +26,17 @@ static tn_status infer(tn_infer *f)
         TN_CHECK(theta->rank == 3, TN_INVALID, "theta must be [N, 2, 3] or [N, 3, 4]: it is %s",
                  tn_type_text(f->exprs, theta, text, sizeof text));
         if (count < 0 && tn_expr_is_const(f->exprs, theta->dim[1], &rows)) count = rows + 2;
-        TN_CHECK(count < 0 || !tn_expr_is_const(f->exprs, theta->dim[1], &rows) || rows == count - 2, TN_INVALID,
-                 "size has %lld elements, theta is %s", (long long)count,
+        TN_CHECK(count < 0 || !tn_expr_is_const(f->exprs, theta->dim[1], &rows) ||
+                     rows == count - 2,
+                 TN_INVALID, "size has %lld elements, theta is %s", (long long)count,
                  tn_type_text(f->exprs, theta, text, sizeof text));
     }
     if (count < 0) {
         tn_infer_set(f, 0, theta->dtype, -1, NULL);
         return NULL;
     }
-    TN_CHECK(count == 4 || count == 5, TN_INVALID, "size must have 4 or 5 elements, not %lld", (long long)count);
+    TN_CHECK(count == 4 || count == 5, TN_INVALID, "size must have 4 or 5 elements, not %lld",
+             (long long)count);
     tn_expr dim[5] = {theta->rank == 3 ? theta->dim[0] : TN_EXPR_NONE};
     if (!dim[0] && size) dim[0] = size[0];
     for (int i = 2; i < count && size; i++) dim[i - 1] = size[i];
@@ -57,9 +60,9 @@ static tn_status reference(const tn_launch *l)
     const tn_tensor *theta = &p->in[0], *y = &p->out[0];
     int axes = y->rank - 2;
     int64_t index[TN_RANK_MAX] = {0}, count = tn_dims_product(y->dim, 0, y->rank - 1);
-    TN_CHECK(theta->dim[0] == y->dim[0] && theta->dim[1] == axes && theta->dim[2] == axes + 1, TN_INVALID,
-             "theta is [%lld, %lld, %lld] for a grid of %d axes", (long long)theta->dim[0],
-             (long long)theta->dim[1], (long long)theta->dim[2], axes);
+    TN_CHECK(theta->dim[0] == y->dim[0] && theta->dim[1] == axes && theta->dim[2] == axes + 1,
+             TN_INVALID, "theta is [%lld, %lld, %lld] for a grid of %d axes",
+             (long long)theta->dim[0], (long long)theta->dim[1], (long long)theta->dim[2], axes);
     for (int64_t at = 0; at < count; at++, tn_index_next(index, y->dim, y->rank - 1)) {
         double place[3];
         for (int j = 0; j < axes; j++)
@@ -67,7 +70,8 @@ static tn_status reference(const tn_launch *l)
         for (int i = 0; i < axes; i++) {
             int64_t row = (index[0] * axes + i) * (axes + 1);
             double sum = tn_load_f64(theta->dtype, theta->data, row + axes);
-            for (int j = 0; j < axes; j++) sum += tn_load_f64(theta->dtype, theta->data, row + j) * place[j];
+            for (int j = 0; j < axes; j++)
+                sum += tn_load_f64(theta->dtype, theta->data, row + j) * place[j];
             tn_store_f64(y->dtype, y->data, at * axes + i, sum);
         }
     }
@@ -89,9 +93,12 @@ const tn_op tn_op_affine_grid = {
     .name = "AffineGrid",
     .since = 20,
     .about = "a grid of places from -1 to 1 under an affine map, for GridSample",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_affine_grid_params),
     .infer = infer,
     .reference = reference,

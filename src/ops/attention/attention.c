@@ -2,14 +2,16 @@
  *
  *     past K, V [B,Hkv,P,D] ++ K, V [B,Hkv,S,D] = present K, V [B,Hkv,T,D], T = P + S
  *     Q [B,Hq,R,D]: head h of Q reads head h / (Hq / Hkv) of K and V
- *     score = softcap(q . k * scale) + mask;  probability = softmax(score);  y = sum(probability * v)
+ *     score = softcap(q . k * scale) + mask;  probability = softmax(score);  y = sum(probability *
+ * v)
  *
- * A query i stands at position i + offset, offset being the number of keys before the block of queries:
- * P, or lengths[b] - R where the cache is kept outside (nonpad_kv_seqlen). Causal: keys up to its own
- * position. Windows: so many to the left and to the right of it. A query that sees no key gives zeros.
+ * A query i stands at position i + offset, offset being the number of keys before the block of
+ * queries: P, or lengths[b] - R where the cache is kept outside (nonpad_kv_seqlen). Causal: keys up
+ * to its own position. Windows: so many to the left and to the right of it. A query that sees no
+ * key gives zeros.
  *
- * Q, K and V may be [B, S, H * D]. A mask is broadcast to [B, Hq, R, T] from the right; if its last axis
- * is shorter than T (and not 1) the keys beyond are masked. */
+ * Q, K and V may be [B, S, H * D]. A mask is broadcast to [B, Hq, R, T] from the right; if its last
+ * axis is shorter than T (and not 1) the keys beyond are masked. */
 #include "ops/attention/attention.h"
 
 #include <math.h>
@@ -57,12 +59,12 @@ static tn_status lower(const tn_node *node, void *params_out)
              TN_INVALID, "qk_matmul_output_mode %lld is outside [0, 3]",
              (long long)params->qk_matmul_output_mode);
     TN_CHECK(params->left_window_size >= -1 && params->right_window_size >= -1, TN_INVALID,
-             "windows of %lld to the left and %lld to the right", (long long)params->left_window_size,
-             (long long)params->right_window_size);
+             "windows of %lld to the left and %lld to the right",
+             (long long)params->left_window_size, (long long)params->right_window_size);
     return NULL;
 }
 
-/* ---- Types -------------------------------------------------------------------------------------*/
+/* ---- Types ------------------------------------------------------------------------------------*/
 
 /* Heads, rows and head size of one input, whichever way it lies. */
 typedef struct lie {
@@ -124,7 +126,8 @@ static tn_status check_mask(tn_infer *f, const lie *q, tn_expr rows)
             continue;
         fits = i == 1 ? have <= full : have == full;
     }
-    TN_CHECK(fits, TN_INVALID, "attn_mask does not broadcast to [batch, heads, queries, keys]: it is %s",
+    TN_CHECK(fits, TN_INVALID,
+             "attn_mask does not broadcast to [batch, heads, queries, keys]: it is %s",
              tn_type_text(f->exprs, t, text, sizeof text));
     return NULL;
 }
@@ -137,7 +140,8 @@ static tn_status check_heads(tn_infer *f, const lie *q, const lie *k, const lie 
     TN_TRY(check_same(f, k->rows, v->rows, "the rows of K and V"));
     TN_TRY(check_same(f, f->in[TN_ATT_Q].dim[0], f->in[TN_ATT_K].dim[0], "the batches of Q and K"));
     TN_TRY(check_same(f, f->in[TN_ATT_Q].dim[0], f->in[TN_ATT_V].dim[0], "the batches of Q and V"));
-    if (tn_expr_is_const(f->exprs, q->heads, &q_heads) && tn_expr_is_const(f->exprs, k->heads, &kv_heads))
+    if (tn_expr_is_const(f->exprs, q->heads, &q_heads) &&
+        tn_expr_is_const(f->exprs, k->heads, &kv_heads))
         TN_CHECK(kv_heads > 0 && q_heads % kv_heads == 0, TN_INVALID,
                  "%lld query heads do not share %lld key heads evenly", (long long)q_heads,
                  (long long)kv_heads);
@@ -169,9 +173,17 @@ static tn_status infer(tn_infer *f)
     if (past) {
         TN_TRY(check_past(f, TN_ATT_PAST_K, &k));
         TN_TRY(check_past(f, TN_ATT_PAST_V, &v));
+        if (f->in[TN_ATT_PAST_V].rank == 4)
+            TN_TRY(check_same(f, f->in[TN_ATT_PAST_K].dim[2], f->in[TN_ATT_PAST_V].dim[2],
+                              "the rows of past_key and past_value"));
         rows = tn_expr_add(f->exprs, f->in[TN_ATT_PAST_K].dim[2], k.rows);
     }
     TN_TRY(check_mask(f, &q, rows));
+    if (tn_infer_has(f, TN_ATT_LENGTHS) && f->in[TN_ATT_LENGTHS].rank >= 0) {
+        TN_CHECK(f->in[TN_ATT_LENGTHS].rank == 1, TN_INVALID, "nonpad_kv_seqlen must be [batch]");
+        TN_TRY(
+            check_same(f, f->in[TN_ATT_LENGTHS].dim[0], batch, "nonpad_kv_seqlen and the batch"));
+    }
     tn_expr y4[] = {batch, q.heads, q.rows, v.size};
     tn_expr y3[] = {batch, q.rows, tn_expr_mul(f->exprs, q.heads, v.size)};
     tn_expr keys[] = {batch, k.heads, rows, k.size}, values[] = {batch, v.heads, rows, v.size};
@@ -183,7 +195,7 @@ static tn_status infer(tn_infer *f)
     return NULL;
 }
 
-/* ---- Numbers -----------------------------------------------------------------------------------*/
+/* ---- Numbers ----------------------------------------------------------------------------------*/
 
 static tn_attention_steps steps_of(int rank, int64_t heads, int64_t rows, int64_t size)
 {
@@ -221,8 +233,8 @@ void tn_attention_shape_of(const tn_problem *p, tn_attention_shape *s)
     if (mask->rank > 0) s->mask_columns = mask->dim[mask->rank - 1];
 }
 
-void tn_attention_range(const tn_problem *p, const tn_attention_shape *s, int64_t batch, int64_t row,
-                        int64_t *begin, int64_t *end)
+void tn_attention_range(const tn_problem *p, const tn_attention_shape *s, int64_t batch,
+                        int64_t row, int64_t *begin, int64_t *end)
 {
     const tn_attention_params *params = p->params;
     int64_t at = s->past + row;
@@ -243,9 +255,10 @@ void tn_attention_range(const tn_problem *p, const tn_attention_shape *s, int64_
     *begin = TN_MIN(*begin, *end);
 }
 
-/* ---- Kernel ------------------------------------------------------------------------------------*/
+/* ---- Kernel -----------------------------------------------------------------------------------*/
 
-/* What one head works with, all widened: keys [T, D], values [T, Dv], one query and one row of scores. */
+/* What one head works with, all widened: keys [T, D], values [T, Dv], one query and one row of
+ * scores. */
 typedef struct work {
     const tn_problem *p;
     const tn_attention_params *params;
@@ -267,8 +280,9 @@ static size_t scratch_bytes(const tn_problem *p)
 
 /* The rows of one head, past and new, widened into `wide` and copied to `present` where it is asked
  * for. `size` is the head size. */
-static void take_rows(const work *w, int past_input, int input, int output, tn_attention_steps steps,
-                      int64_t size, int64_t batch, int64_t head, double *wide)
+static void take_rows(const work *w, int past_input, int input, int output,
+                      tn_attention_steps steps, int64_t size, int64_t batch, int64_t head,
+                      double *wide)
 {
     const tn_attention_shape *s = &w->s;
     const tn_tensor *fresh = &w->p->in[input], *past = &w->p->in[past_input];
@@ -276,8 +290,9 @@ static void take_rows(const work *w, int past_input, int input, int output, tn_a
     if (s->past > 0)
         tn_load_f64s(past->dtype, past->data, plane * s->past * size, s->past * size, wide);
     for (int64_t i = 0; i < s->new_rows; i++)
-        tn_load_f64s(fresh->dtype, fresh->data, batch * steps.batch + head * steps.head + i * steps.row,
-                     size, wide + (s->past + i) * size);
+        tn_load_f64s(fresh->dtype, fresh->data,
+                     batch * steps.batch + head * steps.head + i * steps.row, size,
+                     wide + (s->past + i) * size);
     if (!tn_wide_wants(w->p, output)) return;
     const tn_tensor *present = &w->p->out[output];
     int64_t to = plane * s->rows * size;
@@ -361,10 +376,11 @@ static void run_query(const work *w, int64_t batch, int64_t head, int64_t row)
     /* A masked key adds nothing, whatever its value holds. */
     for (int64_t j = 0; j < s->rows; j++) {
         if (w->score[j] == 0) continue;
-        for (int64_t d = 0; d < s->v_head; d++) w->y[d] += w->score[j] * w->value[j * s->v_head + d];
+        for (int64_t d = 0; d < s->v_head; d++)
+            w->y[d] += w->score[j] * w->value[j * s->v_head + d];
     }
-    tn_store_f64s(y->dtype, y->data, batch * s->y.batch + head * s->y.head + row * s->y.row, s->v_head,
-                  w->y);
+    tn_store_f64s(y->dtype, y->data, batch * s->y.batch + head * s->y.head + row * s->y.row,
+                  s->v_head, w->y);
 }
 
 static tn_status reference(const tn_launch *l)
@@ -381,7 +397,8 @@ static tn_status reference(const tn_launch *l)
     for (int64_t b = 0; b < w.s.batch; b++) {
         for (int64_t h = 0; h < w.s.kv_heads; h++) {
             take_rows(&w, TN_ATT_PAST_K, TN_ATT_K, TN_ATT_PRESENT_K, w.s.k, w.s.head, b, h, w.key);
-            take_rows(&w, TN_ATT_PAST_V, TN_ATT_V, TN_ATT_PRESENT_V, w.s.v, w.s.v_head, b, h, w.value);
+            take_rows(&w, TN_ATT_PAST_V, TN_ATT_V, TN_ATT_PRESENT_V, w.s.v, w.s.v_head, b, h,
+                      w.value);
             for (int64_t g = 0; g < group; g++)
                 for (int64_t row = 0; row < w.s.q_rows; row++) run_query(&w, b, h * group + g, row);
         }
@@ -394,10 +411,14 @@ extern const tn_case tn_attention_cases[];
 const tn_op tn_op_attention = {
     .name = "Attention",
     .since = 25,
-    .about = "softmax(Q K^T * scale + mask) V by heads, with caches, causal masks, windows and softcap",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .about =
+        "softmax(Q K^T * scale + mask) V by heads, with caches, causal masks, windows and softcap",
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_attention_params),
     .lower = lower,
     .infer = infer,

@@ -20,18 +20,18 @@ typedef struct tn_attention_steps {
     int64_t batch, head, row;
 } tn_attention_steps;
 
-/* Numbers of a problem. Keys and values are the past's (`past` of them) followed by the new ones. */
+/* Numbers of a problem. Keys and values are the past's, `past` of them, and then the new ones. */
 typedef struct tn_attention_shape {
     int64_t batch, q_heads, kv_heads, q_rows, new_rows, past, rows, head, v_head;
     tn_attention_steps q, k, v, y;
     double scale;
-    int64_t mask_columns;  /* of the mask; 1: for all keys; keys beyond it are masked */
-    int64_t mask_step[4];  /* over batch, head, query, key; 0 along broadcast axes */
+    int64_t mask_columns; /* of the mask; 1: for all keys; keys beyond it are masked */
+    int64_t mask_step[4]; /* over batch, head, query, key; 0 along broadcast axes */
 } tn_attention_shape;
 void tn_attention_shape_of(const tn_problem *p, tn_attention_shape *out);
 
 /* Keys [*begin, *end) that query `row` of `batch` may see by causality, windows and lengths. */
-void tn_attention_range(const tn_problem *p, const tn_attention_shape *s, int64_t batch, int64_t row,
-                        int64_t *begin, int64_t *end);
+void tn_attention_range(const tn_problem *p, const tn_attention_shape *s, int64_t batch,
+                        int64_t row, int64_t *begin, int64_t *end);
 
 #endif

@@ -42,6 +42,8 @@ const tn_case tn_cast_cases[] = {
      .expect = "i64[2]={9007199254740993,100}"},
     {.problem = "Cast{to=string} f32[4]={0.1,-2,inf,nan}",
      .expect = "string[4]={\"0.1\",\"-2\",\"INF\",\"NaN\"}"},
+    {.problem = "Cast{to=string} f64[4]={100,1e7,-0.001,1e300}",
+     .expect = "string[4]={\"100\",\"1e+07\",\"-0.001\",\"1e+300\"}"},
     {.problem = "Cast{to=string} u64[1]={18446744073709551615}",
      .expect = "string[1]={\"18446744073709551615\"}"},
     {.problem = "Cast{to=f16} f32[3,65]", .lo = -9, .hi = 9},

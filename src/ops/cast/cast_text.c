@@ -2,12 +2,33 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NUMBER_MAX 320 /* the longest text read as a number: any double fits when written out */
+
+/* A program may have set a locale with another decimal point; strings in models do not follow it. The
+ * C library keeps the plain locale ready: no memory is needed for it. */
+typedef struct plain_locale {
+    locale_t plain, before;
+} plain_locale;
+
+static tn_status enter_plain_locale(plain_locale *l)
+{
+    l->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    TN_CHECK(l->plain, TN_OUT_OF_MEMORY, "no memory for a locale");
+    l->before = uselocale(l->plain);
+    return NULL;
+}
+
+static void leave_plain_locale(const plain_locale *l)
+{
+    uselocale(l->before);
+    freelocale(l->plain);
+}
 
 /* The value as it comes out of a round trip through `dtype`. */
 static double narrow(tn_dtype dtype, double value)
@@ -23,6 +44,8 @@ static void write_float(tn_dtype dtype, double value, char *dst, size_t dst_byte
         snprintf(dst, dst_bytes, "NaN");
     } else if (isinf(value)) {
         snprintf(dst, dst_bytes, value > 0 ? "INF" : "-INF");
+    } else if (fabs(value) < 1e7 && value == trunc(value)) { /* 100 rather than 1e+02 */
+        snprintf(dst, dst_bytes, "%.0f", value);
     } else {
         for (int digits = 1; digits <= 17; digits++) {
             snprintf(dst, dst_bytes, "%.*g", digits, value);
@@ -31,7 +54,7 @@ static void write_float(tn_dtype dtype, double value, char *dst, size_t dst_byte
     }
 }
 
-tn_status tn_cast_to_text(const tn_tensor *x, tn_arena *arena, const tn_tensor *y)
+static tn_status write_all(const tn_tensor *x, tn_arena *arena, const tn_tensor *y)
 {
     tn_dtype_kind kind = tn_dtype_kind_of(x->dtype);
     tn_string *out = y->data;
@@ -51,6 +74,15 @@ tn_status tn_cast_to_text(const tn_tensor *x, tn_arena *arena, const tn_tensor *
         out[i] = (tn_string){copy, bytes};
     }
     return NULL;
+}
+
+tn_status tn_cast_to_text(const tn_tensor *x, tn_arena *arena, const tn_tensor *y)
+{
+    plain_locale locale;
+    TN_TRY(enter_plain_locale(&locale));
+    tn_status status = write_all(x, arena, y);
+    leave_plain_locale(&locale);
+    return status;
 }
 
 static tn_status read_number(tn_string src, const tn_tensor *y, int64_t index)
@@ -83,6 +115,10 @@ static tn_status read_number(tn_string src, const tn_tensor *y, int64_t index)
 tn_status tn_cast_from_text(const tn_tensor *x, const tn_tensor *y)
 {
     const tn_string *src = x->data;
-    for (int64_t i = 0; i < tn_tensor_count(x); i++) TN_TRY(read_number(src[i], y, i));
-    return NULL;
+    plain_locale locale;
+    tn_status status = NULL;
+    TN_TRY(enter_plain_locale(&locale));
+    for (int64_t i = 0; i < tn_tensor_count(x) && !status; i++) status = read_number(src[i], y, i);
+    leave_plain_locale(&locale);
+    return status;
 }

@@ -1,7 +1,9 @@
-/* CausalConvWithState-27: each channel of [B, C, L] convolved with its own K taps, seeing only the past.
+/* CausalConvWithState-27: each channel of [B, C, L] convolved with its own K taps, seeing only the
+ * past.
  *
  *     padded = past_state [B,C,K-1] (or zeros) ++ input [B,C,L]
- *     y[t] = activation(bias + sum over k of weight[k] * padded[t + k]);  present_state = the last K-1 of padded */
+ *     y[t] = activation(bias + sum over k of weight[k] * padded[t + k]);  present_state = the last
+ * K-1 of padded */
 #include "ops/causal_conv_with_state/causal_conv_with_state.h"
 
 #include <math.h>
@@ -39,16 +41,21 @@ static tn_status infer(tn_infer *f)
     tn_infer_set(f, 1, x->dtype, -1, NULL);
     if (x->rank < 0 || w->rank < 0) return NULL;
     TN_CHECK(x->rank == 3 && w->rank == 3 && !tn_expr_equals(f->exprs, w->dim[2], 0) &&
-                 !differ(f, w->dim[0], x->dim[1]) && !differ(f, w->dim[1], tn_expr_const(f->exprs, 1)),
-             TN_INVALID, "input must be [batch, channels, length] and weight [channels, 1, taps]: they are %s and %s",
-             tn_type_text(f->exprs, x, text_x, sizeof text_x), tn_type_text(f->exprs, w, text_w, sizeof text_w));
+                 !differ(f, w->dim[0], x->dim[1]) &&
+                 !differ(f, w->dim[1], tn_expr_const(f->exprs, 1)),
+             TN_INVALID,
+             "input must be [batch, channels, length] and weight [channels, 1, taps]: they are %s "
+             "and %s",
+             tn_type_text(f->exprs, x, text_x, sizeof text_x),
+             tn_type_text(f->exprs, w, text_w, sizeof text_w));
     tn_expr kept = tn_expr_sub(f->exprs, w->dim[2], tn_expr_const(f->exprs, 1));
     if (tn_infer_has(f, BIAS) && b->rank >= 0)
         TN_CHECK(b->rank == 1 && !differ(f, b->dim[0], x->dim[1]), TN_INVALID,
-                 "bias must have a value for each channel: it is %s", tn_type_text(f->exprs, b, text, sizeof text));
+                 "bias must have a value for each channel: it is %s",
+                 tn_type_text(f->exprs, b, text, sizeof text));
     if (tn_infer_has(f, PAST) && past->rank >= 0)
-        TN_CHECK(past->rank == 3 && !differ(f, past->dim[0], x->dim[0]) && !differ(f, past->dim[1], x->dim[1]) &&
-                     !differ(f, past->dim[2], kept),
+        TN_CHECK(past->rank == 3 && !differ(f, past->dim[0], x->dim[0]) &&
+                     !differ(f, past->dim[1], x->dim[1]) && !differ(f, past->dim[2], kept),
                  TN_INVALID, "past_state must be [batch, channels, taps - 1]: it is %s",
                  tn_type_text(f->exprs, past, text, sizeof text));
     tn_infer_set(f, 1, x->dtype, 3, (tn_expr[]){x->dim[0], x->dim[1], kept});
@@ -69,9 +76,12 @@ static tn_status reference(const tn_launch *l)
     double *padded = l->scratch;
     for (int64_t row = 0; row < x->dim[0] * channels; row++) {
         int64_t c = row % channels;
-        double bias = tn_wide_has(p, BIAS) ? tn_load_f64(p->in[BIAS].dtype, p->in[BIAS].data, c) : 0;
+        double bias =
+            tn_wide_has(p, BIAS) ? tn_load_f64(p->in[BIAS].dtype, p->in[BIAS].data, c) : 0;
         for (int64_t k = 0; k < kept; k++)
-            padded[k] = tn_wide_has(p, PAST) ? tn_load_f64(p->in[PAST].dtype, p->in[PAST].data, row * kept + k) : 0;
+            padded[k] = tn_wide_has(p, PAST)
+                            ? tn_load_f64(p->in[PAST].dtype, p->in[PAST].data, row * kept + k)
+                            : 0;
         if (length > 0) tn_load_f64s(x->dtype, x->data, row * length, length, padded + kept);
         for (int64_t t = 0; t < length; t++) {
             double sum = bias;
@@ -95,7 +105,8 @@ static const tn_case cases[] = {
     /* silu(1) = 0.7310586 */
     {.problem = "CausalConvWithState{activation=silu} f32[1,1,1]={1} f32[1,1,1]={1} -> 2",
      .expect = "f32[1,1,1]={0.7310586} f32[1,1,0]={}"},
-    {.problem = "CausalConvWithState{activation=swish} f32[2,8,17] f32[8,1,4] f32[8] f32[2,8,3] -> 2"},
+    {.problem =
+         "CausalConvWithState{activation=swish} f32[2,8,17] f32[8,1,4] f32[8] f32[2,8,3] -> 2"},
     {.problem = "CausalConvWithState f16[2,3,5] f16[3,1,4] -> 2"},
     {0},
 };
@@ -104,9 +115,12 @@ const tn_op tn_op_causal_conv_with_state = {
     .name = "CausalConvWithState",
     .since = 27,
     .about = "depthwise convolution over the past, with a carried state of K - 1 elements and SiLU",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_causal_conv_params),
     .infer = infer,
     .reference = reference,

@@ -90,6 +90,17 @@ static tn_status check_shapes(tn_infer *f, const tn_type *x, const tn_type *w)
             TN_CHECK(inputs == channels, TN_INVALID, "channels do not match: X is %s, W is %s",
                      text_x, text_w);
     }
+    if (tn_infer_has(f, 2) && f->in[2].rank >= 0) {
+        int64_t count, each;
+        bool fits = f->in[2].rank == 1;
+        if (fits && tn_expr_is_const(f->exprs, f->in[2].dim[0], &count) &&
+            tn_expr_is_const(f->exprs, w->dim[1], &each))
+            fits = count % params->group == 0 && count / params->group == each;
+        TN_CHECK(fits, TN_INVALID,
+                 "B is %s: it needs one value for each output channel; W is %s, group %lld",
+                 tn_type_text(f->exprs, &f->in[2], text_x, sizeof text_x), text_w,
+                 (long long)params->group);
+    }
     const tn_ints *lists[] = {&params->window.kernel_shape, &params->window.strides,
                               &params->window.dilations, &params->output_padding,
                               &params->output_shape};

@@ -14,9 +14,15 @@
 enum { X, W, OFFSET, B, MASK };
 
 static const tn_field fields[] = {
-    {.name = "kernel_shape", .kind = TN_FIELD_INTS, .offset = offsetof(tn_deform_conv_params, window.kernel_shape)},
-    {.name = "strides", .kind = TN_FIELD_INTS, .offset = offsetof(tn_deform_conv_params, window.strides)},
-    {.name = "dilations", .kind = TN_FIELD_INTS, .offset = offsetof(tn_deform_conv_params, window.dilations)},
+    {.name = "kernel_shape",
+     .kind = TN_FIELD_INTS,
+     .offset = offsetof(tn_deform_conv_params, window.kernel_shape)},
+    {.name = "strides",
+     .kind = TN_FIELD_INTS,
+     .offset = offsetof(tn_deform_conv_params, window.strides)},
+    {.name = "dilations",
+     .kind = TN_FIELD_INTS,
+     .offset = offsetof(tn_deform_conv_params, window.dilations)},
     {.name = "pads", .kind = TN_FIELD_INTS, .offset = offsetof(tn_deform_conv_params, window.pads)},
     TN_INT(tn_deform_conv_params, group, 1),
     TN_INT(tn_deform_conv_params, offset_group, 1),
@@ -34,8 +40,9 @@ static tn_status lower(const tn_node *node, void *params_out)
 {
     const tn_deform_conv_params *params = params_out;
     (void)node;
-    TN_CHECK(params->group >= 1 && params->offset_group >= 1, TN_INVALID, "group is %lld, offset_group %lld",
-             (long long)params->group, (long long)params->offset_group);
+    TN_CHECK(params->group >= 1 && params->offset_group >= 1, TN_INVALID,
+             "group is %lld, offset_group %lld", (long long)params->group,
+             (long long)params->offset_group);
     return tn_window_check(&params->window);
 }
 
@@ -53,11 +60,12 @@ static tn_status check_moves(tn_infer *f, int input, int64_t want, const tn_expr
     if (!tn_infer_has(f, input) || t->rank < 0) return NULL;
     int64_t channels = t->rank > 1 ? number_of(f, t->dim[1]) : -1;
     bool fits = t->rank == f->in[X].rank && (want < 0 || channels < 0 || channels == want);
-    for (int i = 2; fits && i < t->rank; i++) {
+    for (int i = 0; fits && i < t->rank; i++) {
+        if (i == 1) continue;
         int64_t a = number_of(f, t->dim[i]), b = number_of(f, out[i]);
         fits = a < 0 || b < 0 || a == b;
     }
-    TN_CHECK(fits, TN_INVALID, "%s must have %lld channels and the output's spatial axes: it is %s",
+    TN_CHECK(fits, TN_INVALID, "%s must have %lld channels and the output's other axes: it is %s",
              f->op->in[input].name, (long long)want, tn_type_text(f->exprs, t, text, sizeof text));
     return NULL;
 }
@@ -76,12 +84,15 @@ static tn_status infer(tn_infer *f)
     tn_type_text(f->exprs, w, text_w, sizeof text_w);
     TN_CHECK(x->rank >= 3 && x->rank <= 5 && w->rank == x->rank, TN_INVALID,
              "X and W need the same 1 to 3 spatial axes: they are %s and %s", text_x, text_w);
-    int64_t channels = number_of(f, x->dim[1]), each = number_of(f, w->dim[1]), outputs = number_of(f, w->dim[0]);
+    int64_t channels = number_of(f, x->dim[1]), each = number_of(f, w->dim[1]),
+            outputs = number_of(f, w->dim[0]);
     if (channels >= 0)
         TN_CHECK(channels % params->group == 0 && channels % params->offset_group == 0 &&
-                     (each < 0 || channels / params->group == each) && (outputs < 0 || outputs % params->group == 0),
-                 TN_INVALID, "channels do not match: X is %s, W is %s, group %lld, offset_group %lld", text_x, text_w,
-                 (long long)params->group, (long long)params->offset_group);
+                     (each < 0 || channels / params->group == each) &&
+                     (outputs < 0 || outputs % params->group == 0),
+                 TN_INVALID,
+                 "channels do not match: X is %s, W is %s, group %lld, offset_group %lld", text_x,
+                 text_w, (long long)params->group, (long long)params->offset_group);
     dim[0] = x->dim[0];
     dim[1] = w->dim[0];
     TN_TRY(tn_window_infer(f, &params->window, x, w->dim + 2, dim + 2));
@@ -92,6 +103,12 @@ static tn_status infer(tn_infer *f)
     }
     TN_TRY(check_moves(f, OFFSET, moves < 0 ? -1 : moves * (x->rank - 2), dim));
     TN_TRY(check_moves(f, MASK, moves, dim));
+    if (tn_infer_has(f, B) && f->in[B].rank >= 0) {
+        int64_t biases = f->in[B].rank == 1 ? number_of(f, f->in[B].dim[0]) : -1;
+        TN_CHECK(f->in[B].rank == 1 && (biases < 0 || outputs < 0 || biases == outputs), TN_INVALID,
+                 "B must have a value for each output channel: it is %s",
+                 tn_type_text(f->exprs, &f->in[B], text_w, sizeof text_w));
+    }
     tn_infer_set(f, 0, x->dtype, x->rank, dim);
     return NULL;
 }
@@ -155,7 +172,8 @@ static void gather(const work *s, int64_t n, int64_t at)
     int64_t position[3] = {at / w->out[2] / w->out[1], at / w->out[2] % w->out[1], at % w->out[2]};
     for (int64_t g = 0; g < groups; g++) {
         for (int64_t k = 0; k < taps; k++) {
-            int64_t tap[3] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1], k % w->kernel[2]};
+            int64_t tap[3] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1],
+                              k % w->kernel[2]};
             int64_t row = (n * groups + g) * taps + k;
             double place[3] = {0}, factor = 1;
             for (int i = 3 - s->axes; i < 3; i++) {
@@ -165,7 +183,8 @@ static void gather(const work *s, int64_t n, int64_t at)
             }
             if (tn_wide_has(s->p, MASK)) factor = load(s, MASK, row * w->out_count + at);
             for (int64_t c = g * (channels / groups); c < (g + 1) * (channels / groups); c++)
-                s->column[c * taps + k] = factor * sample(s, s->x + (n * channels + c) * w->in_count, place);
+                s->column[c * taps + k] =
+                    factor * sample(s, s->x + (n * channels + c) * w->in_count, place);
         }
     }
 }
@@ -198,14 +217,19 @@ static tn_status reference(const tn_launch *l)
 
 static const tn_case cases[] = {
     /* Without moves a convolution; the second tap moved half an element on: (3 + 4) / 2. */
-    {.problem = "DeformConv f32[1,1,1,4]={1,2,3,4} f32[1,1,1,2]={10,1} f32[1,4,1,3]={0,0,0,0,0,0,0,0,0,0,0,0}",
+    {.problem = "DeformConv f32[1,1,1,4]={1,2,3,4} f32[1,1,1,2]={10,1} "
+                "f32[1,4,1,3]={0,0,0,0,0,0,0,0,0,0,0,0}",
      .expect = "f32[1,1,1,3]={12,23,34}"},
-    {.problem = "DeformConv f32[1,1,1,4]={1,2,3,4} f32[1,1,1,2]={10,1} f32[1,4,1,3]={0,0,0,0,0,0,0,0,0,0,0.5,0.5} "
+    {.problem = "DeformConv f32[1,1,1,4]={1,2,3,4} f32[1,1,1,2]={10,1} "
+                "f32[1,4,1,3]={0,0,0,0,0,0,0,0,0,0,0.5,0.5} "
                 "f32[1]={100} f32[1,2,1,3]={1,1,0.5,1,1,1}",
      .expect = "f32[1,1,1,3]={112,123.5,117}"},
-    {.problem = "DeformConv{pads=[1,1,1,1], strides=[2,1], group=2, offset_group=2} f32[2,4,7,6] f32[6,2,3,3] "
+    {.problem = "DeformConv{pads=[1,1,1,1], strides=[2,1], group=2, offset_group=2} f32[2,4,7,6] "
+                "f32[6,2,3,3] "
                 "f32[2,36,4,6] f32[6] f32[2,18,4,6]"},
-    {.problem = "DeformConv{dilations=[1,2,1]} f32[1,2,4,5,3] f32[3,2,2,2,2] f32[1,24,3,3,2]", .lo = -2, .hi = 2},
+    {.problem = "DeformConv{dilations=[1,2,1]} f32[1,2,4,5,3] f32[3,2,2,2,2] f32[1,24,3,3,2]",
+     .lo = -2,
+     .hi = 2},
     {0},
 };
 
@@ -213,9 +237,12 @@ const tn_op tn_op_deform_conv = {
     .name = "DeformConv",
     .since = 22,
     .about = "a convolution whose taps are moved by offsets and weighted by a mask",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_deform_conv_params),
     .lower = lower,
     .infer = infer,

@@ -1,5 +1,6 @@
-/* The transform by Cooley and Tukey for any length: a length p * m (p prime) is p transforms of length m
- * over every p-th element, and p-point transforms across them. A prime length is the plain sum. */
+/* The transform by Cooley and Tukey for any length: a length p * m (p prime) is p transforms of
+ * length m over every p-th element, and p-point transforms across them. A prime length is the plain
+ * sum. */
 #include <math.h>
 
 #include "ops/dft/dft.h"
@@ -64,7 +65,8 @@ static void run(const transform *t, int64_t length, const double *x, int64_t ste
     for (int64_t k = 0; k < m; k++) combine(t, p, m, k, y);
 }
 
-void tn_fourier(int64_t count, const double *roots, bool inverse, const double *x, double *y, double *spare)
+void tn_fourier(int64_t count, const double *roots, bool inverse, const double *x, double *y,
+                double *spare)
 {
     transform t = {count, roots, inverse ? -1 : 1, spare};
     run(&t, count, x, 1, y);

@@ -43,12 +43,14 @@ static tn_status infer(tn_infer *f)
              tn_type_text(e, x, text, sizeof text));
     if (tn_expr_is_const(e, x->dim[2], &parts))
         TN_CHECK(parts == 1 || (parts == 2 && !params->onesided), TN_INVALID,
-                 "signal must be real, or complex and onesided 0: it is %s", tn_type_text(e, x, text, sizeof text));
+                 "signal must be real, or complex and onesided 0: it is %s",
+                 tn_type_text(e, x, text, sizeof text));
     tn_expr length = TN_EXPR_NONE, step = scalar_of(f, STEP), one = tn_expr_const(e, 1);
     if (tn_infer_has(f, WINDOW) && f->in[WINDOW].rank == 1) length = f->in[WINDOW].dim[0];
     if (!length && tn_infer_has(f, LENGTH)) length = scalar_of(f, LENGTH);
     else if (!tn_infer_has(f, WINDOW)) length = x->dim[1];
-    TN_CHECK(!tn_expr_is_const(e, step, &value) || value > 0, TN_INVALID, "frame_step is %lld", (long long)value);
+    TN_CHECK(!tn_expr_is_const(e, step, &value) || value > 0, TN_INVALID, "frame_step is %lld",
+             (long long)value);
     tn_expr frames = tn_expr_add(e, tn_expr_div(e, tn_expr_sub(e, x->dim[1], length), step), one);
     tn_expr bins = length;
     if (params->onesided) bins = tn_expr_add(e, tn_expr_div(e, length, tn_expr_const(e, 2)), one);
@@ -69,19 +71,24 @@ static tn_status frame_of(const tn_problem *p, int64_t *length, int64_t *step)
 {
     const tn_stft_params *params = p->params;
     const tn_tensor *x = &p->in[SIGNAL], *y = &p->out[0];
+    TN_CHECK(tn_tensor_count(&p->in[STEP]) == 1 &&
+                 (!tn_wide_has(p, LENGTH) || tn_tensor_count(&p->in[LENGTH]) == 1),
+             TN_INVALID, "frame_step and frame_length must be one number each");
     *step = tn_load_i64(p->in[STEP].dtype, p->in[STEP].data, 0);
     *length = x->dim[1];
     if (tn_wide_has(p, WINDOW)) *length = p->in[WINDOW].dim[0];
     if (tn_wide_has(p, LENGTH)) {
         int64_t given = tn_load_i64(p->in[LENGTH].dtype, p->in[LENGTH].data, 0);
         TN_CHECK(!tn_wide_has(p, WINDOW) || given == *length, TN_INVALID,
-                 "frame_length is %lld, the window has %lld elements", (long long)given, (long long)*length);
+                 "frame_length is %lld, the window has %lld elements", (long long)given,
+                 (long long)*length);
         *length = given;
     }
     int64_t bins = params->onesided ? *length / 2 + 1 : *length;
     TN_CHECK(*step > 0 && *length > 0 && *length <= x->dim[1] && bins == y->dim[2] &&
                  (x->dim[1] - *length) / *step + 1 == y->dim[1],
-             TN_INVALID, "frames of %lld at steps of %lld do not make [%lld, %lld] of %lld elements",
+             TN_INVALID,
+             "frames of %lld at steps of %lld do not make [%lld, %lld] of %lld elements",
              (long long)*length, (long long)*step, (long long)y->dim[1], (long long)y->dim[2],
              (long long)x->dim[1]);
     return NULL;
@@ -90,7 +97,8 @@ static tn_status frame_of(const tn_problem *p, int64_t *length, int64_t *step)
 static tn_status reference(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
-    const tn_tensor *x = &p->in[SIGNAL], *window = tn_wide_has(p, WINDOW) ? &p->in[WINDOW] : NULL, *y = &p->out[0];
+    const tn_tensor *x = &p->in[SIGNAL], *window = tn_wide_has(p, WINDOW) ? &p->in[WINDOW] : NULL,
+                    *y = &p->out[0];
     int64_t length, step, parts = x->dim[2];
     if (tn_tensor_count(y) == 0) return NULL;
     TN_TRY(frame_of(p, &length, &step));
@@ -113,7 +121,8 @@ static tn_status reference(const tn_launch *l)
 }
 
 static const tn_case cases[] = {
-    {.problem = "STFT f32[1,4,1]={1,2,3,4} i64={2} none i64={2}", .expect = "f32[1,2,2,2]={3,0,-1,0,7,0,-1,0}"},
+    {.problem = "STFT f32[1,4,1]={1,2,3,4} i64={2} none i64={2}",
+     .expect = "f32[1,2,2,2]={3,0,-1,0,7,0,-1,0}"},
     {.problem = "STFT{onesided=0} f32[1,5,1]={1,2,3,4,5} i64={1} f32[4]={1,1,1,0}",
      .expect = "f32[1,2,4,2]={6,0,-2,-2,2,0,-2,2,9,0,-2,-3,3,0,-2,3}"},
     {.problem = "STFT f32[2,128,1] i64={8} f32[16] i64={16}"},
@@ -125,9 +134,12 @@ const tn_op tn_op_stft = {
     .name = "STFT",
     .since = 17,
     .about = "Fourier transforms of windows that slide over a signal",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_stft_params),
     .infer = infer,
     .reference = reference,

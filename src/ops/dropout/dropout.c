@@ -19,6 +19,11 @@ static const tn_port outs[] = {
 
 static tn_status infer(tn_infer *f)
 {
+    for (int i = 1; i < f->in_count; i++)
+        for (int axis = 0; tn_infer_has(f, i) && axis < f->in[i].rank; axis++)
+            TN_CHECK(tn_expr_equals(f->exprs, f->in[i].dim[axis], 1) ||
+                         !tn_expr_is_const(f->exprs, f->in[i].dim[axis], &(int64_t){0}),
+                     TN_INVALID, "%s must be a scalar", ins[i].name);
     tn_infer_same(f, 0, 0);
     tn_infer_set(f, 1, TN_DTYPE_BOOL, f->in[0].rank, f->in[0].dim);
     return NULL;

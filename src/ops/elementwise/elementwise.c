@@ -58,12 +58,16 @@ void tn_elementwise_known(tn_infer *f, int in_count, tn_known_map map)
     }
     if (out_count > TN_KNOWN_MAX) return;
     for (int64_t i = 0; i < out_count; i++) {
-        bool whole = true;
+        bool whole = true, constant = true;
+        int64_t ignored;
         for (int k = 0; k < in_count; k++) {
             in[k] = at[k][count[k] == 1 ? 0 : i];
             whole = whole && in[k] != TN_EXPR_NONE;
+            constant = constant && tn_expr_is_const(f->exprs, in[k], &ignored);
         }
         tn_expr value = whole ? map(f->exprs, in, in_count) : TN_EXPR_NONE;
+        /* Numbers that do not make a number overflow: tensors wrap, expressions do not. */
+        if (constant && !tn_expr_is_const(f->exprs, value, &ignored)) value = TN_EXPR_NONE;
         out[i] = tn_elementwise_fit(f->exprs, dtype, value);
     }
     tn_infer_set_known(f, 0, out, out_count);

@@ -1,12 +1,12 @@
 /* GridSample-22: X [N, C, D1 .. Dr] read at the places that a grid [N, O1 .. Or, r] gives.
  *
- * A place's coordinates run from -1 to 1 and name the innermost axis first. -1 and 1 are the centres of
- * the outermost elements (align_corners) or their outer edges:
+ * A place's coordinates run from -1 to 1 and name the innermost axis first. -1 and 1 are the
+ * centres of the outermost elements (align_corners) or their outer edges:
  *
  *     align_corners   x = (g + 1) / 2 * (D - 1)        else   x = ((g + 1) * D - 1) / 2
  *
- * A place takes 1, 2 or 4 elements an axis (nearest, linear, cubic), weighted axis by axis. Places and
- * elements outside of X are zeros, the border, or mirrored. */
+ * A place takes 1, 2 or 4 elements an axis (nearest, linear, cubic), weighted axis by axis. Places
+ * and elements outside of X are zeros, the border, or mirrored. */
 #include "ops/grid_sample/grid_sample.h"
 
 #include <math.h>
@@ -39,10 +39,13 @@ static tn_status infer(tn_infer *f)
         return NULL;
     }
     bool fits = x->rank >= 3 && x->rank == grid->rank;
-    if (fits && tn_expr_is_const(f->exprs, grid->dim[grid->rank - 1], &axes)) fits = axes == x->rank - 2;
-    if (fits && tn_expr_is_const(f->exprs, x->dim[0], &a) && tn_expr_is_const(f->exprs, grid->dim[0], &b))
+    if (fits && tn_expr_is_const(f->exprs, grid->dim[grid->rank - 1], &axes))
+        fits = axes == x->rank - 2;
+    if (fits && tn_expr_is_const(f->exprs, x->dim[0], &a) &&
+        tn_expr_is_const(f->exprs, grid->dim[0], &b))
         fits = a == b;
-    TN_CHECK(fits, TN_INVALID, "X must be [N, C, D1 ... Dr] and grid [N, O1 ... Or, r]: they are %s and %s",
+    TN_CHECK(fits, TN_INVALID,
+             "X must be [N, C, D1 ... Dr] and grid [N, O1 ... Or, r]: they are %s and %s",
              tn_type_text(f->exprs, x, text_x, sizeof text_x),
              tn_type_text(f->exprs, grid, text_g, sizeof text_g));
     dim[0] = x->dim[0];
@@ -52,7 +55,7 @@ static tn_status infer(tn_infer *f)
     return NULL;
 }
 
-/* ---- One axis ----------------------------------------------------------------------------------*/
+/* ---- One axis ---------------------------------------------------------------------------------*/
 
 /* Elements of one axis that a place takes: at[k] is -1 for one that is zero. */
 typedef struct taps {
@@ -75,13 +78,14 @@ static int64_t element_at(int64_t i, int64_t dim, const tn_grid_sample_params *p
     if (i >= 0 && i < dim) return i;
     if (params->padding_mode == TN_GRID_ZEROS) return -1;
     if (params->padding_mode == TN_GRID_BORDER) return i < 0 ? 0 : dim - 1;
-    double low = params->align_corners ? 0 : -0.5, high = (double)dim - (params->align_corners ? 1 : 0.5);
+    double low = params->align_corners ? 0 : -0.5,
+           high = (double)dim - (params->align_corners ? 1 : 0.5);
     int64_t at = (int64_t)reflect((double)i, low, high);
     return TN_MIN(TN_MAX(at, 0), dim - 1);
 }
 
-/* From -1 .. 1 to an index. Grids narrower than f64 are worked in float, as their makers do: what is half
- * way between two elements should stay so. */
+/* From -1 .. 1 to an index. Grids narrower than f64 are worked in float, as their makers do: what
+ * is half way between two elements should stay so. */
 static double place_of(double g, int64_t dim, bool align_corners, tn_dtype dtype)
 {
     if (dtype == TN_DTYPE_F64)
@@ -92,11 +96,15 @@ static double place_of(double g, int64_t dim, bool align_corners, tn_dtype dtype
 
 static double padded_place(double x, int64_t dim, const tn_grid_sample_params *params)
 {
-    double low = params->align_corners ? 0 : -0.5, high = (double)dim - (params->align_corners ? 1 : 0.5);
+    double low = params->align_corners ? 0 : -0.5,
+           high = (double)dim - (params->align_corners ? 1 : 0.5);
     if (x >= low && x <= high) return x;
-    if (params->padding_mode == TN_GRID_REFLECTION) return isfinite(x) ? reflect(x, low, high) : low;
-    if (params->padding_mode == TN_GRID_BORDER && params->mode != TN_GRID_CUBIC) return x > 0 ? (double)(dim - 1) : 0;
-    /* Far outside all taps are zero or the border: near enough for an integer, far enough for that; NaN too. */
+    if (params->padding_mode == TN_GRID_REFLECTION)
+        return isfinite(x) ? reflect(x, low, high) : low;
+    if (params->padding_mode == TN_GRID_BORDER && params->mode != TN_GRID_CUBIC)
+        return x > 0 ? (double)(dim - 1) : 0;
+    /* Far outside all taps are zero or the border: near enough for an integer, far enough for that;
+     * NaN too. */
     return x > 0 ? fmin(x, (double)dim + 8) : fmax(x, -8);
 }
 
@@ -133,7 +141,7 @@ static taps taps_of(double g, int64_t dim, const tn_grid_sample_params *params, 
     return t;
 }
 
-/* ---- All axes ----------------------------------------------------------------------------------*/
+/* ---- All axes ---------------------------------------------------------------------------------*/
 
 /* The sum over all combinations of taps; base is the first element of a channel. */
 static double sample(const tn_tensor *x, int64_t base, const taps *t)
@@ -185,7 +193,8 @@ static tn_status reference(const tn_launch *l)
     for (int64_t n = 0; n < y->dim[0]; n++) {
         for (int64_t i = 0; i < places; i++) {
             for (int k = 0; k < axes; k++) {
-                double g = tn_load_f64(grid->dtype, grid->data, (n * places + i) * axes + axes - 1 - k);
+                double g =
+                    tn_load_f64(grid->dtype, grid->data, (n * places + i) * axes + axes - 1 - k);
                 t[k] = taps_of(g, x->dim[2 + k], params, grid->dtype);
             }
             for (int64_t c = 0; c < channels; c++) {
@@ -203,29 +212,39 @@ static tn_status upgrade_below_20(tn_graph *graph, tn_node *node)
 {
     const tn_attr *mode = tn_node_find_attr(node, "mode");
     (void)graph;
-    if (!mode || mode->kind != TN_ATTR_TEXT || mode->text.bytes < 3 || memcmp(mode->text.text, "bi", 2)) return NULL;
+    if (!mode || mode->kind != TN_ATTR_TEXT || mode->text.bytes < 3 ||
+        memcmp(mode->text.text, "bi", 2))
+        return NULL;
     tn_attr renamed = *mode;
     renamed.text = (tn_string){mode->text.text + 2, mode->text.bytes - 2};
     return tn_node_set_attr(node, &renamed);
 }
 
 static const tn_case cases[] = {
-    /* The middle of four, an edge half outside (half of the mean of 2 and 4), a place far outside. */
-    {.problem = "GridSample f32[1,1,2,2]={1,2,3,4} f32[1,1,3,2]={0,0,1,0,5,5}", .expect = "f32[1,1,1,3]={2.5,1.5,0}"},
+    /* The middle of four, an edge half outside (half of the mean of 2 and 4), a place far outside.
+     */
+    {.problem = "GridSample f32[1,1,2,2]={1,2,3,4} f32[1,1,3,2]={0,0,1,0,5,5}",
+     .expect = "f32[1,1,1,3]={2.5,1.5,0}"},
     {.problem = "GridSample{padding_mode=border} f32[1,1,2,2]={1,2,3,4} f32[1,1,3,2]={0,0,1,0,5,5}",
      .expect = "f32[1,1,1,3]={2.5,3,4}"},
-    {.problem = "GridSample{align_corners=1, mode=nearest} i32[1,2,3]={1,2,3,4,5,6} f32[1,3,1]={-1,0.2,1}",
+    {.problem =
+         "GridSample{align_corners=1, mode=nearest} i32[1,2,3]={1,2,3,4,5,6} f32[1,3,1]={-1,0.2,1}",
      .expect = "i32[1,2,3]={1,2,3,4,5,6}"},
     /* 1 + 1/2 of an element behind the last of three, mirrored at its centre: 0.5. */
-    {.problem = "GridSample{align_corners=1, padding_mode=reflection} f32[1,1,3]={1,2,4} f32[1,1,1]={2.5}",
+    {.problem =
+         "GridSample{align_corners=1, padding_mode=reflection} f32[1,1,3]={1,2,4} f32[1,1,1]={2.5}",
      .expect = "f32[1,1,1]={1.5}"},
     /* Half way: -3/32, 19/32, 19/32, -3/32. */
     {.problem = "GridSample{align_corners=1, mode=cubic} f32[1,1,4]={0,32,64,0} f32[1,1,1]={0}",
      .expect = "f32[1,1,1]={57}"},
     {.problem = "GridSample f32[2,3,5,6] f32[2,4,7,2]"},
-    {.problem = "GridSample{mode=cubic, padding_mode=reflection} f32[2,3,5,6] f32[2,4,7,2]", .lo = -2, .hi = 2},
-    {.problem = "GridSample{mode=cubic, padding_mode=border, align_corners=1} f64[1,2,3,4,5] f32[1,2,3,2,3]",
-     .lo = -2, .hi = 2},
+    {.problem = "GridSample{mode=cubic, padding_mode=reflection} f32[2,3,5,6] f32[2,4,7,2]",
+     .lo = -2,
+     .hi = 2},
+    {.problem = "GridSample{mode=cubic, padding_mode=border, align_corners=1} f64[1,2,3,4,5] "
+                "f32[1,2,3,2,3]",
+     .lo = -2,
+     .hi = 2},
     {.problem = "GridSample{mode=nearest} u8[2,3,5,6] f16[2,4,7,2]", .lo = -1, .hi = 200},
     {0},
 };
@@ -233,10 +252,14 @@ static const tn_case cases[] = {
 const tn_op tn_op_grid_sample = {
     .name = "GridSample",
     .since = 22,
-    .about = "X read at the places of a grid: nearest, linear or cubic; zeros, border or mirror outside",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .about =
+        "X read at the places of a grid: nearest, linear or cubic; zeros, border or mirror outside",
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_grid_sample_params),
     .infer = infer,
     .reference = reference,

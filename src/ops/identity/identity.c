@@ -1,8 +1,8 @@
 /* Identity-1: the input. */
 #include "ops/moving.h"
 
-static const tn_port ins[] = {{"input", TN_DTS_ANY, 'V', 0}};
-static const tn_port outs[] = {{"output", TN_DTS_ANY, 'V', 0}};
+static const tn_port ins[] = {{"input", TN_DTS_ANY, 'V', TN_PORT_ANY_KIND}};
+static const tn_port outs[] = {{"output", TN_DTS_ANY, 'V', TN_PORT_ANY_KIND}};
 
 static tn_status infer(tn_infer *f)
 {

@@ -1,4 +1,5 @@
-/* LinearAttention-27: attention as a recurrence over a state matrix S [Dk, Dv] for each head of keys.
+/* LinearAttention-27: attention as a recurrence over a state matrix S [Dk, Dv] for each head of
+ * keys.
  *
  *     S *= exp(decay_t)                          gated: per row of S, or one for the head
  *     v_t = beta_t * (v_t - S^T k_t)             delta
@@ -16,9 +17,13 @@
 enum { QUERY, KEY, VALUE, PAST, DECAY, BETA };
 
 static const tn_field fields[] = {
-    {.name = "q_num_heads", .kind = TN_FIELD_INT, .required = true,
+    {.name = "q_num_heads",
+     .kind = TN_FIELD_INT,
+     .required = true,
      .offset = offsetof(tn_linear_attention_params, q_num_heads)},
-    {.name = "kv_num_heads", .kind = TN_FIELD_INT, .required = true,
+    {.name = "kv_num_heads",
+     .kind = TN_FIELD_INT,
+     .required = true,
      .offset = offsetof(tn_linear_attention_params, kv_num_heads)},
     TN_ENUM(tn_linear_attention_params, update_rule, TN_LINEAR_GATED_DELTA,
             "linear|gated|delta|gated_delta"),
@@ -52,7 +57,8 @@ static tn_status lower(const tn_node *node, void *params_out)
 {
     const tn_linear_attention_params *params = params_out;
     int64_t q = params->q_num_heads, kv = params->kv_num_heads;
-    bool decay = node->in_count > DECAY && node->in[DECAY], beta = node->in_count > BETA && node->in[BETA];
+    bool decay = node->in_count > DECAY && node->in[DECAY],
+         beta = node->in_count > BETA && node->in[BETA];
     TN_CHECK(q > 0 && kv > 0 && q % kv == 0, TN_INVALID,
              "%lld query heads do not share %lld key heads evenly", (long long)q, (long long)kv);
     TN_CHECK(decay == is_gated(params->update_rule), TN_INVALID,
@@ -83,10 +89,39 @@ static tn_status check_gate(tn_infer *f, int input, int64_t one, int64_t other)
     char text[128];
     int64_t width;
     if (!tn_infer_has(f, input) || t->rank < 0) return NULL;
-    TN_CHECK(t->rank == 3 && (other < 0 || !tn_expr_is_const(f->exprs, t->dim[2], &width) || width == one ||
-                              width == other),
+    TN_CHECK(t->rank == 3 && (other < 0 || !tn_expr_is_const(f->exprs, t->dim[2], &width) ||
+                              width == one || width == other),
              TN_INVALID, "%s must be [batch, time, %lld or %lld]: it is %s", f->op->in[input].name,
              (long long)one, (long long)other, tn_type_text(f->exprs, t, text, sizeof text));
+    return NULL;
+}
+
+/* Batch and time are those of the query. */
+static tn_status check_rows(tn_infer *f, int input)
+{
+    const tn_type *t = &f->in[input], *q = &f->in[QUERY];
+    char text[128];
+    int64_t a, b;
+    for (int i = 0; i < 2 && tn_infer_has(f, input) && t->rank == 3; i++)
+        if (tn_expr_is_const(f->exprs, t->dim[i], &a) && tn_expr_is_const(f->exprs, q->dim[i], &b))
+            TN_CHECK(a == b, TN_INVALID, "%s must have the batch and time of the query: it is %s",
+                     f->op->in[input].name, tn_type_text(f->exprs, t, text, sizeof text));
+    return NULL;
+}
+
+static tn_status check_past(tn_infer *f, int64_t k_size, int64_t v_size)
+{
+    const tn_linear_attention_params *params = f->params;
+    const tn_type *t = &f->in[PAST];
+    char text[128];
+    int64_t have, want[4] = {-1, params->kv_num_heads, k_size, v_size};
+    if (!tn_infer_has(f, PAST) || t->rank < 0) return NULL;
+    if (!tn_expr_is_const(f->exprs, f->in[QUERY].dim[0], &want[0])) want[0] = -1;
+    bool fits = t->rank == 4;
+    for (int i = 0; i < 4 && fits; i++)
+        if (want[i] >= 0 && tn_expr_is_const(f->exprs, t->dim[i], &have)) fits = have == want[i];
+    TN_CHECK(fits, TN_INVALID, "past_state must be [batch, heads, key size, value size]: it is %s",
+             tn_type_text(f->exprs, t, text, sizeof text));
     return NULL;
 }
 
@@ -104,10 +139,14 @@ static tn_status infer(tn_infer *f)
     TN_TRY(check_width(f, QUERY, params->q_num_heads, &q_size));
     TN_TRY(check_width(f, KEY, params->kv_num_heads, &k_size));
     TN_TRY(check_width(f, VALUE, params->kv_num_heads, &v_size));
+    for (int i = KEY; i < f->in_count; i++)
+        if (i != PAST) TN_TRY(check_rows(f, i));
+    TN_TRY(check_past(f, k_size, v_size));
     TN_CHECK(q_size < 0 || k_size < 0 || q_size == k_size, TN_INVALID,
              "heads of the query have %lld elements, those of the key %lld", (long long)q_size,
              (long long)k_size);
-    TN_TRY(check_gate(f, DECAY, params->kv_num_heads, k_size < 0 ? -1 : params->kv_num_heads * k_size));
+    TN_TRY(check_gate(f, DECAY, params->kv_num_heads,
+                      k_size < 0 ? -1 : params->kv_num_heads * k_size));
     TN_TRY(check_gate(f, BETA, params->kv_num_heads, 1));
     tn_expr heads = tn_expr_const(f->exprs, params->kv_num_heads);
     tn_expr each_v = tn_expr_div(f->exprs, v->dim[2], heads);
@@ -164,7 +203,8 @@ static void read_state(const work *w, int input, int64_t at)
 static void step(const work *w, int64_t place, int64_t head)
 {
     int64_t heads = w->params->kv_num_heads, rule = w->params->update_rule;
-    int64_t key_at = (place * heads + head) * w->k_size, value_at = (place * heads + head) * w->v_size;
+    int64_t key_at = (place * heads + head) * w->k_size,
+            value_at = (place * heads + head) * w->v_size;
     const tn_tensor *y = &w->p->out[0];
     if (is_gated(rule)) decay_state(w, place, head);
     if (is_delta(rule)) {
@@ -203,9 +243,11 @@ static tn_status reference(const tn_launch *l)
     for (int64_t b = 0; b < batch; b++) {
         for (int64_t h = 0; h < heads; h++) {
             int64_t at = (b * heads + h) * cells;
-            for (int64_t i = 0; i < cells; i++) w.state[i] = tn_wide_has(p, PAST) ? load(&w, PAST, at + i) : 0;
+            for (int64_t i = 0; i < cells; i++)
+                w.state[i] = tn_wide_has(p, PAST) ? load(&w, PAST, at + i) : 0;
             for (int64_t t = 0; t < w.time; t++) step(&w, b * w.time + t, h);
-            if (tn_wide_wants(p, 1)) tn_store_f64s(p->out[1].dtype, p->out[1].data, at, cells, w.state);
+            if (tn_wide_wants(p, 1))
+                tn_store_f64s(p->out[1].dtype, p->out[1].data, at, cells, w.state);
         }
     }
     return NULL;
@@ -213,19 +255,25 @@ static tn_status reference(const tn_launch *l)
 
 static const tn_case cases[] = {
     /* State 2*3 = 6, then 6 + 1*5 = 11; y = q * S. */
-    {.problem = "LinearAttention{q_num_heads=1, kv_num_heads=1, update_rule=linear} f32[1,2,1]={1,2} "
-                "f32[1,2,1]={2,1} f32[1,2,1]={3,5} -> 2",
+    {.problem =
+         "LinearAttention{q_num_heads=1, kv_num_heads=1, update_rule=linear} f32[1,2,1]={1,2} "
+         "f32[1,2,1]={2,1} f32[1,2,1]={3,5} -> 2",
      .expect = "f32[1,2,1]={6,22} f32[1,1,1,1]={11}"},
     /* Past 4, decay log(1/2): 2; delta: 0.5 * (6 - 2*1) = 2; state 4; y = 0.5 * 3 * 4. */
-    {.problem = "LinearAttention{q_num_heads=1, kv_num_heads=1, scale=0.5} f32[1,1,1]={3} f32[1,1,1]={1} "
-                "f32[1,1,1]={6} f32[1,1,1,1]={4} f32[1,1,1]={-0.6931472} f32[1,1,1]={0.5} -> 2",
+    {.problem =
+         "LinearAttention{q_num_heads=1, kv_num_heads=1, scale=0.5} f32[1,1,1]={3} f32[1,1,1]={1} "
+         "f32[1,1,1]={6} f32[1,1,1,1]={4} f32[1,1,1]={-0.6931472} f32[1,1,1]={0.5} -> 2",
      .expect = "f32[1,1,1]={6} f32[1,1,1,1]={4}"},
-    {.problem = "LinearAttention{q_num_heads=4, kv_num_heads=2} f32[2,5,32] f32[2,5,16] f32[2,5,12] "
-                "f32[2,2,8,6] f32[2,5,16] f32[2,5,1] -> 2",
-     .lo = -0.5, .hi = 0.5},
-    {.problem = "LinearAttention{q_num_heads=2, kv_num_heads=2, update_rule=gated} f16[1,3,8] f16[1,3,8] "
-                "f16[1,3,8] none f16[1,3,2] -> 2",
-     .lo = -0.5, .hi = 0.5},
+    {.problem =
+         "LinearAttention{q_num_heads=4, kv_num_heads=2} f32[2,5,32] f32[2,5,16] f32[2,5,12] "
+         "f32[2,2,8,6] f32[2,5,16] f32[2,5,1] -> 2",
+     .lo = -0.5,
+     .hi = 0.5},
+    {.problem =
+         "LinearAttention{q_num_heads=2, kv_num_heads=2, update_rule=gated} f16[1,3,8] f16[1,3,8] "
+         "f16[1,3,8] none f16[1,3,2] -> 2",
+     .lo = -0.5,
+     .hi = 0.5},
     {0},
 };
 
@@ -233,9 +281,12 @@ const tn_op tn_op_linear_attention = {
     .name = "LinearAttention",
     .since = 27,
     .about = "S = exp(decay) S + k (beta (v - S^T k))^T; y = scale S^T q, step by step",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_linear_attention_params),
     .lower = lower,
     .infer = infer,

@@ -55,7 +55,8 @@ void tn_matmul_plan_of(const tn_problem *p, tn_matmul_plan *out)
 {
     const tn_tensor *a = &p->in[0], *b = &p->in[1];
     *out = (tn_matmul_plan){.batch = 1};
-    out->k = a->dim[a->rank - 1];
+    /* From b, which may be packed where the shape of a is not yet known. */
+    out->k = b->dim[TN_MAX(b->rank - 2, 0)];
     out->m = a->rank > 1 ? a->dim[a->rank - 2] : 1;
     out->n = b->rank > 1 ? b->dim[b->rank - 1] : 1;
     int batch_a = TN_MAX(a->rank - 2, 0), batch_b = TN_MAX(b->rank - 2, 0);

@@ -3,15 +3,15 @@
  *     ArrayFeatureExtractor  columns of X by number
  *     Binarizer              x > threshold
  *     Scaler                 (x - offset) * scale, one for all or one for each column
- *     Normalizer             x / max |x|, x / sum |x| or x / sqrt(sum x^2) of its row; x where that is 0
- *     Imputer                x, or another value where x is the one to replace */
+ *     Normalizer             x / max |x|, x / sum |x| or x / sqrt(sum x^2) of its row; x where that
+ * is 0 Imputer                x, or another value where x is the one to replace */
 #include <math.h>
 #include <string.h>
 
 #include "ops/ml/ml.h"
 #include "ops/wide/wide.h"
 
-/* ---- ArrayFeatureExtractor ---------------------------------------------------------------------*/
+/* ---- ArrayFeatureExtractor --------------------------------------------------------------------*/
 
 #define EXTRACTED (TN_ML_NUMBERS | TN_DT(STRING))
 static const tn_port extractor_ins[] = {{"X", EXTRACTED, 'T', 0}, {"Y", TN_DT(I64), 0, 0}};
@@ -26,7 +26,8 @@ static tn_status infer_extractor(tn_infer *f)
         tn_infer_set(f, 0, x->dtype, -1, NULL);
         return NULL;
     }
-    TN_CHECK(x->rank >= 1, TN_INVALID, "X must have an axis: it is %s", tn_type_text(f->exprs, x, text, sizeof text));
+    TN_CHECK(x->rank >= 1, TN_INVALID, "X must have an axis: it is %s",
+             tn_type_text(f->exprs, x, text, sizeof text));
     for (int i = 0; i < indices->rank; i++) count = tn_expr_mul(f->exprs, count, indices->dim[i]);
     int rank = TN_MAX(x->rank, 2);
     dim[0] = tn_expr_const(f->exprs, 1);
@@ -38,20 +39,22 @@ static tn_status infer_extractor(tn_infer *f)
 
 static tn_status reference_extractor(const tn_launch *l)
 {
-    const tn_tensor *x = &l->problem->in[0], *indices = &l->problem->in[1], *z = &l->problem->out[0];
+    const tn_tensor *x = &l->problem->in[0], *indices = &l->problem->in[1],
+                    *z = &l->problem->out[0];
     int64_t columns = x->dim[x->rank - 1], count = tn_tensor_count(indices);
     int64_t rows = tn_dims_product(x->dim, 0, x->rank - 1);
     for (int64_t k = 0; k < count; k++) {
         int64_t column = tn_load_i64(indices->dtype, indices->data, k);
-        TN_CHECK(column >= 0 && column < columns, TN_INVALID, "column %lld is outside [0, %lld)", (long long)column,
-                 (long long)columns);
+        TN_CHECK(column >= 0 && column < columns, TN_INVALID, "column %lld is outside [0, %lld)",
+                 (long long)column, (long long)columns);
         for (int64_t row = 0; row < rows; row++)
-            tn_copy_elements(x->dtype, z->data, row * count + k, x->data, row * columns + column, 1);
+            tn_copy_elements(x->dtype, z->data, row * count + k, x->data, row * columns + column,
+                             1);
     }
     return NULL;
 }
 
-/* ---- Binarizer ---------------------------------------------------------------------------------*/
+/* ---- Binarizer --------------------------------------------------------------------------------*/
 
 static const tn_field binarizer_fields[] = {TN_FLOAT(tn_ml_threshold_params, threshold, 0)};
 static const tn_port same_ins[] = {{"X", TN_ML_NUMBERS, 'T', 0}};
@@ -72,7 +75,7 @@ static tn_status reference_binarizer(const tn_launch *l)
     return NULL;
 }
 
-/* ---- Scaler ------------------------------------------------------------------------------------*/
+/* ---- Scaler -----------------------------------------------------------------------------------*/
 
 static const tn_port scaler_ins[] = {
     {"X", TN_ML_NUMBERS, 0, 0},
@@ -99,8 +102,8 @@ static tn_status check_columns(const tn_problem *p, int input)
     int64_t columns = x->rank > 0 ? x->dim[x->rank - 1] : 1;
     if (!tn_wide_has(p, input)) return NULL;
     int64_t count = tn_tensor_count(&p->in[input]);
-    TN_CHECK(count == 1 || count == columns, TN_INVALID, "there are %lld values for %lld columns", (long long)count,
-             (long long)columns);
+    TN_CHECK(count == 1 || count == columns, TN_INVALID, "there are %lld values for %lld columns",
+             (long long)count, (long long)columns);
     return NULL;
 }
 
@@ -126,10 +129,11 @@ static tn_status upgrade_scaler(tn_graph *graph, tn_node *node)
     return tn_table_move(graph, node, "scale", 2);
 }
 
-/* ---- Normalizer --------------------------------------------------------------------------------*/
+/* ---- Normalizer -------------------------------------------------------------------------------*/
 
 enum { NORM_MAX, NORM_L1, NORM_L2 };
-static const tn_field normalizer_fields[] = {TN_ENUM(tn_ml_norm_params, norm, NORM_MAX, "MAX|L1|L2")};
+static const tn_field normalizer_fields[] = {
+    TN_ENUM(tn_ml_norm_params, norm, NORM_MAX, "MAX|L1|L2")};
 
 static tn_status reference_normalizer(const tn_launch *l)
 {
@@ -152,7 +156,7 @@ static tn_status reference_normalizer(const tn_launch *l)
     return NULL;
 }
 
-/* ---- Imputer -----------------------------------------------------------------------------------*/
+/* ---- Imputer ----------------------------------------------------------------------------------*/
 
 static const tn_port imputer_ins[] = {
     {"X", TN_ML_NUMBERS, 'T', 0},
@@ -165,6 +169,8 @@ static tn_status reference_imputer(const tn_launch *l)
     const tn_problem *p = l->problem;
     const tn_tensor *x = &p->in[0], *imputed = &p->in[1], *y = &p->out[0];
     bool whole = tn_dtype_kind_of(x->dtype) == TN_KIND_I;
+    TN_CHECK(tn_tensor_count(&p->in[2]) == 1, TN_INVALID, "one value is replaced, not %lld",
+             (long long)tn_tensor_count(&p->in[2]));
     double replaced = tn_load_f64(p->in[2].dtype, p->in[2].data, 0);
     int64_t replaced_int = tn_load_i64(p->in[2].dtype, p->in[2].data, 0);
     if (tn_tensor_count(x) == 0) return NULL;
@@ -185,7 +191,8 @@ static tn_status reference_imputer(const tn_launch *l)
 /* Whole numbers and others have attributes of their own. */
 static tn_status upgrade_imputer(tn_graph *graph, tn_node *node)
 {
-    bool whole = node->in_count > 0 && node->in[0] && tn_dtype_kind_of(node->in[0]->type.dtype) == TN_KIND_I;
+    bool whole =
+        node->in_count > 0 && node->in[0] && tn_dtype_kind_of(node->in[0]->type.dtype) == TN_KIND_I;
     tn_value *replaced;
     TN_TRY(tn_table_move(graph, node, whole ? "imputed_value_int64s" : "imputed_value_floats", 1));
     if (whole) {
@@ -196,14 +203,17 @@ static tn_status upgrade_imputer(tn_graph *graph, tn_node *node)
         TN_TRY(tn_graph_add_scalar(graph, TN_DTYPE_F32, value, &replaced));
     }
     TN_TRY(tn_node_set_input(node, 2, replaced));
-    tn_table_drop(node, "imputed_value_int64s|imputed_value_floats|replaced_value_int64|replaced_value_float");
+    tn_table_drop(
+        node,
+        "imputed_value_int64s|imputed_value_floats|replaced_value_int64|replaced_value_float");
     return NULL;
 }
 
-/* ---- Operators ---------------------------------------------------------------------------------*/
+/* ---- Operators --------------------------------------------------------------------------------*/
 
 static const tn_case extractor_cases[] = {
-    {.problem = "ArrayFeatureExtractor f32[2,3]={1,2,3,4,5,6} i64[2]={2,0}", .expect = "f32[2,2]={3,1,6,4}"},
+    {.problem = "ArrayFeatureExtractor f32[2,3]={1,2,3,4,5,6} i64[2]={2,0}",
+     .expect = "f32[2,2]={3,1,6,4}"},
     {.problem = "ArrayFeatureExtractor i64[3]={7,8,9} i64[1,2]={1,1}", .expect = "i64[1,2]={8,8}"},
     {.problem = "ArrayFeatureExtractor f64[4,11] i64[5]"},
     {0},
@@ -214,7 +224,8 @@ static const tn_case binarizer_cases[] = {
     {0},
 };
 static const tn_case scaler_cases[] = {
-    {.problem = "Scaler i32[2,2]={1,2,3,4} f32[2]={1,0} f32[2]={10,100}", .expect = "f32[2,2]={0,200,20,400}"},
+    {.problem = "Scaler i32[2,2]={1,2,3,4} f32[2]={1,0} f32[2]={10,100}",
+     .expect = "f32[2,2]={0,200,20,400}"},
     {.problem = "Scaler f64[5,3] f32[1] f32[1]"},
     {0},
 };
@@ -226,7 +237,8 @@ static const tn_case normalizer_cases[] = {
     {0},
 };
 static const tn_case imputer_cases[] = {
-    {.problem = "Imputer f32[2,2]={nan,1,2,nan} f32[2]={5,6} f32={nan}", .expect = "f32[2,2]={5,1,2,6}"},
+    {.problem = "Imputer f32[2,2]={nan,1,2,nan} f32[2]={5,6} f32={nan}",
+     .expect = "f32[2,2]={5,1,2,6}"},
     {.problem = "Imputer i64[3]={0,-1,0} i64[1]={9} i64[1]={0}", .expect = "i64[3]={9,-1,9}"},
     {0},
 };
@@ -236,8 +248,10 @@ const tn_op tn_op_array_feature_extractor = {
     .domain = TN_ML,
     .since = 1,
     .about = "columns of X by number",
-    .in = extractor_ins, .in_count = TN_COUNT(extractor_ins),
-    .out = extractor_outs, .out_count = TN_COUNT(extractor_outs),
+    .in = extractor_ins,
+    .in_count = TN_COUNT(extractor_ins),
+    .out = extractor_outs,
+    .out_count = TN_COUNT(extractor_outs),
     .infer = infer_extractor,
     .reference = reference_extractor,
     .cases = extractor_cases,
@@ -248,9 +262,12 @@ const tn_op tn_op_binarizer = {
     .domain = TN_ML,
     .since = 1,
     .about = "1 where x > threshold, else 0",
-    .in = same_ins, .in_count = TN_COUNT(same_ins),
-    .out = same_outs, .out_count = TN_COUNT(same_outs),
-    .field = binarizer_fields, .field_count = TN_COUNT(binarizer_fields),
+    .in = same_ins,
+    .in_count = TN_COUNT(same_ins),
+    .out = same_outs,
+    .out_count = TN_COUNT(same_outs),
+    .field = binarizer_fields,
+    .field_count = TN_COUNT(binarizer_fields),
     .params_bytes = sizeof(tn_ml_threshold_params),
     .infer = infer_same,
     .reference = reference_binarizer,
@@ -262,8 +279,10 @@ const tn_op tn_op_scaler = {
     .domain = TN_ML,
     .since = 1,
     .about = "(x - offset) * scale, by column",
-    .in = scaler_ins, .in_count = TN_COUNT(scaler_ins),
-    .out = float_outs, .out_count = TN_COUNT(float_outs),
+    .in = scaler_ins,
+    .in_count = TN_COUNT(scaler_ins),
+    .out = float_outs,
+    .out_count = TN_COUNT(float_outs),
     .infer = infer_float,
     .reference = reference_scaler,
     .upgrade = {{TN_OPSET_EVERY, upgrade_scaler}},
@@ -275,9 +294,12 @@ const tn_op tn_op_normalizer = {
     .domain = TN_ML,
     .since = 1,
     .about = "x divided by the largest, the sum or the length of its row",
-    .in = same_ins, .in_count = TN_COUNT(same_ins),
-    .out = float_outs, .out_count = TN_COUNT(float_outs),
-    .field = normalizer_fields, .field_count = TN_COUNT(normalizer_fields),
+    .in = same_ins,
+    .in_count = TN_COUNT(same_ins),
+    .out = float_outs,
+    .out_count = TN_COUNT(float_outs),
+    .field = normalizer_fields,
+    .field_count = TN_COUNT(normalizer_fields),
     .params_bytes = sizeof(tn_ml_norm_params),
     .infer = infer_float,
     .reference = reference_normalizer,
@@ -289,8 +311,10 @@ const tn_op tn_op_imputer = {
     .domain = TN_ML,
     .since = 1,
     .about = "one value replaced by another, by column",
-    .in = imputer_ins, .in_count = TN_COUNT(imputer_ins),
-    .out = same_outs, .out_count = TN_COUNT(same_outs),
+    .in = imputer_ins,
+    .in_count = TN_COUNT(imputer_ins),
+    .out = same_outs,
+    .out_count = TN_COUNT(same_outs),
     .infer = infer_same,
     .reference = reference_imputer,
     .upgrade = {{TN_OPSET_EVERY, upgrade_imputer}},

@@ -10,8 +10,8 @@ int64_t tn_ml_top(const double *score, int64_t count)
     return top;
 }
 
-/* The inverse of the normal distribution by Winitzki's approximation of the inverse error function, which is
- * what this transform means to those who make models. */
+/* The inverse of the normal distribution by Winitzki's approximation of the inverse error function,
+ * which is what this transform means to those who make models. */
 static double probit(double p)
 {
     double x = 2 * p - 1, rest = (1 - x) * (1 + x);

@@ -1,5 +1,5 @@
-/* The operators of ai.onnx.ml: features, encoders, linear models, trees. Their tables are inputs behind
- * X (ops/tables.h). */
+/* The operators of ai.onnx.ml: features, encoders, linear models, trees. Their tables are inputs
+ * behind X (ops/tables.h). */
 #ifndef TN_OPS_ML_H
 #define TN_OPS_ML_H
 
@@ -10,7 +10,11 @@
 
 #define TN_ML_TRANSFORMS "NONE|SOFTMAX|LOGISTIC|SOFTMAX_ZERO|PROBIT"
 typedef enum tn_ml_transform {
-    TN_ML_NONE, TN_ML_SOFTMAX, TN_ML_LOGISTIC, TN_ML_SOFTMAX_ZERO, TN_ML_PROBIT
+    TN_ML_NONE,
+    TN_ML_SOFTMAX,
+    TN_ML_LOGISTIC,
+    TN_ML_SOFTMAX_ZERO,
+    TN_ML_PROBIT
 } tn_ml_transform;
 /* What happens to a row of scores at the end. */
 void tn_ml_finish(tn_ml_transform transform, double *score, int64_t count);
@@ -24,6 +28,10 @@ typedef struct tn_ml_threshold_params {
     float threshold, pad;
 } tn_ml_threshold_params;
 
+typedef struct tn_ml_one_hot_params {
+    int64_t zeros; /* 0: an element of no category is an error */
+} tn_ml_one_hot_params;
+
 typedef struct tn_ml_linear_params {
     int64_t post_transform, targets;
     int64_t multi_class; /* changes nothing */
@@ -35,22 +43,41 @@ typedef struct tn_ml_tree_params {
 } tn_ml_tree_params;
 enum { TN_ML_AVERAGE, TN_ML_SUM, TN_ML_MIN, TN_ML_MAX };
 
-/* Inputs of an operator on trees, by number. Each node is a row of the first table; a child below 0 is
- * leaf -1 - child. Leaf k votes with rows [leaves[k], leaves[k + 1]) of targets and weights. */
+/* Inputs of an operator on trees, by number. Each node is a row of the first table; a child below 0
+ * is leaf -1 - child. Leaf k votes with rows [leaves[k], leaves[k + 1]) of targets and weights. */
 enum {
-    TN_TREE_X, TN_TREE_NODES, TN_TREE_SPLITS, TN_TREE_LEAVES, TN_TREE_TARGETS, TN_TREE_WEIGHTS,
-    TN_TREE_ROOTS, /* node, or leaf if below 0, of each tree */
+    TN_TREE_X,
+    TN_TREE_NODES,
+    TN_TREE_SPLITS,
+    TN_TREE_LEAVES,
+    TN_TREE_TARGETS,
+    TN_TREE_WEIGHTS,
+    TN_TREE_ROOTS,   /* node, or leaf if below 0, of each tree */
     TN_TREE_MEMBERS, /* sets of values, each ended by a NaN */
     TN_TREE_BASE,    /* added to the scores; one each */
     TN_TREE_LABELS   /* of classes: integers or strings */
 };
-enum { TN_NODE_FEATURE, TN_NODE_MODE, TN_NODE_TRUE, TN_NODE_FALSE, TN_NODE_MISSING_TRUE, TN_NODE_MEMBERS,
-       TN_NODE_COLUMNS };
-enum { TN_BRANCH_LEQ, TN_BRANCH_LT, TN_BRANCH_GTE, TN_BRANCH_GT, TN_BRANCH_EQ, TN_BRANCH_NEQ,
-       TN_BRANCH_MEMBER };
+enum {
+    TN_NODE_FEATURE,
+    TN_NODE_MODE,
+    TN_NODE_TRUE,
+    TN_NODE_FALSE,
+    TN_NODE_MISSING_TRUE,
+    TN_NODE_MEMBERS,
+    TN_NODE_COLUMNS
+};
+enum {
+    TN_BRANCH_LEQ,
+    TN_BRANCH_LT,
+    TN_BRANCH_GTE,
+    TN_BRANCH_GT,
+    TN_BRANCH_EQ,
+    TN_BRANCH_NEQ,
+    TN_BRANCH_MEMBER
+};
 
-/* Attributes to tables: the nodes and leaves of TreeEnsemble, or the older form in which leaves are nodes
- * (prefix "target" or "class" of what names the votes). */
+/* Attributes to tables: the nodes and leaves of TreeEnsemble, or the older form in which leaves are
+ * nodes (prefix "target" or "class" of what names the votes). */
 tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node) TN_MUST_USE;
 tn_status tn_tree_upgrade_old(tn_graph *graph, tn_node *node, const char *prefix) TN_MUST_USE;
 

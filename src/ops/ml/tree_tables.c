@@ -15,7 +15,8 @@ static tn_status new_ints(tn_graph *graph, int64_t count, int64_t **out)
     return NULL;
 }
 
-static tn_status add_ints(tn_graph *graph, tn_node *node, int index, int64_t *at, int64_t rows, int64_t columns)
+static tn_status add_ints(tn_graph *graph, tn_node *node, int index, int64_t *at, int64_t rows,
+                          int64_t columns)
 {
     int64_t dim[2] = {rows, columns};
     tn_tensor table = tn_tensor_of(TN_DTYPE_I64, dim, columns > 1 ? 2 : 1, at);
@@ -23,15 +24,17 @@ static tn_status add_ints(tn_graph *graph, tn_node *node, int index, int64_t *at
 }
 
 /* A list that has one entry for each of `count`. */
-static tn_status need_ints(const tn_node *node, const char *attr, int64_t count, const int64_t **out)
+static tn_status need_ints(const tn_node *node, const char *attr, int64_t count,
+                           const int64_t **out)
 {
     int64_t have;
     TN_TRY(tn_table_ints(node, attr, out, &have));
-    TN_CHECK(have == count, TN_INVALID, "%s has %lld entries, not %lld", attr, (long long)have, (long long)count);
+    TN_CHECK(have == count, TN_INVALID, "%s has %lld entries, not %lld", attr, (long long)have,
+             (long long)count);
     return NULL;
 }
 
-/* ---- TreeEnsemble ------------------------------------------------------------------------------*/
+/* ---- TreeEnsemble -----------------------------------------------------------------------------*/
 
 /* Where the k-th set of members begins goes to the k-th node that asks for membership. */
 static tn_status place_members(const tn_node *node, int64_t *nodes, int64_t count)
@@ -45,7 +48,8 @@ static tn_status place_members(const tn_node *node, int64_t *nodes, int64_t coun
         if (row[TN_NODE_MODE] != TN_BRANCH_MEMBER) continue;
         row[TN_NODE_MEMBERS] = at;
         while (at < total && !isnan(tn_load_f64(members.dtype, members.data, at))) at++;
-        TN_CHECK(at < total, TN_INVALID, "membership_values has too few sets, or the last does not end in NaN");
+        TN_CHECK(at < total, TN_INVALID,
+                 "membership_values has too few sets, or the last does not end in NaN");
         at++;
     }
     return NULL;
@@ -53,8 +57,9 @@ static tn_status place_members(const tn_node *node, int64_t *nodes, int64_t coun
 
 tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node)
 {
-    static const char *const names[] = {"nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids",
-                                        "nodes_trueleafs", "nodes_falseleafs"};
+    static const char *const names[] = {"nodes_featureids", "nodes_truenodeids",
+                                        "nodes_falsenodeids", "nodes_trueleafs",
+                                        "nodes_falseleafs"};
     const int64_t *column[5], *missing, *targets, *roots;
     int64_t count, leaves, trees, missing_count, *nodes, *first;
     tn_tensor modes, weights;
@@ -63,8 +68,10 @@ tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node)
     TN_TRY(tn_table_ints(node, "nodes_missing_value_tracks_true", &missing, &missing_count));
     if (missing_count != count) missing = NULL;
     TN_TRY(tn_table_find(node, "nodes_modes", &modes));
-    TN_CHECK(modes.dtype && modes.dtype != TN_DTYPE_STRING && tn_tensor_count(&modes) == count && count < NODES_MAX,
-             TN_INVALID, "nodes_modes does not have an entry for each of %lld nodes", (long long)count);
+    TN_CHECK(modes.dtype && modes.dtype != TN_DTYPE_STRING && tn_tensor_count(&modes) == count &&
+                 count < NODES_MAX,
+             TN_INVALID, "nodes_modes does not have an entry for each of %lld nodes",
+             (long long)count);
     TN_TRY(tn_table_ints(node, "leaf_targetids", &targets, &leaves));
     TN_TRY(tn_table_ints(node, "tree_roots", &roots, &trees));
     TN_TRY(tn_table_find(node, "leaf_weights", &weights));
@@ -89,12 +96,14 @@ tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node)
     TN_TRY(tn_table_move(graph, node, "leaf_weights", TN_TREE_WEIGHTS));
     TN_TRY(tn_table_move(graph, node, "tree_roots", TN_TREE_ROOTS));
     TN_TRY(tn_table_move(graph, node, "membership_values", TN_TREE_MEMBERS));
-    tn_table_drop(node, "nodes_featureids|nodes_truenodeids|nodes_falsenodeids|nodes_trueleafs|nodes_falseleafs|"
-                        "nodes_modes|nodes_missing_value_tracks_true|nodes_hitrates");
+    tn_table_drop(
+        node,
+        "nodes_featureids|nodes_truenodeids|nodes_falsenodeids|nodes_trueleafs|nodes_falseleafs|"
+        "nodes_modes|nodes_missing_value_tracks_true|nodes_hitrates");
     return NULL;
 }
 
-/* ---- TreeEnsembleRegressor, TreeEnsembleClassifier -------------------------------------------------*/
+/* ---- TreeEnsembleRegressor, TreeEnsembleClassifier --------------------------------------------*/
 
 /* Nodes of all trees as the file lists them; leaves are among them. */
 typedef struct forest {
@@ -103,7 +112,7 @@ typedef struct forest {
     int64_t *order;  /* positions by tree and id */
     int64_t *number; /* of a node among the inner ones, or -1 - number among the leaves */
     int64_t inner, leaves;
-    bool *child;     /* somebody's */
+    bool *child; /* somebody's */
 } forest;
 
 static int compare_ids(const void *self, int64_t a, int64_t b)
@@ -128,8 +137,8 @@ static int64_t find_node(const forest *f, int64_t tree, int64_t id)
 
 static int64_t mode_of(const tn_string *text)
 {
-    static const char *const words[] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ",
-                                        "BRANCH_NEQ"};
+    static const char *const words[] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
+                                        "BRANCH_GT",  "BRANCH_EQ", "BRANCH_NEQ"};
     for (int i = 0; i < (int)TN_COUNT(words); i++)
         if (text->bytes == strlen(words[i]) && !memcmp(text->text, words[i], text->bytes)) return i;
     return -1;
@@ -140,7 +149,8 @@ static bool is_leaf(const tn_string *text)
     return text->bytes == 4 && !memcmp(text->text, "LEAF", 4);
 }
 
-static tn_status read_forest(tn_graph *graph, const tn_node *node, const tn_string *mode, int64_t count, forest *f)
+static tn_status read_forest(tn_graph *graph, const tn_node *node, const tn_string *mode,
+                             int64_t count, forest *f)
 {
     int64_t *spare, missing_count;
     *f = (forest){.count = count};
@@ -162,15 +172,17 @@ static tn_status read_forest(tn_graph *graph, const tn_node *node, const tn_stri
     }
     tn_sort_indices(f->order, spare, count, compare_ids, f);
     for (int64_t i = 1; i < count; i++)
-        TN_CHECK(compare_ids(f, f->order[i - 1], f->order[i]) != 0, TN_INVALID, "tree %lld has two nodes %lld",
-                 (long long)f->tree[f->order[i]], (long long)f->id[f->order[i]]);
+        TN_CHECK(compare_ids(f, f->order[i - 1], f->order[i]) != 0, TN_INVALID,
+                 "tree %lld has two nodes %lld", (long long)f->tree[f->order[i]],
+                 (long long)f->id[f->order[i]]);
     return NULL;
 }
 
 static tn_status child_of(forest *f, int64_t at, int64_t id, int64_t *out)
 {
     int64_t child = find_node(f, f->tree[at], id);
-    TN_CHECK(child >= 0, TN_INVALID, "node %lld of tree %lld has the child %lld, which is none of its nodes",
+    TN_CHECK(child >= 0, TN_INVALID,
+             "node %lld of tree %lld has the child %lld, which is none of its nodes",
              (long long)f->id[at], (long long)f->tree[at], (long long)id);
     f->child[child] = true;
     *out = f->number[child];
@@ -178,7 +190,8 @@ static tn_status child_of(forest *f, int64_t at, int64_t id, int64_t *out)
 }
 
 /* Inner nodes and their thresholds, in the order of the file. */
-static tn_status add_nodes(tn_graph *graph, tn_node *node, forest *f, const tn_string *mode, const tn_tensor *values)
+static tn_status add_nodes(tn_graph *graph, tn_node *node, forest *f, const tn_string *mode,
+                           const tn_tensor *values)
 {
     int64_t *nodes, bytes = tn_dtype_bytes(values->dtype, TN_MAX(f->inner, 1));
     TN_TRY(new_ints(graph, f->inner * TN_NODE_COLUMNS, &nodes));
@@ -189,8 +202,8 @@ static tn_status add_nodes(tn_graph *graph, tn_node *node, forest *f, const tn_s
         int64_t *row = nodes + f->number[i] * TN_NODE_COLUMNS;
         row[TN_NODE_FEATURE] = f->feature[i];
         row[TN_NODE_MODE] = mode_of(&mode[i]);
-        TN_CHECK(row[TN_NODE_MODE] >= 0, TN_INVALID, "nodes_modes has \"%.*s\"", (int)TN_MIN(mode[i].bytes, (size_t)80),
-                 mode[i].text);
+        TN_CHECK(row[TN_NODE_MODE] >= 0, TN_INVALID, "nodes_modes has \"%.*s\"",
+                 (int)TN_MIN(mode[i].bytes, (size_t)80), mode[i].text);
         TN_TRY(child_of(f, i, f->if_true[i], &row[TN_NODE_TRUE]));
         TN_TRY(child_of(f, i, f->if_false[i], &row[TN_NODE_FALSE]));
         row[TN_NODE_MISSING_TRUE] = f->missing && f->missing[i];
@@ -210,7 +223,8 @@ static tn_status add_roots(tn_graph *graph, tn_node *node, const forest *f)
     return add_ints(graph, node, TN_TREE_ROOTS, roots, count, 1);
 }
 
-static tn_status find_prefixed(const tn_node *node, const char *prefix, const char *name, tn_tensor *out)
+static tn_status find_prefixed(const tn_node *node, const char *prefix, const char *name,
+                               tn_tensor *out)
 {
     char attr[64];
     snprintf(attr, sizeof attr, "%s%s_as_tensor", prefix, name);
@@ -220,8 +234,8 @@ static tn_status find_prefixed(const tn_node *node, const char *prefix, const ch
     return tn_table_find(node, attr, out);
 }
 
-/* Votes sorted by leaf; within a leaf they stay in the order of the file. Votes of inner nodes count for
- * nobody and are left out. */
+/* Votes sorted by leaf; within a leaf they stay in the order of the file. Votes of inner nodes
+ * count for nobody and are left out. */
 static tn_status add_votes(tn_graph *graph, tn_node *node, const forest *f, const char *prefix)
 {
     tn_tensor part[3], weights;
@@ -230,10 +244,12 @@ static tn_status add_votes(tn_graph *graph, tn_node *node, const forest *f, cons
     TN_TRY(find_prefixed(node, prefix, "_weights", &weights));
     int64_t count = part[0].dtype ? tn_tensor_count(&part[0]) : 0, *first, *target, *leaf, kept = 0;
     for (int i = 0; i < 3; i++)
-        TN_CHECK(count > 0 && part[i].dtype == TN_DTYPE_I64 && tn_tensor_count(&part[i]) == count, TN_INVALID,
-                 "%s%s must be %lld integers", prefix, names[i], (long long)count);
-    TN_CHECK(weights.dtype && weights.dtype != TN_DTYPE_STRING && tn_tensor_count(&weights) == count, TN_INVALID,
-             "%s_weights does not have an entry for each of %lld votes", prefix, (long long)count);
+        TN_CHECK(count > 0 && part[i].dtype == TN_DTYPE_I64 && tn_tensor_count(&part[i]) == count,
+                 TN_INVALID, "%s%s must be %lld integers", prefix, names[i], (long long)count);
+    TN_CHECK(weights.dtype && weights.dtype != TN_DTYPE_STRING &&
+                 tn_tensor_count(&weights) == count,
+             TN_INVALID, "%s_weights does not have an entry for each of %lld votes", prefix,
+             (long long)count);
     TN_TRY(new_ints(graph, f->leaves + 2, &first));
     TN_TRY(new_ints(graph, count, &target));
     TN_TRY(new_ints(graph, count, &leaf));
@@ -242,12 +258,13 @@ static tn_status add_votes(tn_graph *graph, tn_node *node, const forest *f, cons
     const int64_t *tree = part[0].data, *id = part[1].data, *ids = part[2].data;
     for (int64_t i = 0; i < count; i++) {
         int64_t at = find_node(f, tree[i], id[i]);
-        TN_CHECK(at >= 0, TN_INVALID, "%s_nodeids has node %lld of tree %lld, which is not there", prefix,
-                 (long long)id[i], (long long)tree[i]);
+        TN_CHECK(at >= 0, TN_INVALID, "%s_nodeids has node %lld of tree %lld, which is not there",
+                 prefix, (long long)id[i], (long long)tree[i]);
         leaf[i] = f->number[at] < 0 ? -1 - f->number[at] : -1;
         if (leaf[i] >= 0) first[leaf[i] + 2]++, kept++;
     }
-    /* first[k + 1] is where the next vote of leaf k goes; at the end that is where leaf k + 1 begins. */
+    /* first[k + 1] is where the next vote of leaf k goes; at the end that is where leaf k + 1
+     * begins. */
     for (int64_t k = 2; k <= f->leaves; k++) first[k] += first[k - 1];
     for (int64_t i = 0; i < count; i++) {
         if (leaf[i] < 0) continue;
@@ -270,19 +287,23 @@ tn_status tn_tree_upgrade_old(tn_graph *graph, tn_node *node, const char *prefix
     TN_TRY(find_prefixed(node, "nodes", "_values", &values));
     TN_CHECK(modes.dtype == TN_DTYPE_STRING, TN_INVALID, "nodes_modes must be texts");
     int64_t count = tn_tensor_count(&modes);
-    TN_CHECK(count < NODES_MAX && values.dtype && values.dtype != TN_DTYPE_STRING && tn_tensor_count(&values) == count,
-             TN_INVALID, "nodes_values does not have an entry for each of %lld nodes", (long long)count);
+    TN_CHECK(count < NODES_MAX && values.dtype && values.dtype != TN_DTYPE_STRING &&
+                 tn_tensor_count(&values) == count,
+             TN_INVALID, "nodes_values does not have an entry for each of %lld nodes",
+             (long long)count);
     TN_TRY(read_forest(graph, node, modes.data, count, &f));
     TN_TRY(add_nodes(graph, node, &f, modes.data, &values));
     TN_TRY(add_roots(graph, node, &f));
     TN_TRY(add_votes(graph, node, &f, prefix));
     TN_TRY(find_prefixed(node, "base", "_values", &base));
     if (base.dtype) TN_TRY(tn_table_add(graph, node, TN_TREE_BASE, &base));
-    snprintf(drop, sizeof drop, "%s_treeids|%s_nodeids|%s_ids|%s_weights|%s_weights_as_tensor", prefix, prefix, prefix,
-             prefix, prefix);
+    snprintf(drop, sizeof drop, "%s_treeids|%s_nodeids|%s_ids|%s_weights|%s_weights_as_tensor",
+             prefix, prefix, prefix, prefix, prefix);
     tn_table_drop(node, drop);
-    tn_table_drop(node, "nodes_treeids|nodes_nodeids|nodes_featureids|nodes_truenodeids|nodes_falsenodeids|nodes_modes|"
-                        "nodes_missing_value_tracks_true|nodes_values|nodes_values_as_tensor|nodes_hitrates|"
-                        "nodes_hitrates_as_tensor|base_values|base_values_as_tensor");
+    tn_table_drop(
+        node, "nodes_treeids|nodes_nodeids|nodes_featureids|nodes_truenodeids|nodes_falsenodeids|"
+              "nodes_modes|"
+              "nodes_missing_value_tracks_true|nodes_values|nodes_values_as_tensor|nodes_hitrates|"
+              "nodes_hitrates_as_tensor|base_values|base_values_as_tensor");
     return NULL;
 }

@@ -1,8 +1,10 @@
-/* NonMaxSuppression-11: for each image and class, the boxes in falling order of score (of equals the one in
- * front first), without those that overlap one taken before by more than iou_threshold, without those whose
- * score is not above score_threshold, at most max_output_boxes_per_class. Rows [image, class, box].
+/* NonMaxSuppression-11: for each image and class, the boxes in falling order of score (of equals
+ * the one in front first), without those that overlap one taken before by more than iou_threshold,
+ * without those whose score is not above score_threshold, at most max_output_boxes_per_class. Rows
+ * [image, class, box].
  *
- * Areas are worked in float, as boxes and threshold come: an overlap of just the threshold is kept. */
+ * Areas are worked in float, as boxes and threshold come: an overlap of just the threshold is kept.
+ */
 #include "ops/non_max_suppression/non_max_suppression.h"
 
 #include "ops/moving.h"
@@ -42,7 +44,8 @@ static box box_of(const float *at, bool centered)
         float half_w = at[2] / 2, half_h = at[3] / 2;
         return (box){{at[0] - half_w, at[1] - half_h}, {at[0] + half_w, at[1] + half_h}};
     }
-    return (box){{TN_MIN(at[0], at[2]), TN_MIN(at[1], at[3])}, {TN_MAX(at[0], at[2]), TN_MAX(at[1], at[3])}};
+    return (box){{TN_MIN(at[0], at[2]), TN_MIN(at[1], at[3])},
+                 {TN_MAX(at[0], at[2]), TN_MAX(at[1], at[3])}};
 }
 
 static bool overlaps(const box *a, const box *b, float threshold)
@@ -77,7 +80,8 @@ static int compare(const void *self, int64_t a, int64_t b)
 
 static const tn_tensor *given(const tn_tensor *in, int in_count, int index)
 {
-    bool there = index < in_count && in[index].dtype != TN_DTYPE_NONE && tn_tensor_count(&in[index]) > 0;
+    bool there =
+        index < in_count && in[index].dtype != TN_DTYPE_NONE && tn_tensor_count(&in[index]) > 0;
     return there ? &in[index] : NULL;
 }
 
@@ -85,8 +89,12 @@ static choice choice_of(const tn_nms_params *params, const tn_tensor *in, int in
 {
     const tn_tensor *most = given(in, in_count, MAX_OUTPUT), *iou = given(in, in_count, IOU);
     const tn_tensor *score = given(in, in_count, SCORE);
-    choice c = {.boxes = in[BOXES].data, .scores = in[SCORES].data, .images = in[SCORES].dim[0],
-                .classes = in[SCORES].dim[1], .count = in[SCORES].dim[2], .centered = params->center_point_box};
+    choice c = {.boxes = in[BOXES].data,
+                .scores = in[SCORES].data,
+                .images = in[SCORES].dim[0],
+                .classes = in[SCORES].dim[1],
+                .count = in[SCORES].dim[2],
+                .centered = params->center_point_box};
     if (most) c.most = tn_load_i64(most->dtype, most->data, 0);
     if (iou) c.iou = *(const float *)iou->data;
     if (score) c.score = *(const float *)score->data;
@@ -118,7 +126,9 @@ static int64_t choose(const choice *c, int64_t image, int64_t class)
 static bool has_all_data(const tn_infer *f)
 {
     for (int i = 0; i < f->in_count; i++)
-        if (f->in[i].dtype && !f->data[i].data && (!f->data[i].dtype || tn_tensor_count(&f->data[i]))) return false;
+        if (f->in[i].dtype && !f->data[i].data &&
+            (!f->data[i].dtype || tn_tensor_count(&f->data[i])))
+            return false;
     return true;
 }
 
@@ -128,12 +138,17 @@ static tn_status infer(tn_infer *f)
     char text_b[128], text_s[128];
     int64_t width = 4, a = 0, b = 0;
     bool fits = (boxes->rank < 0 || boxes->rank == 3) && (scores->rank < 0 || scores->rank == 3);
-    if (fits && boxes->rank == 3 && tn_expr_is_const(f->exprs, boxes->dim[2], &width)) fits = width == 4;
+    if (fits && boxes->rank == 3 && tn_expr_is_const(f->exprs, boxes->dim[2], &width))
+        fits = width == 4;
     for (int k = 0; k < 2 && fits && boxes->rank == 3 && scores->rank == 3; k++)
-        if (tn_expr_is_const(f->exprs, boxes->dim[k], &a) && tn_expr_is_const(f->exprs, scores->dim[2 * k], &b))
+        if (tn_expr_is_const(f->exprs, boxes->dim[k], &a) &&
+            tn_expr_is_const(f->exprs, scores->dim[2 * k], &b))
             fits = a == b;
-    TN_CHECK(fits, TN_INVALID, "boxes must be [images, boxes, 4] and scores [images, classes, boxes]: they are %s and %s",
-             tn_type_text(f->exprs, boxes, text_b, sizeof text_b), tn_type_text(f->exprs, scores, text_s, sizeof text_s));
+    TN_CHECK(
+        fits, TN_INVALID,
+        "boxes must be [images, boxes, 4] and scores [images, classes, boxes]: they are %s and %s",
+        tn_type_text(f->exprs, boxes, text_b, sizeof text_b),
+        tn_type_text(f->exprs, scores, text_s, sizeof text_s));
     tn_expr dim[2] = {TN_EXPR_NONE, tn_expr_const(f->exprs, 3)};
     if (has_all_data(f)) {
         choice c = choice_of(f->params, f->data, f->in_count);
@@ -142,7 +157,8 @@ static tn_status infer(tn_infer *f)
         c.taken = TN_NEW_ARRAY(f->arena, int64_t, c.count);
         TN_CHECK(c.order && c.spare && c.taken, TN_OUT_OF_MEMORY, "no memory to count the boxes");
         int64_t total = 0;
-        for (int64_t i = 0; i < c.images * c.classes; i++) total += choose(&c, i / c.classes, i % c.classes);
+        for (int64_t i = 0; i < c.images * c.classes; i++)
+            total += choose(&c, i / c.classes, i % c.classes);
         dim[0] = tn_expr_const(f->exprs, total);
     } else if (!tn_infer_has(f, MAX_OUTPUT)) {
         dim[0] = tn_expr_const(f->exprs, 0);
@@ -179,19 +195,22 @@ static tn_status reference(const tn_launch *l)
             out[3 * row + 2] = c.taken[k];
         }
     }
-    TN_CHECK(row == y->dim[0], TN_INVALID, "there are %lld boxes, %lld were planned", (long long)row,
-             (long long)y->dim[0]);
+    TN_CHECK(row == y->dim[0], TN_INVALID, "there are %lld boxes, %lld were planned",
+             (long long)row, (long long)y->dim[0]);
     return NULL;
 }
 
 static const tn_case cases[] = {
     /* The second shares 1/3 with the first; the corners of the third are turned round. */
-    {.problem = "NonMaxSuppression f32[1,3,4]={0,0,1,2,0,1,1,3,9,9,8,8} f32[1,1,3]={0.5,0.9,0.1} i64[1]={5} f32={0.3}",
+    {.problem = "NonMaxSuppression f32[1,3,4]={0,0,1,2,0,1,1,3,9,9,8,8} f32[1,1,3]={0.5,0.9,0.1} "
+                "i64[1]={5} f32={0.3}",
      .expect = "i64[2,3]={0,0,1,0,0,2}"},
-    {.problem = "NonMaxSuppression f32[1,3,4]={0,0,1,2,0,1,1,3,9,9,8,8} f32[1,1,3]={0.5,0.9,0.1} i64[1]={5} f32={0.4} "
+    {.problem = "NonMaxSuppression f32[1,3,4]={0,0,1,2,0,1,1,3,9,9,8,8} f32[1,1,3]={0.5,0.9,0.1} "
+                "i64[1]={5} f32={0.4} "
                 "f32[1]={0.1}",
      .expect = "i64[2,3]={0,0,1,0,0,0}"},
-    {.problem = "NonMaxSuppression{center_point_box=1} f32[1,2,4]={0,0,2,2,0,0,2,2} f32[1,2,2]={1,1,0,1} i64={9} f32={0.5}",
+    {.problem = "NonMaxSuppression{center_point_box=1} f32[1,2,4]={0,0,2,2,0,0,2,2} "
+                "f32[1,2,2]={1,1,0,1} i64={9} f32={0.5}",
      .expect = "i64[2,3]={0,0,0,0,1,1}"},
     {.problem = "NonMaxSuppression f32[1,2,4] f32[1,1,2]", .expect = "i64[0,3]={}"},
     {.problem = "NonMaxSuppression f32[2,60,4] f32[2,3,60] i64={10} f32={0.2} f32={0.1}"},
@@ -202,9 +221,12 @@ const tn_op tn_op_non_max_suppression = {
     .name = "NonMaxSuppression",
     .since = 11,
     .about = "boxes by score without those that overlap a better one",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_nms_params),
     .lower = lower,
     .infer = infer,

@@ -55,6 +55,18 @@ static tn_status infer(tn_infer *f)
     TN_CHECK(axes == params->kernel_shape.count, TN_INVALID,
              "kernel_shape is for %d spatial axes: X is %s", params->kernel_shape.count,
              tn_type_text(f->exprs, x, text, sizeof text));
+    const tn_type *indices = &f->in[1];
+    bool same = indices->rank < 0 || indices->rank == x->rank;
+    for (int i = 0; same && i < indices->rank; i++) {
+        int64_t a, b;
+        if (tn_expr_is_const(f->exprs, x->dim[i], &a) &&
+            tn_expr_is_const(f->exprs, indices->dim[i], &b))
+            same = a == b;
+    }
+    char other[128];
+    TN_CHECK(same, TN_INVALID, "there is one index for each element of X: X is %s, the indices are %s",
+             tn_type_text(f->exprs, x, text, sizeof text),
+             tn_type_text(f->exprs, indices, other, sizeof other));
     if (tn_infer_has(f, 2)) {
         bool known = tn_infer_exprs(f, 2, &given, &given_count);
         TN_CHECK(!known || given_count == x->rank, TN_INVALID,

@@ -25,13 +25,42 @@ static const tn_port linear_ins[] = {{"x", BYTE, 'X', 0},
                                      {"B", TN_DT(I32), 0, TN_PORT_OPTIONAL}};
 static const tn_port linear_outs[] = {{"y", BYTE, 'Y', 0}};
 
+/* A scale or zero point is one value, or where `weights` are given one for each of their output
+ * channels. */
+static tn_status check_count(const tn_infer *f, int in, int weights)
+{
+    const tn_type *t = &f->in[in];
+    int64_t count = 1, dim, outputs = -1;
+    bool known = true;
+    if (!tn_infer_has(f, in) || t->rank < 0) return NULL;
+    for (int i = 0; i < t->rank; i++) {
+        known = known && tn_expr_is_const(f->exprs, t->dim[i], &dim);
+        if (known && !tn_mul_i64(count, dim, &count)) count = -1;
+    }
+    if (weights >= 0 && f->in[weights].rank > 0 &&
+        !tn_expr_is_const(f->exprs, f->in[weights].dim[0], &outputs))
+        known = false;
+    TN_CHECK(!known || count == 1 || count == outputs, TN_INVALID,
+             "input %d (%s) has %lld values, 1%s needed", in, f->op->in[in].name, (long long)count,
+             weights >= 0 ? " or one for each output channel is" : " is");
+    return NULL;
+}
+
 static tn_status infer(tn_infer *f)
 {
+    TN_TRY(check_count(f, 2, -1));
+    TN_TRY(check_count(f, 3, 1));
     return tn_conv_infer(f, 1, -1, TN_DTYPE_I32);
 }
 
 static tn_status infer_linear(tn_infer *f)
 {
+    TN_TRY(check_count(f, X_SCALE, -1));
+    TN_TRY(check_count(f, X_ZERO, -1));
+    TN_TRY(check_count(f, W_SCALE, W));
+    TN_TRY(check_count(f, W_ZERO, W));
+    TN_TRY(check_count(f, Y_SCALE, -1));
+    TN_TRY(check_count(f, Y_ZERO, -1));
     return tn_conv_infer(f, W, BIAS, f->in[Y_ZERO].dtype);
 }
 

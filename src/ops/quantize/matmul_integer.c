@@ -34,13 +34,27 @@ static tn_status infer_as_matmul(tn_infer *f, int b, tn_dtype dtype)
     return NULL;
 }
 
+/* Scales and zero points are one, or one for each row or column: never none. */
+static tn_status check_some(const tn_infer *f, const int *input, int count)
+{
+    for (int k = 0; k < count; k++)
+        for (int axis = 0; tn_infer_has(f, input[k]) && axis < f->in[input[k]].rank; axis++)
+            TN_CHECK(!tn_expr_equals(f->exprs, f->in[input[k]].dim[axis], 0), TN_INVALID,
+                     "input %d (%s) has no elements", input[k], f->op->in[input[k]].name);
+    return NULL;
+}
+
 static tn_status infer(tn_infer *f)
 {
+    static const int some[] = {2, 3};
+    TN_TRY(check_some(f, some, (int)TN_COUNT(some)));
     return infer_as_matmul(f, 1, TN_DTYPE_I32);
 }
 
 static tn_status infer_linear(tn_infer *f)
 {
+    static const int some[] = {A_SCALE, A_ZERO, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO};
+    TN_TRY(check_some(f, some, (int)TN_COUNT(some)));
     return infer_as_matmul(f, B, f->in[Y_ZERO].dtype);
 }
 

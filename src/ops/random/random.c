@@ -1,12 +1,16 @@
-/* RandomUniform, RandomNormal, RandomUniformLike, RandomNormalLike, Bernoulli and Multinomial, all of
- * opset 22 (before it they knew fewer types). See random.h for what a seed means. */
+/* RandomUniform, RandomNormal, RandomUniformLike, RandomNormalLike, Bernoulli and Multinomial, all
+ * of opset 22 (before it they knew fewer types). See random.h for what a seed means. */
 #include "ops/random/random.h"
 
 #include "ir/op.h"
 #include "ops/wide/wide.h"
 
 #define SEED TN_FLOAT(tn_random_params, seed, TN_SEED_ABSENT)
-#define SHAPE {.name = "shape", .kind = TN_FIELD_INTS, .required = true, .offset = offsetof(tn_random_params, shape)}
+#define SHAPE                                                                                      \
+    {                                                                                              \
+        .name = "shape", .kind = TN_FIELD_INTS, .required = true,                                  \
+        .offset = offsetof(tn_random_params, shape)                                                \
+    }
 
 static const tn_field uniform_fields[] = {
     SHAPE,
@@ -49,7 +53,7 @@ static const tn_port float_outs[] = {{"output", TN_DTS_FLOAT, 0, 0}};
 static const tn_port index_outs[] = {{"output", TN_DTS_INDEX, 0, 0}};
 static const tn_port number_outs[] = {{"output", TN_DTS_NUMBER | TN_DT(BOOL), 0, 0}};
 
-/* ---- Types -------------------------------------------------------------------------------------*/
+/* ---- Types ------------------------------------------------------------------------------------*/
 
 /* The type asked for, or the input's. */
 static tn_status dtype_of(const tn_infer *f, tn_dtype *out)
@@ -72,7 +76,8 @@ static tn_status infer_shape(tn_infer *f)
     TN_CHECK(params->shape.count >= 0 && params->shape.count <= TN_RANK_MAX, TN_INVALID,
              "shape has %d dims; the limit is %d", params->shape.count, TN_RANK_MAX);
     for (int i = 0; i < params->shape.count; i++) {
-        TN_CHECK(params->shape.at[i] >= 0, TN_INVALID, "dim %d of shape is %lld", i, (long long)params->shape.at[i]);
+        TN_CHECK(params->shape.at[i] >= 0, TN_INVALID, "dim %d of shape is %lld", i,
+                 (long long)params->shape.at[i]);
         dim[i] = tn_expr_const(f->exprs, params->shape.at[i]);
     }
     tn_infer_set(f, 0, dtype, params->shape.count, dim);
@@ -96,13 +101,15 @@ static tn_status infer_multinomial(tn_infer *f)
     TN_TRY(dtype_of(f, &dtype));
     TN_CHECK(x->rank < 0 || x->rank == 2, TN_INVALID, "input must be [batch, classes]: it is %s",
              tn_type_text(f->exprs, x, text, sizeof text));
-    TN_CHECK(params->sample_size >= 0, TN_INVALID, "sample_size is %lld", (long long)params->sample_size);
-    tn_expr dim[2] = {x->rank == 2 ? x->dim[0] : tn_infer_fresh(f), tn_expr_const(f->exprs, params->sample_size)};
+    TN_CHECK(params->sample_size >= 0, TN_INVALID, "sample_size is %lld",
+             (long long)params->sample_size);
+    tn_expr dim[2] = {x->rank == 2 ? x->dim[0] : tn_infer_fresh(f),
+                      tn_expr_const(f->exprs, params->sample_size)};
     tn_infer_set(f, 0, dtype, 2, dim);
     return NULL;
 }
 
-/* ---- Kernels -----------------------------------------------------------------------------------*/
+/* ---- Kernels ----------------------------------------------------------------------------------*/
 
 /* Rounding to a narrow type must not reach the upper bound, which is none of the numbers. */
 static double below(double value, double low, double high, tn_dtype dtype)
@@ -131,7 +138,8 @@ static tn_status reference_normal(const tn_launch *l)
     const tn_tensor *y = &l->problem->out[0];
     uint64_t key = tn_random_key(params->seed);
     for (int64_t i = 0; i < tn_tensor_count(y); i++)
-        tn_store_f64(y->dtype, y->data, i, params->mean + params->scale * tn_random_normal(key, (uint64_t)i));
+        tn_store_f64(y->dtype, y->data, i,
+                     params->mean + params->scale * tn_random_normal(key, (uint64_t)i));
     return NULL;
 }
 
@@ -151,7 +159,8 @@ static size_t multinomial_scratch_bytes(const tn_problem *p)
     return tn_wide_bytes(p->in[0].dim[1]);
 }
 
-/* The input holds logarithms of weights; a number in [0, sum) falls on the class whose share it is in. */
+/* The input holds logarithms of weights; a number in [0, sum) falls on the class whose share it is
+ * in. */
 static tn_status reference_multinomial(const tn_launch *l)
 {
     const tn_random_params *params = l->problem->params;
@@ -172,7 +181,8 @@ static tn_status reference_multinomial(const tn_launch *l)
             sum += weight;
             share[k] = sum;
         }
-        TN_CHECK(isfinite(sum), TN_INVALID, "row %lld holds no logarithms of weights", (long long)row);
+        TN_CHECK(isfinite(sum), TN_INVALID, "row %lld holds no logarithms of weights",
+                 (long long)row);
         for (int64_t i = 0; i < samples; i++) {
             double at = sum * tn_random_uniform(key, (uint64_t)(row * samples + i));
             int64_t k = 0;
@@ -183,7 +193,7 @@ static tn_status reference_multinomial(const tn_launch *l)
     return NULL;
 }
 
-/* ---- Operators ---------------------------------------------------------------------------------*/
+/* ---- Operators --------------------------------------------------------------------------------*/
 
 /* What is certain whatever the numbers are. */
 static const tn_case uniform_cases[] = {
@@ -198,7 +208,8 @@ static const tn_case normal_cases[] = {
     {0},
 };
 static const tn_case uniform_like_cases[] = {
-    {.problem = "RandomUniformLike{low=2, high=2, dtype=f64} i64[1,2]={0,0}", .expect = "f64[1,2]={2,2}"},
+    {.problem = "RandomUniformLike{low=2, high=2, dtype=f64} i64[1,2]={0,0}",
+     .expect = "f64[1,2]={2,2}"},
     {.problem = "RandomUniformLike f16[3,100]"},
     {0},
 };
@@ -214,7 +225,8 @@ static const tn_case bernoulli_cases[] = {
     {0},
 };
 static const tn_case multinomial_cases[] = {
-    {.problem = "Multinomial{sample_size=3} f32[2,3]={-inf,0,-inf,0,-inf,-inf}", .expect = "i32[2,3]={1,1,1,0,0,0}"},
+    {.problem = "Multinomial{sample_size=3} f32[2,3]={-inf,0,-inf,0,-inf,-inf}",
+     .expect = "i32[2,3]={1,1,1,0,0,0}"},
     {.problem = "Multinomial{sample_size=50, dtype=i64, seed=3} f64[2,10]"},
     {0},
 };
@@ -223,8 +235,10 @@ const tn_op tn_op_random_uniform = {
     .name = "RandomUniform",
     .since = 22,
     .about = "numbers evenly from [low, high); of our own generator",
-    .out = float_outs, .out_count = 1,
-    .field = uniform_fields, .field_count = TN_COUNT(uniform_fields),
+    .out = float_outs,
+    .out_count = 1,
+    .field = uniform_fields,
+    .field_count = TN_COUNT(uniform_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_shape,
     .reference = reference_uniform,
@@ -236,8 +250,10 @@ const tn_op tn_op_random_normal = {
     .name = "RandomNormal",
     .since = 22,
     .about = "numbers of the normal distribution; of our own generator",
-    .out = float_outs, .out_count = 1,
-    .field = normal_fields, .field_count = TN_COUNT(normal_fields),
+    .out = float_outs,
+    .out_count = 1,
+    .field = normal_fields,
+    .field_count = TN_COUNT(normal_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_shape,
     .reference = reference_normal,
@@ -249,9 +265,12 @@ const tn_op tn_op_random_uniform_like = {
     .name = "RandomUniformLike",
     .since = 22,
     .about = "numbers evenly from [low, high), in the input's shape",
-    .in = any_ins, .in_count = 1,
-    .out = float_outs, .out_count = 1,
-    .field = uniform_like_fields, .field_count = TN_COUNT(uniform_like_fields),
+    .in = any_ins,
+    .in_count = 1,
+    .out = float_outs,
+    .out_count = 1,
+    .field = uniform_like_fields,
+    .field_count = TN_COUNT(uniform_like_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_like,
     .reference = reference_uniform,
@@ -264,9 +283,12 @@ const tn_op tn_op_random_normal_like = {
     .name = "RandomNormalLike",
     .since = 22,
     .about = "numbers of the normal distribution, in the input's shape",
-    .in = any_ins, .in_count = 1,
-    .out = float_outs, .out_count = 1,
-    .field = normal_like_fields, .field_count = TN_COUNT(normal_like_fields),
+    .in = any_ins,
+    .in_count = 1,
+    .out = float_outs,
+    .out_count = 1,
+    .field = normal_like_fields,
+    .field_count = TN_COUNT(normal_like_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_like,
     .reference = reference_normal,
@@ -279,9 +301,12 @@ const tn_op tn_op_bernoulli = {
     .name = "Bernoulli",
     .since = 22,
     .about = "1 with the probability that the input gives, else 0",
-    .in = float_ins, .in_count = 1,
-    .out = number_outs, .out_count = 1,
-    .field = bernoulli_fields, .field_count = TN_COUNT(bernoulli_fields),
+    .in = float_ins,
+    .in_count = 1,
+    .out = number_outs,
+    .out_count = 1,
+    .field = bernoulli_fields,
+    .field_count = TN_COUNT(bernoulli_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_like,
     .reference = reference_bernoulli,
@@ -293,9 +318,12 @@ const tn_op tn_op_multinomial = {
     .name = "Multinomial",
     .since = 22,
     .about = "classes drawn by weights whose logarithms are given",
-    .in = float_ins, .in_count = 1,
-    .out = index_outs, .out_count = 1,
-    .field = multinomial_fields, .field_count = TN_COUNT(multinomial_fields),
+    .in = float_ins,
+    .in_count = 1,
+    .out = index_outs,
+    .out_count = 1,
+    .field = multinomial_fields,
+    .field_count = TN_COUNT(multinomial_fields),
     .params_bytes = sizeof(tn_random_params),
     .infer = infer_multinomial,
     .reference = reference_multinomial,

@@ -1,8 +1,9 @@
 /* Random numbers for RandomUniform, RandomNormal (and Like), Bernoulli and Multinomial.
  *
- * The generator is a counter: number i of a stream is a function of the stream's key and i alone, so
- * numbers do not depend on how work is divided. With a seed every launch gives the same numbers;
- * without one each launch of the process takes the next stream. The bits are those of no other runtime. */
+ * The generator is a counter: number i of a stream is a function of the stream's key and i alone,
+ * so numbers do not depend on how work is divided. With a seed every launch gives the same numbers;
+ * without one each launch of the process takes the next stream. The bits are those of no other
+ * runtime. */
 #ifndef TN_OPS_RANDOM_H
 #define TN_OPS_RANDOM_H
 
@@ -18,7 +19,7 @@ typedef struct tn_random_params {
     int64_t dtype;       /* 0: of the input */
     int64_t sample_size; /* Multinomial */
     float low, high, mean, scale;
-    float seed, pad;     /* TN_SEED_ABSENT: a new stream for each launch */
+    float seed, pad; /* TN_SEED_ABSENT: a new stream for each launch */
 } tn_random_params;
 
 uint64_t tn_random_key(float seed);

@@ -176,6 +176,7 @@ static tn_status infer_reduce(tn_infer *f, tn_known_map known)
     for (int k = 0; k < count; k++) {
         int axis;
         TN_TRY(tn_infer_axis(f, axes[k], rank, &axis));
+        TN_CHECK(!reduced[axis], TN_INVALID, "axis %d is given twice", axis);
         reduced[axis] = true;
     }
     for (int axis = 0; axis < rank; axis++) {

@@ -81,10 +81,10 @@ tn_status tn_rnn_lower(const tn_rnn_params *params, int functions)
 /* Input `input` must be [want...] wherever both sides are known. */
 static tn_status check_dims(tn_infer *f, int input, const tn_expr *want, int rank)
 {
+    char have[128], need[128], x[128];
+    if (!tn_infer_has(f, input) || f->in[input].rank < 0) return NULL;
     const tn_type *t = &f->in[input];
     const tn_type wanted = tn_type_of(t->dtype, rank, want);
-    char have[128], need[128], x[128];
-    if (!tn_infer_has(f, input) || t->rank < 0) return NULL;
     bool fits = t->rank == rank;
     for (int i = 0; fits && i < rank; i++) {
         int64_t a, b;

@@ -1,5 +1,5 @@
-/* HannWindow, HammingWindow and BlackmanWindow: a0 - a1 cos(2 pi n / N) + a2 cos(4 pi n / N) for n in
- * [0, size); N is the size, or one less for a window that ends as it begins (periodic = 0). */
+/* HannWindow, HammingWindow and BlackmanWindow: a0 - a1 cos(2 pi n / N) + a2 cos(4 pi n / N) for n
+ * in [0, size); N is the size, or one less for a window that ends as it begins (periodic = 0). */
 #include "ops/signal_window/signal_window.h"
 
 #include <math.h>
@@ -17,8 +17,8 @@ static tn_status lower(const tn_node *node, void *params_out)
 {
     const tn_signal_window_params *params = params_out;
     (void)node;
-    TN_CHECK(TN_DTS_NUMBER >> params->output_datatype & 1, TN_INVALID, "output_datatype %s is no number",
-             tn_dtype_name((tn_dtype)params->output_datatype));
+    TN_CHECK(TN_DTS_NUMBER >> params->output_datatype & 1, TN_INVALID,
+             "output_datatype %s is no number", tn_dtype_name((tn_dtype)params->output_datatype));
     return NULL;
 }
 
@@ -40,7 +40,8 @@ static tn_status fill(const tn_launch *l, double a0, double a1, double a2)
     int64_t count = y->dim[0], period = params->periodic ? count : count - 1;
     for (int64_t n = 0; n < count; n++) {
         /* A window of one element that ends as it begins is its middle. */
-        double angle = period > 0 ? 2 * 3.14159265358979323846 * (double)n / (double)period : 3.14159265358979323846;
+        double angle = period > 0 ? 2 * 3.14159265358979323846 * (double)n / (double)period
+                                  : 3.14159265358979323846;
         tn_store_f64(y->dtype, y->data, n, a0 - a1 * cos(angle) + a2 * cos(2 * angle));
     }
     return NULL;
@@ -83,9 +84,12 @@ const tn_op tn_op_hann_window = {
     .name = "HannWindow",
     .since = 17,
     .about = "0.5 - 0.5 cos(2 pi n / N)",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_signal_window_params),
     .lower = lower,
     .infer = infer,
@@ -98,9 +102,12 @@ const tn_op tn_op_hamming_window = {
     .name = "HammingWindow",
     .since = 17,
     .about = "25/46 - 21/46 cos(2 pi n / N)",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_signal_window_params),
     .lower = lower,
     .infer = infer,
@@ -113,9 +120,12 @@ const tn_op tn_op_blackman_window = {
     .name = "BlackmanWindow",
     .since = 17,
     .about = "0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N)",
-    .in = ins, .in_count = TN_COUNT(ins),
-    .out = outs, .out_count = TN_COUNT(outs),
-    .field = fields, .field_count = TN_COUNT(fields),
+    .in = ins,
+    .in_count = TN_COUNT(ins),
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .field = fields,
+    .field_count = TN_COUNT(fields),
     .params_bytes = sizeof(tn_signal_window_params),
     .lower = lower,
     .infer = infer,

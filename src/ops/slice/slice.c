@@ -12,6 +12,7 @@ static const tn_port ins[] = {
     {"steps", TN_DTS_INDEX, 'I', TN_PORT_OPTIONAL},
 };
 static const tn_port outs[] = {{"output", TN_DTS_ANY, 'T', 0}};
+extern const tn_op tn_op_slice;
 
 /* Exporters write "to the end" as any of these or more. */
 #define FAR INT32_MAX
@@ -185,6 +186,14 @@ static tn_status upgrade_below_10(tn_graph *graph, tn_node *node)
     return tn_upgrade_ints_to_input(graph, node, "axes", 3);
 }
 
+/* DynamicSlice-1 was the experiment that Slice-10 came from: the same inputs, without steps. */
+static tn_status become_slice(tn_graph *graph, tn_node *node)
+{
+    (void)graph;
+    tn_node_set_op(node, &tn_op_slice);
+    return NULL;
+}
+
 static const tn_case cases[] = {
     {.problem =
          "Slice f32[2,4]={1,2,3,4,5,6,7,8} i64[2]={1,0} i64[2]={2,3} i64[2]={0,1} i64[2]={1,2}",
@@ -215,4 +224,16 @@ const tn_op tn_op_slice = {
     .reference = reference,
     .upgrade = {{10, upgrade_below_10}},
     .cases = cases,
+};
+
+const tn_op tn_op_dynamic_slice = {
+    .name = "DynamicSlice",
+    .since = 1,
+    .about = "Slice as an experimental operator of ONNX 1.2 to 1.4",
+    .in = ins,
+    .in_count = TN_COUNT(ins) - 1,
+    .out = outs,
+    .out_count = TN_COUNT(outs),
+    .infer = infer,
+    .upgrade = {{INT32_MAX, become_slice}},
 };

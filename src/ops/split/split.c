@@ -14,21 +14,19 @@ static const tn_port ins[] = {
 };
 static const tn_port outs[] = {{"outputs", TN_DTS_ANY, 'T', TN_PORT_VARIADIC}};
 
-/* Part `index` of `count` equal ones; the last takes what is left. */
-static tn_status equal_part(tn_infer *f, tn_expr dim, int index, int count, tn_expr *out)
+/* Part `index` of `count` equal ones; the last ones take what is left, which may be nothing (5 in 4 parts:
+ * 2, 2, 1, 0). */
+static tn_expr equal_part(tn_infer *f, tn_expr dim, int index, int count)
 {
     int64_t total;
     if (tn_expr_is_const(f->exprs, dim, &total)) {
-        int64_t part = total / count + (total % count != 0), rest = total - part * (count - 1);
-        TN_CHECK(rest >= 0, TN_INVALID, "a dim of %lld cannot be split into %d parts of %lld",
-                 (long long)total, count, (long long)part);
-        *out = tn_expr_const(f->exprs, index < count - 1 ? part : rest);
-        return NULL;
+        int64_t part = total / count + (total % count != 0);
+        int64_t left = index > 0 && part > total / index ? 0 : total - part * index;
+        return tn_expr_const(f->exprs, TN_MIN(part, TN_MAX(left, 0)));
     }
     tn_expr part = tn_expr_ceil_div(f->exprs, dim, tn_expr_const(f->exprs, count));
     tn_expr before = tn_expr_mul(f->exprs, part, tn_expr_const(f->exprs, count - 1));
-    *out = index < count - 1 ? part : tn_expr_sub(f->exprs, dim, before);
-    return NULL;
+    return index < count - 1 ? part : tn_expr_sub(f->exprs, dim, before);
 }
 
 static void split_known(tn_infer *f)
@@ -87,7 +85,7 @@ static tn_status infer(tn_infer *f)
     for (int i = 0; i < f->out_count; i++) {
         tn_expr dim[TN_RANK_MAX];
         for (int k = 0; k < x->rank; k++) dim[k] = x->dim[k];
-        if (!by_sizes) TN_TRY(equal_part(f, x->dim[axis], i, parts, &dim[axis]));
+        if (!by_sizes) dim[axis] = equal_part(f, x->dim[axis], i, parts);
         else dim[axis] = size_count > i ? size[i] : TN_EXPR_NONE;
         if (!dim[axis]) dim[axis] = tn_infer_fresh(f);
         tn_infer_set(f, i, x->dtype, x->rank, dim);
@@ -134,6 +132,8 @@ static tn_status upgrade_below_13(tn_graph *graph, tn_node *node)
 }
 
 static const tn_case cases[] = {
+    {.problem = "Split{num_outputs=4} f32[5]={1,2,3,4,5} -> 4",
+     .expect = "f32[2]={1,2} f32[2]={3,4} f32[1]={5} f32[0]={}"},
     {.problem = "Split f32[6]={1,2,3,4,5,6} -> 3",
      .expect = "f32[2]={1,2} f32[2]={3,4} f32[2]={5,6}"},
     {.problem = "Split{num_outputs=2} i8[5]={1,2,3,4,5} -> 2",

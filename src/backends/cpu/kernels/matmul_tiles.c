@@ -38,7 +38,7 @@ static void read_gemm(const tn_problem *p, product *out)
     const tn_gemm_params *params = p->params;
     const tn_tensor *y = &p->out[0], *c = &p->in[2];
     *out = (product){.alpha = params->alpha, .beta = params->beta, .matrices = 1};
-    int64_t m = y->dim[0], n = y->dim[1], k = p->in[0].dim[params->transA ? 0 : 1];
+    int64_t m = y->dim[0], n = y->dim[1], k = p->in[1].dim[params->transB ? 1 : 0];
     out->plan = (tn_matmul_plan){.m = m, .n = n, .k = k, .batch = 1};
     out->b_row = params->transB ? 1 : n;
     out->b_column = params->transB ? k : 1;

@@ -1,0 +1,1 @@
+ByJ´j“)u«m@Šohbcdvje¤tŠtzj}n—J|sXWpdcawŠYsgzŽe^‡ZŒ˜•šgabu•~…q¹‡£[i]‹³gu^†³}p¶o¶chb“p§Oplƒ\’{4qƒr](›s”:vjÃyp€}µM•|‡€”Ž}³_hwƒ“f“¦«y¡‡|Ez~sVm6yw½ˆb‘tŒR‡\N€X£iV¦|jSŠŠYn’lqlhƒ_Š

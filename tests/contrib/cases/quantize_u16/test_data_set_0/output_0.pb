@@ -1,0 +1,1 @@
+ByJÄm2z+ttgqãm²srwpoÈz@v

@@ -1,0 +1,437 @@
+/* Graphs written as ONNX and read again: the same graph comes back; what an older opset has no
+ * words for is spelled so that it computes the same, or refused by name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/map.h"
+#include "build/build.h"
+#include "export/export.h"
+#include "import/import.h"
+#include "passes/passes.h"
+
+static char folder[64];
+
+static void ok(tn_status status, const char *what)
+{
+    if (!status) return;
+    char text[4096];
+    tn_status_text(status, true, text, sizeof text);
+    fail_msg("%s: %s", what, text);
+}
+
+static tn_import *read_model(const char *path)
+{
+    const tn_load_options options = {.size = sizeof options, .random_weights = true};
+    tn_arena arena;
+    tn_mapping file;
+    const char *beside;
+    tn_import *import = NULL;
+    tn_arena_init(&arena);
+    ok(tn_path_folder(&arena, path, &beside), path);
+    ok(tn_file_map(path, &file), path);
+    ok(tn_onnx_import(file.at, file.bytes, path, beside, &options, &import), path);
+    tn_file_unmap(&file);
+    tn_arena_fini(&arena);
+    return import;
+}
+
+static tn_graph *parse(const char *text)
+{
+    tn_graph *graph = NULL;
+    ok(tn_graph_parse(text, strlen(text), NULL, 0, &graph), text);
+    return graph;
+}
+
+/* ---- Graphs in a form that forgets names of values
+ * ------------------------------------------------*/
+
+typedef struct reader {
+    tn_arena arena;
+    tn_map content; /* of constants: what stands for their names */
+    tn_map number;  /* of other values */
+    int count;
+    int scope[64], depth, scope_count; /* names mean something in their own graph only */
+    const tn_value *const *constant;
+    tn_text out;
+} reader;
+
+/* "%name" or "%"quoted""; the end. */
+static const char *read_name(reader *r, const char *at, const char **name)
+{
+    const char *begin = ++at;
+    if (*at == '"') {
+        for (at++; *at != '"'; at++)
+            if (*at == '\\') at++;
+        at++;
+    } else {
+        while (isalnum((unsigned char)*at) || (*at && strchr("_./:-", *at))) at++;
+    }
+    *name = tn_arena_printf(&r->arena, "%d:%.*s", r->scope[r->depth], (int)(at - begin), begin);
+    return at;
+}
+
+static uint64_t hash_of(const tn_tensor *t)
+{
+    if (t->dtype != TN_DTYPE_STRING) return tn_hash_bytes(t->data, (size_t)tn_tensor_bytes(t));
+    uint64_t hash = 0;
+    const tn_string *text = t->data;
+    for (int64_t i = 0; i < tn_tensor_count(t); i++)
+        hash = hash * 31 + tn_hash_bytes(text[i].text, text[i].bytes);
+    return hash;
+}
+
+static void read_constant(reader *r, const char *line, const char *end)
+{
+    const char *name, *at = read_name(r, strchr(line, '%'), &name), *data = NULL;
+    for (const char *c = at; c < end; c++)
+        if (*c == '#') data = c;
+    char *content = tn_arena_text(&r->arena, at, (size_t)(end - at));
+    if (data)
+        content =
+            tn_arena_printf(&r->arena, "%.*s#%llx", (int)(data - at), at,
+                            (unsigned long long)hash_of(&r->constant[atoi(data + 1)]->constant));
+    ok(tn_map_put(&r->content, name, content), "put");
+}
+
+static void print_name(reader *r, const char *name)
+{
+    const char *content = tn_map_find(&r->content, name), *number = tn_map_find(&r->number, name);
+    if (content) {
+        tn_text_printf(&r->out, "<%s>", content);
+        return;
+    }
+    if (!number) {
+        number = tn_arena_printf(&r->arena, "%d", r->count++);
+        ok(tn_map_put(&r->number, name, (void *)(uintptr_t)number), "put");
+    }
+    tn_text_printf(&r->out, "%%%s", number);
+}
+
+/* Nodes of one name get a number behind it when they are written: it is left out. */
+static const char *end_of_line(const char *line, const char *end)
+{
+    const char *at = end;
+    if (at == line || at[-1] != '"') return end;
+    for (at -= 2; at > line && isdigit((unsigned char)*at); at--) {
+    }
+    return *at == '/' && at < end - 2 ? at : end - 1;
+}
+
+static void read_line(reader *r, const char *line, const char *end)
+{
+    const char *name;
+    if (*line == '}' && r->depth) r->depth--;
+    bool opens = end > line && end[-1] == '{' && strncmp(line, "graph", 5) != 0;
+    end = end_of_line(line, end);
+    while (line < end) {
+        if (*line == '%') {
+            line = read_name(r, line, &name);
+            print_name(r, name);
+        } else if (*line == '$') { /* a symbol of the run: its name is made up */
+            for (line++; isalnum((unsigned char)*line) || *line == '_' || *line == '.'; line++) {
+            }
+            tn_text_append(&r->out, "$", 1);
+        } else {
+            tn_text_append(&r->out, line++, 1);
+        }
+    }
+    tn_text_append(&r->out, "\n", 1);
+    if (opens) r->scope[++r->depth] = ++r->scope_count;
+}
+
+static char *canonical(const tn_graph *graph)
+{
+    reader r = {0};
+    tn_text text = {0};
+    char *out;
+    int64_t count;
+    tn_arena_init(&r.arena);
+    tn_map_init(&r.content, &r.arena);
+    tn_map_init(&r.number, &r.arena);
+    ok(tn_graph_print(graph, NULL, &text, &r.arena, &r.constant, &count), "print");
+    for (const char *line = text.at, *end; *line; line = end + 1) {
+        end = strchr(line, '\n');
+        if (!strncmp(line, "  const", 7)) read_constant(&r, line, end);
+        else read_line(&r, line, end);
+    }
+    tn_text_fini(&text);
+    ok(tn_text_take(&r.out, &out), "take");
+    tn_arena_fini(&r.arena);
+    return out;
+}
+
+static void compare_texts(const char *want, const char *got, const char *what)
+{
+    while (*want && *want == *got) want++, got++;
+    if (!*want && !*got) return;
+    fail_msg("%s comes back changed:\n  %.300s\ninstead of\n  %.300s", what, got, want);
+}
+
+/* ---- Round trips
+ * ---------------------------------------------------------------------------------*/
+
+static void round_trip(const char *path, const tn_onnx_write_options *options)
+{
+    char written[256], data[300];
+    snprintf(written, sizeof written, "%s/written.onnx", folder);
+    snprintf(data, sizeof data, "%s.data", written);
+    tn_import *before = read_model(path);
+    ok(tn_onnx_write(before->graph, options, written), path);
+    if (options->external) assert_int_equal(access(data, R_OK), 0);
+    tn_import *after = read_model(written);
+    char *want = canonical(before->graph), *got = canonical(after->graph);
+    compare_texts(want, got, path);
+    tn_text_free(want);
+    tn_text_free(got);
+    tn_import_free(before);
+    tn_import_free(after);
+    remove(written);
+    remove(data);
+}
+
+/* Calls `visit` for each .onnx file below a folder; large ones are left to other tests. */
+static int visit_models(const char *root, void (*visit)(const char *path), long long bytes_max)
+{
+    int count = 0;
+    DIR *dir = opendir(root);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        char path[1024];
+        struct stat info;
+        snprintf(path, sizeof path, "%s/%s", root, entry->d_name);
+        if (entry->d_name[0] == '.' || stat(path, &info)) continue;
+        size_t length = strlen(path);
+        if (S_ISDIR(info.st_mode)) {
+            if (!strstr(path, "_full")) count += visit_models(path, visit, bytes_max);
+        } else if (length > 5 && !strcmp(path + length - 5, ".onnx") && info.st_size <= bytes_max) {
+            visit(path);
+            count++;
+        }
+    }
+    if (dir) closedir(dir);
+    return count;
+}
+
+static void check_round_trip(const char *path)
+{
+    round_trip(path, &(tn_onnx_write_options){.base_opset = 17});
+}
+
+static void test_round_trips(void **state)
+{
+    (void)state;
+    assert_true(visit_models(TN_SOURCE_DIR "/examples", check_round_trip, INT64_MAX) >= 4);
+    if (!visit_models(TN_SOURCE_DIR "/../shared/models", check_round_trip, INT64_MAX))
+        print_message("../shared/models is not here: only the exports in examples/ were checked\n");
+}
+
+static void test_external_data(void **state)
+{
+    (void)state;
+    const char *path = TN_SOURCE_DIR "/examples/mnist/mnist.onnx";
+    round_trip(path, &(tn_onnx_write_options){.external = true});
+    round_trip(path, &(tn_onnx_write_options){.external_above = 1});
+}
+
+static void check_opsets(const char *path)
+{
+    char written[256];
+    snprintf(written, sizeof written, "%s/written.onnx", folder);
+    tn_import *before = read_model(path);
+    int done = 0;
+    for (int opset = TN_ONNX_WRITE_MIN; opset <= TN_ONNX_WRITE_MAX; opset++) {
+        tn_status status =
+            tn_onnx_write(before->graph, &(tn_onnx_write_options){.opset = opset}, written);
+        if (tn_status_code(status) == TN_UNSUPPORTED) continue;
+        ok(status, path);
+        tn_import *after = read_model(written);
+        assert_int_equal(after->info.opset, opset);
+        assert_int_equal(after->graph->output_count, before->graph->output_count);
+        tn_import_free(after);
+        remove(written);
+        done++;
+    }
+    assert_true(done > 0);
+    tn_import_free(before);
+}
+
+static void test_every_opset(void **state)
+{
+    (void)state;
+    assert_true(visit_models(TN_SOURCE_DIR "/examples", check_opsets, 2000000) >= 3);
+}
+
+/* ---- Spelling
+ * --------------------------------------------------------------------------------------*/
+
+static const char *const spelled[] = {
+    "graph \"g\" { input %x : f32[N,4,6] const %s : f32[6]={1,2,3,4,5,6} const %b : "
+    "f32[6]={6,5,4,3,2,1} %y = LayerNormalization{axis=-1, epsilon=0.01}(%x, %s, %b) output \"y\" "
+    "= %y }",
+    "graph \"g\" { input %x : f32[N,4,6] const %s : f32[4,6] = #0 %y = "
+    "LayerNormalization{axis=1}(%x, %s) output \"y\" = %y }",
+    "graph \"g\" { input %x : f32[N,4,6] const %s : f32[6]={1,2,3,4,5,6} %y = "
+    "RMSNormalization(%x, %s) output \"y\" = %y }",
+    "graph \"g\" { input %x : f32[N,4,6] const %s : f32[4]={1,2,3,4} const %b : f32[4]={4,3,2,1} "
+    "%y = "
+    "GroupNormalization{num_groups=2}(%x, %s, %b) output \"y\" = %y }",
+    "graph \"g\" { input %x : f32[N,5] %y = Gelu(%x) %z = Gelu{approximate=\"tanh\"}(%y) output "
+    "\"z\" = %z }",
+    "graph \"g\" { input %x : f32[N,5] %a = HardSwish(%x) %b = Mish(%a) %c = Swish{alpha=0.5}(%b) "
+    "output \"c\" = %c }",
+    "graph \"g\" { input %x : f32[N,5] input %y : f32[N,5] %a = LessOrEqual(%x, %y) %b = "
+    "GreaterOrEqual(%x, %x) output \"a\" = %a output \"b\" = %b }",
+    "graph \"g\" { input %x : f32[N,5,3] %a = Softmax{axis=1}(%x) %b = LogSoftmax{axis=0}(%a) "
+    "output \"b\" = %b }",
+    "graph \"g\" { input %x : f32[N,5] input %i : i32[N,5] %a = CastLike(%i, %x) output \"a\" = %a "
+    "}",
+};
+
+static void test_spelling(void **state)
+{
+    (void)state;
+    float data[24];
+    for (int i = 0; i < 24; i++) data[i] = (float)i * 0.25F - 2;
+    const tn_tensor tensor = tn_tensor_of(TN_DTYPE_F32, (int64_t[]){4, 6}, 2, data);
+    for (size_t i = 0; i < TN_COUNT(spelled); i++) {
+        const tn_build_config config = {.size = sizeof config};
+        tn_graph *graph = NULL, *changed = NULL;
+        tn_text report = {0};
+        const char *result;
+        ok(tn_graph_parse(spelled[i], strlen(spelled[i]), &tensor, 1, &graph), spelled[i]);
+        int64_t count = graph->node_count;
+        ok(tn_graph_clone(graph, false, &changed), "clone");
+        ok(tn_onnx_spell(changed, 11), spelled[i]);
+        assert_true(changed->node_count > count || i == 8);
+        assert_true(tn_onnx_needed_opset(changed) <= 13);
+        ok(tn_build_compare(graph, changed, &config, &report, &result), spelled[i]);
+        assert_string_equal(result, "passed");
+        tn_text_fini(&report);
+        tn_graph_free(changed);
+        tn_graph_free(graph);
+    }
+}
+
+/* Arithmetic that is written for expressions is read back as the same expressions. */
+static void check_dims(int opset, const char *dims, bool scalar)
+{
+    char text[600], path[256], want[400];
+    tn_text out = {0};
+    snprintf(
+        text, sizeof text,
+        "graph \"g\" { input %%x : f32[N,M,7] input %%t : f32[L] %%d = tenon.Dims{dims=[%s]%s}() "
+        "output \"d\" = %%d }",
+        dims, scalar ? ", scalar=1" : "");
+    snprintf(path, sizeof path, "%s/dims.onnx", folder);
+    snprintf(want, sizeof want, "tenon.Dims{dims=[%s]", dims);
+    tn_graph *graph = parse(text);
+    ok(tn_onnx_write(graph, &(tn_onnx_write_options){.opset = opset}, path), text);
+    tn_import *import = read_model(path);
+    ok(tn_passes_run(import->graph, NULL), text);
+    ok(tn_graph_print(import->graph, NULL, &out, NULL, NULL, NULL), "print");
+    if (!strstr(out.at, want)) fail_msg("%s at opset %d becomes\n%s", dims, opset, out.at);
+    tn_text_fini(&out);
+    tn_import_free(import);
+    tn_graph_free(graph);
+    remove(path);
+}
+
+static void test_dims(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {
+        "\"N\"",
+        "\"N\",\"M\"",
+        "\"L\",\"12\",\"M\"",
+        "\"2*M+1\",\"M*N\"",
+        "\"M/2\",\"(N+1)/2\"",
+        "\"N%4\"",
+        "\"min(N,M)\",\"max(L,3)\"",
+        "\"N-M\"",
+        "\"(N-5)/2\"",
+        "\"eq(N,M)\",\"lt(N,M)\"",
+    };
+    for (int opset = 12; opset <= 18; opset += 3)
+        for (size_t i = 0; i < TN_COUNT(lists); i++) check_dims(opset, lists[i], false);
+    check_dims(17, "\"N+M\"", true);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/refused.onnx", folder);
+    tn_graph *graph =
+        parse("graph \"g\" { input %x : f32[3,3] %y = Trilu(%x) \"tri\" output \"y\" = %y }");
+    tn_status status = tn_onnx_write(graph, &(tn_onnx_write_options){.opset = 12}, path);
+    assert_int_equal(tn_status_code(status), TN_UNSUPPORTED);
+    assert_non_null(strstr(tn_status_message(status), "'tri'"));
+    assert_non_null(strstr(tn_status_message(status), "opset 14"));
+    assert_int_equal(access(path, F_OK), -1);
+    status = tn_onnx_write(graph, &(tn_onnx_write_options){.opset = 99}, path);
+    assert_int_equal(tn_status_code(status), TN_UNSUPPORTED);
+    tn_graph_free(graph);
+    /* A list of axes that is computed cannot be an attribute. */
+    graph = parse("graph \"g\" { input %x : f32[3,3] input %a : i64[1] %y = ReduceMean(%x, %a) "
+                  "output \"y\" = %y }");
+    status = tn_onnx_write(graph, &(tn_onnx_write_options){.opset = 17}, path);
+    assert_int_equal(tn_status_code(status), TN_UNSUPPORTED);
+    ok(tn_onnx_write(graph, NULL, path), "at the opset that it needs");
+    tn_import *import = read_model(path);
+    assert_int_equal(import->info.opset, 18);
+    tn_import_free(import);
+    tn_graph_free(graph);
+    remove(path);
+}
+
+/* Outputs that are inputs, constants or one value twice have values of their own in a file. */
+static void test_output_names(void **state)
+{
+    (void)state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/names.onnx", folder);
+    tn_graph *graph =
+        parse("graph \"g\" { input %x : f32[2] const %c : f32[1]={5} %b = Relu(%x) %a = "
+              "Neg(%b) output \"b\" = %a output \"x2\" = %x output \"twice\" = %a output "
+              "\"five\" = %c }");
+    ok(tn_onnx_write(graph, NULL, path), "write");
+    tn_import *import = read_model(path);
+    const char *const names[] = {"b", "x2", "twice", "five"};
+    assert_int_equal(import->graph->output_count, 4);
+    for (int i = 0; i < 4; i++) assert_string_equal(import->graph->output[i].name, names[i]);
+    ok(tn_passes_run(import->graph, NULL), "passes");
+    assert_string_equal(import->graph->output[0].value->producer->op->name, "Neg");
+    assert_ptr_equal(import->graph->output[0].value, import->graph->output[2].value);
+    assert_int_equal(import->graph->output[1].value->kind, TN_VALUE_INPUT);
+    assert_int_equal(import->graph->output[3].value->kind, TN_VALUE_CONSTANT);
+    tn_import_free(import);
+    tn_graph_free(graph);
+    remove(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trips),  cmocka_unit_test(test_external_data),
+        cmocka_unit_test(test_every_opset),  cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_dims),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_output_names),
+    };
+    strcpy(folder, "/tmp/tenon-write-XXXXXX");
+    if (!mkdtemp(folder)) return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rmdir(folder);
+    return failed;
+}
