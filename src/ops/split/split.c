@@ -25,8 +25,10 @@ static tn_expr equal_part(tn_infer *f, tn_expr dim, int index, int count)
         return tn_expr_const(f->exprs, TN_MIN(part, TN_MAX(left, 0)));
     }
     tn_expr part = tn_expr_ceil_div(f->exprs, dim, tn_expr_const(f->exprs, count));
-    tn_expr before = tn_expr_mul(f->exprs, part, tn_expr_const(f->exprs, count - 1));
-    return index < count - 1 ? part : tn_expr_sub(f->exprs, dim, before);
+    if (index == 0) return part;
+    tn_expr left = tn_expr_sub(f->exprs, dim, tn_expr_mul(f->exprs, part, tn_expr_const(f->exprs, index)));
+    /* Where the dim is a multiple of the count, both bounds fall away. */
+    return tn_expr_max(f->exprs, tn_expr_min(f->exprs, part, left), tn_expr_const(f->exprs, 0));
 }
 
 static void split_known(tn_infer *f)
