@@ -32,7 +32,8 @@ int build_options(build_flags *flags, tool_option *out)
 }
 
 /* Profiles from the three shape flags: what is not given follows opt, then max, then min. */
-static bool make_profiles(const build_flags *flags, tn_profile *out, int *count, shape_list store[3])
+static bool make_profiles(const build_flags *flags, tn_profile *out, int *count,
+                          shape_list store[3])
 {
     if (!shapes_parse("minShapes", &flags->min, &store[0]) ||
         !shapes_parse("optShapes", &flags->opt, &store[1]) ||
@@ -45,7 +46,8 @@ static bool make_profiles(const build_flags *flags, tn_profile *out, int *count,
             bool known = false;
             for (int k = 0; k < *count; k++) known |= strcmp(out[k].input, name) == 0;
             if (known || *count == SHAPES_MAX) continue;
-            const named_shape *min = shapes_find(&store[0], name), *opt = shapes_find(&store[1], name),
+            const named_shape *min = shapes_find(&store[0], name),
+                              *opt = shapes_find(&store[1], name),
                               *max = shapes_find(&store[2], name);
             if (!opt) opt = max ? max : min;
             if (!min) min = opt;

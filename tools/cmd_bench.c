@@ -1,9 +1,9 @@
-/* tenon bench: time an engine and report as trtexec 8.6 does, line by line, so that existing eyes and
- * scripts read it. Where trtexec says GPU, an engine on the CPU says CPU.
+/* tenon bench: time an engine and report as trtexec 8.6 does, line by line, so that existing eyes
+ * and scripts read it. Where trtexec says GPU, an engine on the CPU says CPU.
  *
- * One query is bind, run, read. On the CPU inputs and outputs are used where they lie, so the transfers
- * are calls that take next to no time; they are measured all the same. The CPU runs a query inside the
- * call that enqueues it: Enqueue Time is the time of that call. */
+ * One query is bind, run, read. On the CPU inputs and outputs are used where they lie, so the
+ * transfers are calls that take next to no time; they are measured all the same. The CPU runs a
+ * query inside the call that enqueues it: Enqueue Time is the time of that call. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +26,16 @@ static int options(tool_option *out)
         {"onnx", OPTION_TEXT, &own.onnx, "FILE", "a model to build (or name it as the argument)"},
         {"loadEngine", OPTION_TEXT, &own.load, "FILE", "an engine file to load"},
         {"saveEngine", OPTION_TEXT, &own.save, "FILE", "keep the built engine"},
-        {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...", "shapes to time; dynamic dims default to 1"},
+        {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...",
+         "shapes to time; dynamic dims default to 1"},
         {"loadInputs", OPTION_LIST, &own.inputs, "NAME=FILE", "an input from a .npy or .pb file"},
         {"iterations", OPTION_INT, &own.iterations, "N", "at least so many queries, default 10"},
         {"duration", OPTION_NUMBER, &own.duration_s, "S", "at least so long, default 3 s"},
-        {"warmUp", OPTION_NUMBER, &own.warm_up_ms, "MS", "run so long before measuring, default 200 ms"},
+        {"warmUp", OPTION_NUMBER, &own.warm_up_ms, "MS",
+         "run so long before measuring, default 200 ms"},
         {"avgRuns", OPTION_INT, &own.avg_runs, "N", "queries in each line of averages, default 10"},
-        {"percentile", OPTION_LIST, &own.percentile, "P,...", "percentages to report, default 90,95,99"},
+        {"percentile", OPTION_LIST, &own.percentile, "P,...",
+         "percentages to report, default 90,95,99"},
         {"exportTimes", OPTION_TEXT, &own.times, "FILE", "every query's times as JSON"},
         {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
     };
@@ -103,7 +106,8 @@ static tn_status run_query(const tn_engine *engine, tn_context *context, const i
 }
 
 /* Inputs rotate over two sets, so that no run sees just what the last one left in the caches. */
-static tn_status measure(const tn_engine *engine, tn_context *context, const input_set sets[2], trace *t)
+static tn_status measure(const tn_engine *engine, tn_context *context, const input_set sets[2],
+                         trace *t)
 {
     query q;
     double begin = now_ms();
@@ -122,14 +126,16 @@ static tn_status measure(const tn_engine *engine, tn_context *context, const inp
     return NULL;
 }
 
-/* ---- Reporting ---------------------------------------------------------------------------------*/
+/* ---- Reporting
+ * ---------------------------------------------------------------------------------*/
 
 static void print_averages(const trace *t)
 {
     log_line('I', "%s", "");
     log_line('I', "=== Trace details ===");
     log_line('I', "Trace averages of %d runs:", own.avg_runs);
-    size_t group = own.avg_runs > 0 ? (size_t)own.avg_runs : 1, lines = t->count / group, shown = 200;
+    size_t group = own.avg_runs > 0 ? (size_t)own.avg_runs : 1, lines = t->count / group,
+           shown = 200;
     for (size_t line = 0; line < lines; line++) {
         if (lines > 2 * shown && line == shown) {
             log_line('I', "... Omitting %zu lines", lines - 2 * shown);
@@ -141,7 +147,8 @@ static void print_averages(const trace *t)
             host += query_time(&t->at[i], TIME_LATENCY);
         }
         double n = (double)group;
-        log_line('I', "Average on %d runs - CPU latency: %g ms - Host latency: %g ms (enqueue %g ms)",
+        log_line('I',
+                 "Average on %d runs - CPU latency: %g ms - Host latency: %g ms (enqueue %g ms)",
                  (int)group, compute / n, host / n, compute / n);
     }
 }
@@ -149,8 +156,9 @@ static void print_averages(const trace *t)
 static void print_row(const char *name, const summary *s)
 {
     char line[1024];
-    int at = snprintf(line, sizeof(line), "%s: min = %g ms, max = %g ms, mean = %g ms, median = %g ms",
-                      name, s->min, s->max, s->mean, s->median);
+    int at =
+        snprintf(line, sizeof(line), "%s: min = %g ms, max = %g ms, mean = %g ms, median = %g ms",
+                 name, s->min, s->max, s->mean, s->median);
     for (int i = 0; i < s->percentile_count && at < (int)sizeof(line) - 64; i++)
         at += snprintf(line + at, sizeof(line) - (size_t)at, ", percentile(%g%%) = %g ms",
                        s->percentile[i], s->at_percentile[i]);
@@ -161,9 +169,11 @@ static void print_explanations(void)
 {
     static const char *const lines[] = {
         "=== Explanations of the performance metrics ===",
-        "Total Host Walltime: host time from the start of the first measured query to the end of the last.",
+        "Total Host Walltime: host time from the start of the first measured query to the end of "
+        "the last.",
         "CPU Compute Time: time the kernels of one query take.",
-        "Total CPU Compute Time: CPU Compute Time of all queries; far below the walltime, the host was busy.",
+        "Total CPU Compute Time: CPU Compute Time of all queries; far below the walltime, the host "
+        "was busy.",
         "Throughput: queries divided by Total Host Walltime.",
         "Enqueue Time: time of the call that starts a query; on the CPU the call runs it.",
         "H2D Latency: time to hand one query's inputs to the engine.",
@@ -212,8 +222,10 @@ static bool export_times(const trace *t, const char *path)
     for (size_t i = 0; i < t->count; i++) {
         const query *q = &t->at[i];
         fprintf(file,
-                "  %c { \"startEnqMs\" : %g, \"endEnqMs\" : %g, \"startH2dMs\" : %g, \"endH2dMs\" : %g, "
-                "\"startComputeMs\" : %g, \"endComputeMs\" : %g, \"startD2hMs\" : %g, \"endD2hMs\" : %g, "
+                "  %c { \"startEnqMs\" : %g, \"endEnqMs\" : %g, \"startH2dMs\" : %g, \"endH2dMs\" "
+                ": %g, "
+                "\"startComputeMs\" : %g, \"endComputeMs\" : %g, \"startD2hMs\" : %g, \"endD2hMs\" "
+                ": %g, "
                 "\"h2dMs\" : %g, \"computeMs\" : %g, \"d2hMs\" : %g, \"latencyMs\" : %g }\n",
                 i ? ',' : ' ', q->compute_begin - zero, q->d2h_begin - zero, q->h2d_begin - zero,
                 q->compute_begin - zero, q->compute_begin - zero, q->d2h_begin - zero,
@@ -284,7 +296,10 @@ static int bench(const char *path)
 
 static int run(text_list *arguments)
 {
-    const char *path = own.load ? own.load : own.onnx ? own.onnx : arguments->count ? arguments->at[0] : NULL;
+    const char *path = own.load           ? own.load
+                       : own.onnx         ? own.onnx
+                       : arguments->count ? arguments->at[0]
+                                          : NULL;
     if (!path || arguments->count > 1) {
         fprintf(stderr, "usage: tenon bench MODEL.onnx|FILE.engine [OPTION ...]\n");
         return EXIT_USAGE;
@@ -292,7 +307,8 @@ static int run(text_list *arguments)
     if (own.iterations < 1) own.iterations = 1;
     printf("&&&& RUNNING Tenon.bench [Tenon v%s] # %s\n", tn_version(), path);
     int code = bench(path);
-    printf("&&&& %s Tenon.bench [Tenon v%s] # %s\n", code ? "FAILED" : "PASSED", tn_version(), path);
+    printf("&&&& %s Tenon.bench [Tenon v%s] # %s\n", code ? "FAILED" : "PASSED", tn_version(),
+           path);
     return code;
 }
 
@@ -300,7 +316,8 @@ const tool_command command_bench = {
     .name = "bench",
     .usage = "MODEL.onnx|FILE.engine [OPTION ...]",
     .about = "Time an engine and print trtexec's performance summary",
-    .notes = "Defaults are trtexec's: 200 ms of warm-up, then at least 10 queries and at least 3 s.",
+    .notes =
+        "Defaults are trtexec's: 200 ms of warm-up, then at least 10 queries and at least 3 s.",
     .options = options,
     .run = run,
 };

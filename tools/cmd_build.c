@@ -13,8 +13,10 @@ static struct {
 static int options(tool_option *out)
 {
     const tool_option rows[] = {
-        {"output", OPTION_TEXT, &own.output, "FILE", "the engine file (also -o); default MODEL.engine"},
-        {"report", OPTION_FLAG, &own.report, NULL, "print every choice, refusal and the check's figures"},
+        {"output", OPTION_TEXT, &own.output, "FILE",
+         "the engine file (also -o); default MODEL.engine"},
+        {"report", OPTION_FLAG, &own.report, NULL,
+         "print every choice, refusal and the check's figures"},
     };
     memcpy(out, rows, sizeof(rows));
     return 2 + build_options(&flags, out + 2);
@@ -56,9 +58,12 @@ static int run(text_list *arguments)
 const tool_command command_build = {
     .name = "build",
     .usage = "MODEL.onnx [-o FILE] [OPTION ...]",
-    .about = "Optimise a model, choose kernels by measuring, check the result, write an engine file",
-    .notes = "The engine is compared with the unoptimised graph at the min, opt and max shapes; a difference\n"
-             "above the tolerance names the first tensor that differs and no file is written (exit code 3).",
+    .about =
+        "Optimise a model, choose kernels by measuring, check the result, write an engine file",
+    .notes = "The engine is compared with the unoptimised graph at the min, opt and max shapes; a "
+             "difference\n"
+             "above the tolerance names the first tensor that differs and no file is written (exit "
+             "code 3).",
     .options = options,
     .run = run,
 };

@@ -28,7 +28,8 @@ static bool exists(const char *path)
 }
 
 /* Reads folder/input_0.pb, input_1.pb, ... or .npy; the tensors follow the order of the graph. */
-static tn_status read_tensors(const char *folder, const char *kind, int max, tn_tensor *out, int *count)
+static tn_status read_tensors(const char *folder, const char *kind, int max, tn_tensor *out,
+                              int *count)
 {
     *count = 0;
     for (int i = 0; i < max; i++) {
@@ -64,9 +65,10 @@ static tn_status compare_outputs(const tn_engine *engine, tn_context *context, c
         if (difference.abs_max > worst) worst = difference.abs_max;
         if (difference.beyond_count) {
             good = false;
-            printf("  %s: %lld of %lld elements differ, the worst at %lld; largest difference %.3g\n",
-                   io.name, (long long)difference.beyond_count, (long long)tn_tensor_count(&got),
-                   (long long)difference.worst_index, difference.abs_max);
+            printf(
+                "  %s: %lld of %lld elements differ, the worst at %lld; largest difference %.3g\n",
+                io.name, (long long)difference.beyond_count, (long long)tn_tensor_count(&got),
+                (long long)difference.worst_index, difference.abs_max);
         }
     }
     printf("%s %s  max difference %.3g\n", good ? "PASS" : "FAIL", folder, worst);
@@ -76,7 +78,8 @@ static tn_status compare_outputs(const tn_engine *engine, tn_context *context, c
     return NULL;
 }
 
-static tn_status check_set(const tn_engine *engine, tn_context *context, const char *folder, tally *score)
+static tn_status check_set(const tn_engine *engine, tn_context *context, const char *folder,
+                           tally *score)
 {
     static tn_tensor in[SHAPES_MAX], want[SHAPES_MAX];
     int in_count = 0, want_count = 0;
@@ -106,7 +109,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* A data set itself (it holds input or output files), or a folder of test_data_set_N. */
-static int check_folder(const tn_engine *engine, tn_context *context, const char *folder, tally *score)
+static int check_folder(const tn_engine *engine, tn_context *context, const char *folder,
+                        tally *score)
 {
     char *found[256], path[4096];
     int count = 0, code = EXIT_DONE;
@@ -116,7 +120,8 @@ static int check_folder(const tn_engine *engine, tn_context *context, const char
         return EXIT_FAILED;
     }
     for (struct dirent *entry; (entry = readdir(listing)) && count < 256;)
-        if (strncmp(entry->d_name, "test_data_set_", 14) == 0 && (found[count] = strdup(entry->d_name)))
+        if (strncmp(entry->d_name, "test_data_set_", 14) == 0 &&
+            (found[count] = strdup(entry->d_name)))
             count++;
     closedir(listing);
     if (count == 0) return report(check_set(engine, context, folder, score));
@@ -157,7 +162,8 @@ static int run(text_list *arguments)
 const tool_command command_check = {
     .name = "check",
     .usage = "MODEL.onnx|FILE.engine FOLDER... [OPTION ...]",
-    .about = "Replay test_data_set folders (input_N.pb, output_N.pb or .npy) and compare the outputs",
+    .about =
+        "Replay test_data_set folders (input_N.pb, output_N.pb or .npy) and compare the outputs",
     .notes = "An element passes when |got - want| <= atol + rtol * |want|.",
     .options = options,
     .run = run,

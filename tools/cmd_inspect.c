@@ -37,7 +37,11 @@ static tn_status model_text(const char *path, char **text)
     tn_model *model;
     tn_status status = tn_model_load(path, &load, &model);
     if (status) return status;
-    status = tn_model_text(model, own.onnx_text ? TN_TEXT_ONNX_INPUTS : own.graph ? TN_TEXT_GRAPH : TN_TEXT_SUMMARY, text);
+    status = tn_model_text(model,
+                           own.onnx_text ? TN_TEXT_ONNX_INPUTS
+                           : own.graph   ? TN_TEXT_GRAPH
+                                         : TN_TEXT_SUMMARY,
+                           text);
     tn_model_free(model);
     return status;
 }
@@ -45,18 +49,22 @@ static tn_status model_text(const char *path, char **text)
 static int run(text_list *arguments)
 {
     if (arguments->count != 1) {
-        fprintf(stderr, "usage: tenon inspect MODEL.onnx|FILE.engine|FILE.pth|FILE.safetensors [OPTION ...]\n");
+        fprintf(
+            stderr,
+            "usage: tenon inspect MODEL.onnx|FILE.engine|FILE.pth|FILE.safetensors [OPTION ...]\n");
         return EXIT_USAGE;
     }
     char *text = NULL;
     bool engine = is_engine_file(arguments->at[0]);
     if (engine && (own.onnx_text || own.graph)) {
-        fprintf(stderr, "tenon inspect: --onnx-text and --graph are for models; this is an engine\n");
+        fprintf(stderr,
+                "tenon inspect: --onnx-text and --graph are for models; this is an engine\n");
         return EXIT_USAGE;
     }
     if (!engine && is_checkpoint_file(arguments->at[0]))
         return report(inspect_checkpoint(arguments->at[0]));
-    int code = report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));
+    int code =
+        report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));
     if (code) return code;
     printf("%s", text);
     tn_text_free(text);

@@ -1,4 +1,5 @@
-/* tenon run MODEL|ENGINE: once, with inputs from files or at random; prints or saves the outputs. */
+/* tenon run MODEL|ENGINE: once, with inputs from files or at random; prints or saves the outputs.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,8 @@ static int options(tool_option *out)
         {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...", "shapes of random inputs"},
         {"input", OPTION_LIST, &own.inputs, "NAME=FILE", "an input from a .npy or .pb file"},
         {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
-        {"print", OPTION_INT, &own.print, "N", "values of each output to print, default 8, -1: all"},
+        {"print", OPTION_INT, &own.print, "N",
+         "values of each output to print, default 8, -1: all"},
         {"save", OPTION_TEXT, &own.save, "FOLDER", "write each output there as NAME.npy"},
     };
     memcpy(out, rows, sizeof(rows));
@@ -49,8 +51,10 @@ static bool printable(tn_dtype dtype)
 static void print_output(const char *name, const tn_tensor *t)
 {
     char shape[200];
-    printf("%s: %s %s", name, tn_dtype_name(t->dtype), shape_text(t->dim, t->rank, shape, sizeof(shape)));
-    int64_t count = tn_tensor_count(t), show = own.print < 0 || own.print > count ? count : own.print;
+    printf("%s: %s %s", name, tn_dtype_name(t->dtype),
+           shape_text(t->dim, t->rank, shape, sizeof(shape)));
+    int64_t count = tn_tensor_count(t),
+            show = own.print < 0 || own.print > count ? count : own.print;
     if (!printable(t->dtype)) {
         printf(show ? "  (use --save to read values of this type)\n" : "\n");
         return;

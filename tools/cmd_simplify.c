@@ -53,8 +53,8 @@ static void fix_shapes(tn_simplify_options *simplify)
     simplify->shape_count = overwrite.count;
 }
 
-/* An input's profile from whichever of min, opt and max are given: the next takes the place of one that
- * is not. */
+/* An input's profile from whichever of min, opt and max are given: the next takes the place of one
+ * that is not. */
 static void add_profile(tn_simplify_options *simplify, const char *name)
 {
     const named_shape *min = shapes_find(&shapes[0], name), *opt = shapes_find(&shapes[1], name);
@@ -100,7 +100,8 @@ static int simplify_model(const char *in, const char *out)
     fprintf(stderr, "reading %s\n", in);
     int code = report(tn_model_load(in, &load, &model));
     if (code) return code;
-    fprintf(stderr, "simplifying%s\n", own.no_check ? "" : " and comparing with the model as it was");
+    fprintf(stderr, "simplifying%s\n",
+            own.no_check ? "" : " and comparing with the model as it was");
     code = report(tn_model_simplify(model, &simplify, &text));
     if (!code) {
         fprintf(stderr, "writing %s\n", out);
@@ -137,7 +138,8 @@ const tool_command command_simplify = {
     .name = "simplify",
     .usage = "IN.onnx OUT.onnx [OPTION ...]",
     .about = "Write a smaller model that computes the same",
-    .notes = "The result is run beside the model on random inputs at a few shapes; a difference above the\n"
+    .notes = "The result is run beside the model on random inputs at a few shapes; a difference "
+             "above the\n"
              "tolerance names the first tensor that differs and no file is written (exit code 3).",
     .options = options,
     .run = run,

@@ -52,7 +52,8 @@ static void check_names(const tn_engine *engine, const shape_list *shapes, const
     exit(EXIT_USAGE);
 }
 
-static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t seed, tn_tensor *out)
+static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t seed,
+                             tn_tensor *out)
 {
     int64_t dim[TN_RANK_MAX] = {0};
     int rank = io->rank < 0 ? 0 : io->rank;
@@ -77,7 +78,8 @@ static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t
     tn_status status = tn_tensor_new(io->dtype, dim, rank, out);
     if (status) return status;
     /* Integers are token ids, masks or indices more often than not: 0 and 1 are valid for all. */
-    bool whole = io->dtype == TN_DTYPE_I64 || io->dtype == TN_DTYPE_I32 || io->dtype == TN_DTYPE_BOOL;
+    bool whole =
+        io->dtype == TN_DTYPE_I64 || io->dtype == TN_DTYPE_I32 || io->dtype == TN_DTYPE_BOOL;
     return tn_tensor_fill_random(out, seed, whole ? 0 : -1, whole ? 2 : 1);
 }
 

@@ -25,7 +25,8 @@ static int distance(const char *a, const char *b)
     return row[columns];
 }
 
-static const tool_option *find_option(const tool_option *option, int count, const char *name, size_t bytes)
+static const tool_option *find_option(const tool_option *option, int count, const char *name,
+                                      size_t bytes)
 {
     for (int i = 0; i < count; i++)
         if (strlen(option[i].name) == bytes && memcmp(option[i].name, name, bytes) == 0)
@@ -33,7 +34,8 @@ static const tool_option *find_option(const tool_option *option, int count, cons
     return NULL;
 }
 
-static void say_unknown(const tool_command *command, const tool_option *option, int count, const char *name)
+static void say_unknown(const tool_command *command, const tool_option *option, int count,
+                        const char *name)
 {
     const char *nearest = NULL;
     int best = 4;
@@ -79,12 +81,13 @@ static bool store(const tool_command *command, const tool_option *option, const 
         return true;
     }
     }
-    fprintf(stderr, "tenon %s: --%s wants a number, not '%s'\n", command->name, option->name, value);
+    fprintf(stderr, "tenon %s: --%s wants a number, not '%s'\n", command->name, option->name,
+            value);
     return false;
 }
 
-bool options_parse(const tool_command *command, const tool_option *option, int option_count, int argc,
-                   char **argv, text_list *arguments)
+bool options_parse(const tool_command *command, const tool_option *option, int option_count,
+                   int argc, char **argv, text_list *arguments)
 {
     bool only_arguments = false;
     for (int i = 0; i < argc; i++) {

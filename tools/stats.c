@@ -57,8 +57,10 @@ int percentiles_parse(const text_list *texts, double *out, int max)
         for (const char *at = list[i]; *at;) {
             char *end;
             double value = strtod(at, &end);
-            if (end == at || (*end && *end != ',') || !(value >= 0 && value <= 100) || count == max) {
-                fprintf(stderr, "tenon bench: --percentile wants numbers from 0 to 100, not '%s'\n", list[i]);
+            if (end == at || (*end && *end != ',') || !(value >= 0 && value <= 100) ||
+                count == max) {
+                fprintf(stderr, "tenon bench: --percentile wants numbers from 0 to 100, not '%s'\n",
+                        list[i]);
                 return -1;
             }
             out[count++] = value;

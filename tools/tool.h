@@ -15,7 +15,13 @@ enum {
 
 /* ---- Options: one table a command; parsing, --help and docs/cli.md come from the same rows ----*/
 
-typedef enum option_kind { OPTION_FLAG, OPTION_INT, OPTION_NUMBER, OPTION_TEXT, OPTION_LIST } option_kind;
+typedef enum option_kind {
+    OPTION_FLAG,
+    OPTION_INT,
+    OPTION_NUMBER,
+    OPTION_TEXT,
+    OPTION_LIST
+} option_kind;
 
 #define LIST_MAX 64
 typedef struct text_list {
@@ -24,7 +30,7 @@ typedef struct text_list {
 } text_list;
 
 typedef struct tool_option {
-    const char *name;  /* without the dashes */
+    const char *name; /* without the dashes */
     option_kind kind;
     void *to;          /* bool, int, double, const char * or text_list */
     const char *value; /* how help names the value: "NAME:1x3x224x224" */
@@ -46,8 +52,8 @@ extern const tool_command command_build, command_run, command_bench, command_che
     command_simplify, command_tokenize, command_classify, command_devices;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
-bool options_parse(const tool_command *command, const tool_option *option, int option_count, int argc,
-                   char **argv, text_list *arguments);
+bool options_parse(const tool_command *command, const tool_option *option, int option_count,
+                   int argc, char **argv, text_list *arguments);
 void options_help(const tool_command *command, FILE *out);
 void options_markdown(const tool_command *command, FILE *out);
 
@@ -71,7 +77,8 @@ const named_shape *shapes_find(const shape_list *shapes, const char *name);
 /* "1x3x10" into dst, "scalar" for rank 0. */
 const char *shape_text(const int64_t *dim, int rank, char *dst, size_t dst_bytes);
 
-/* ---- Building ----------------------------------------------------------------------------------*/
+/* ---- Building
+ * ----------------------------------------------------------------------------------*/
 
 /* The flags that build, run, bench and check share. */
 typedef struct build_flags {
@@ -84,7 +91,8 @@ typedef struct build_flags {
 } build_flags;
 
 int build_options(build_flags *flags, tool_option *out);
-/* An engine from an engine file or a model file (built on the spot). `what` receives a line on how. */
+/* An engine from an engine file or a model file (built on the spot). `what` receives a line on how.
+ */
 tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
 bool is_engine_file(const char *path);
 bool is_checkpoint_file(const char *path);
@@ -95,7 +103,8 @@ int report(tn_status status);
 /* Warnings, or everything. */
 void set_verbose(bool verbose);
 
-/* ---- Inputs ------------------------------------------------------------------------------------*/
+/* ---- Inputs
+ * ------------------------------------------------------------------------------------*/
 
 typedef struct input_set {
     int count;

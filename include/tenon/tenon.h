@@ -5,8 +5,8 @@
  *     tn_model_load   an ONNX file            -> tn_model     (graph, weights)
  *     tn_build        a model + a config      -> tn_engine    (checked against the model, tuned)
  *     tn_engine_save / tn_engine_load         <-> one file that needs nothing beside it
- *     tn_context_new  an engine               -> tn_context   (the state of one stream of execution)
- *     tn_context_bind, tn_context_run, tn_context_output
+ *     tn_context_new  an engine               -> tn_context   (the state of one stream of
+ * execution) tn_context_bind, tn_context_run, tn_context_output
  *
  * Conventions, true of every function unless its comment says otherwise:
  *   - Functions that can fail return tn_status: NULL is success (see "Status").
@@ -98,7 +98,12 @@ typedef struct tn_allocator {
 /* Every allocation of the library goes through this. NULL restores the default. */
 TN_API void tn_set_allocator(const tn_allocator *allocator);
 
-typedef enum tn_log_level { TN_LOG_ERROR, TN_LOG_WARNING, TN_LOG_INFO, TN_LOG_VERBOSE } tn_log_level;
+typedef enum tn_log_level {
+    TN_LOG_ERROR,
+    TN_LOG_WARNING,
+    TN_LOG_INFO,
+    TN_LOG_VERBOSE
+} tn_log_level;
 typedef void (*tn_log_sink)(void *self, tn_log_level level, const char *line);
 /* Lines up to `level` go to `sink` (NULL: stderr). Default: warnings to stderr. */
 TN_API void tn_set_log(tn_log_sink sink, void *self, tn_log_level level);
@@ -141,7 +146,7 @@ typedef enum tn_dtype {
 #define TN_DTYPE_ENUM(name, number, bits, kind, text) TN_DTYPE_##name = number,
     TN_DTYPES(TN_DTYPE_ENUM)
 #undef TN_DTYPE_ENUM
-    TN_DTYPE_END = 27
+        TN_DTYPE_END = 27
 } tn_dtype;
 
 /* "f32", "i64", ...; "none" for TN_DTYPE_NONE. */
@@ -208,23 +213,24 @@ typedef struct tn_checkpoint tn_checkpoint;
 /* Does the file begin as a checkpoint does? False also where it cannot be read. */
 TN_API bool tn_is_checkpoint(const char *path);
 /* Read a checkpoint, told by its contents. Dicts inside dicts and modules inside modules give names
- * with dots; an optimizer's state is left out. A damaged file is CORRUPT, one that asks for functions
- * of the system UNSUPPORTED. The file is mapped and must not change while the checkpoint lives, which
- * threads may share. */
+ * with dots; an optimizer's state is left out. A damaged file is CORRUPT, one that asks for
+ * functions of the system UNSUPPORTED. The file is mapped and must not change while the checkpoint
+ * lives, which threads may share. */
 TN_API TN_MUST_USE tn_status tn_checkpoint_load(const char *path, tn_checkpoint **out);
 TN_API void tn_checkpoint_free(tn_checkpoint *checkpoint);
 TN_API int64_t tn_checkpoint_count(const tn_checkpoint *checkpoint);
-/* A tensor in the file's order, from 0, or by name (NOT_FOUND if there is none). Views with strides,
- * which may overlap; read-only. They and *name live as long as the checkpoint. */
+/* A tensor in the file's order, from 0, or by name (NOT_FOUND if there is none). Views with
+ * strides, which may overlap; read-only. They and *name live as long as the checkpoint. */
 TN_API TN_MUST_USE tn_status tn_checkpoint_tensor_at(const tn_checkpoint *checkpoint, int64_t index,
                                                      const char **name, tn_tensor *out);
 TN_API TN_MUST_USE tn_status tn_checkpoint_find(const tn_checkpoint *checkpoint, const char *name,
                                                 tn_tensor *out);
 /* Lines about the file: its form, the class of a module that was saved whole, what was left out. */
 TN_API const char *tn_checkpoint_note(const tn_checkpoint *checkpoint);
-/* Write tensors under names: a state dict that torch.load(weights_only=True) reads where `path` ends in
- * .pth or .pt, else safetensors (.safetensors). Any strides; names must be distinct. Types that the
- * form does not have are UNSUPPORTED. An existing file is replaced only once the new one is complete. */
+/* Write tensors under names: a state dict that torch.load(weights_only=True) reads where `path`
+ * ends in .pth or .pt, else safetensors (.safetensors). Any strides; names must be distinct. Types
+ * that the form does not have are UNSUPPORTED. An existing file is replaced only once the new one
+ * is complete. */
 TN_API TN_MUST_USE tn_status tn_checkpoint_save(const char *path, const char *const *names,
                                                 const tn_tensor *tensors, int64_t count);
 
@@ -236,14 +242,14 @@ typedef struct tn_context tn_context;
 
 typedef struct tn_load_options {
     size_t size;
-    bool random_weights;    /* generate weights that are absent (external data without its file) */
-    const char *const *baked; /* names of inputs to turn into constants ... */
+    bool random_weights; /* generate weights that are absent (external data without its file) */
+    const char *const *baked;       /* names of inputs to turn into constants ... */
     const tn_tensor *baked_tensors; /* ... with these values (copied) */
     int baked_count;
 } tn_load_options;
 
-/* Read an ONNX model. External data is mapped from the model's own folder. Errors name the node, its
- * operator and shapes; all unsupported operators are listed at once. options may be NULL. */
+/* Read an ONNX model. External data is mapped from the model's own folder. Errors name the node,
+ * its operator and shapes; all unsupported operators are listed at once. options may be NULL. */
 TN_API TN_MUST_USE tn_status tn_model_load(const char *path, const tn_load_options *options,
                                            tn_model **out);
 /* The same from memory (copied); `folder` is where external data may lie, NULL: none allowed. */
@@ -264,11 +270,11 @@ typedef enum tn_io_kind {
 typedef struct tn_io {
     const char *name;
     tn_dtype dtype;
-    int32_t rank;              /* -1: not known before a run */
-    int64_t dim[TN_RANK_MAX];  /* -1: dynamic */
+    int32_t rank;                      /* -1: not known before a run */
+    int64_t dim[TN_RANK_MAX];          /* -1: dynamic */
     const char *dim_name[TN_RANK_MAX]; /* "batch", "2*N+1"; NULL where the dim is a number */
     bool is_output;
-    tn_io_kind kind;           /* no tensor: dtype is that of the tensors in it, rank is -1 */
+    tn_io_kind kind; /* no tensor: dtype is that of the tensors in it, rank is -1 */
 } tn_io;
 
 TN_API int tn_model_input_count(const tn_model *model);
@@ -277,9 +283,13 @@ TN_API int tn_model_output_count(const tn_model *model);
 TN_API TN_MUST_USE tn_status tn_model_input(const tn_model *model, int index, tn_io *out);
 TN_API TN_MUST_USE tn_status tn_model_output(const tn_model *model, int index, tn_io *out);
 
-/* Text about a model: a summary a person reads, the graph in .tn form, or the inputs in protobuf text
- * format as ONNX tools print graph.input. */
-typedef enum tn_model_text_kind { TN_TEXT_SUMMARY, TN_TEXT_GRAPH, TN_TEXT_ONNX_INPUTS } tn_model_text_kind;
+/* Text about a model: a summary a person reads, the graph in .tn form, or the inputs in protobuf
+ * text format as ONNX tools print graph.input. */
+typedef enum tn_model_text_kind {
+    TN_TEXT_SUMMARY,
+    TN_TEXT_GRAPH,
+    TN_TEXT_ONNX_INPUTS
+} tn_model_text_kind;
 /* *out is the caller's: free with tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_model_text(const tn_model *model, tn_model_text_kind kind,
                                            char **out);
@@ -287,17 +297,17 @@ TN_API void tn_text_free(char *text);
 
 typedef struct tn_save_options {
     size_t size;
-    int opset;          /* of ai.onnx, 11 to 27. 0: that of the model, but at least 17, and as much later
-                           as one of its operators asks for */
-    bool external_data; /* put weights of 1024 bytes and more into a file beside the model, called as the
-                           model with ".data" behind; done unasked above 2 GB */
+    int opset; /* of ai.onnx, 11 to 27. 0: that of the model, but at least 17, and as much later
+                  as one of its operators asks for */
+    bool external_data; /* put weights of 1024 bytes and more into a file beside the model, called
+                           as the model with ".data" behind; done unasked above 2 GB */
 } tn_save_options;
 
-/* Write a model as ONNX: the graph as it is after import (one meaning for each operator, constants as
- * initializers, names kept) or after tn_model_simplify. What the opset spells otherwise is spelled so;
- * what it cannot say is UNSUPPORTED and names the node and the opset it needs. Weights are streamed from
- * where they lie. An existing file is replaced only once the new one is complete. The model is only
- * read: threads may share it. options may be NULL. */
+/* Write a model as ONNX: the graph as it is after import (one meaning for each operator, constants
+ * as initializers, names kept) or after tn_model_simplify. What the opset spells otherwise is
+ * spelled so; what it cannot say is UNSUPPORTED and names the node and the opset it needs. Weights
+ * are streamed from where they lie. An existing file is replaced only once the new one is complete.
+ * The model is only read: threads may share it. options may be NULL. */
 TN_API TN_MUST_USE tn_status tn_model_save(const tn_model *model, const char *path,
                                            const tn_save_options *options);
 
@@ -317,23 +327,24 @@ typedef struct tn_input_shape {
 
 typedef struct tn_simplify_options {
     size_t size;
-    int opset;                    /* that the result is to be written at; 0: as tn_save_options says */
+    int opset; /* that the result is to be written at; 0: as tn_save_options says */
     const tn_input_shape *shapes; /* dims to fix */
     int shape_count;
-    const char *const *keep;      /* names of nodes or values that must be there afterwards */
+    const char *const *keep; /* names of nodes or values that must be there afterwards */
     int keep_count;
-    const tn_profile *profiles;   /* shapes to compare at */
+    const tn_profile *profiles; /* shapes to compare at */
     int profile_count;
-    bool no_check;                /* do not compare */
-    double tolerance;             /* of the comparison, relative L2; 0: default for the precision */
-    int threads;                  /* 0: all cores */
+    bool no_check;    /* do not compare */
+    double tolerance; /* of the comparison, relative L2; 0: default for the precision */
+    int threads;      /* 0: all cores */
 } tn_simplify_options;
 
-/* Make the model smaller: constants are folded, dead and repeated nodes go, arithmetic on shapes becomes
- * what it computes, and parts become operators where ONNX has one at the opset. Then the result is run
- * beside the model as it was, on random inputs at a few shapes; MISMATCH names the first tensor that
- * differs, and the model stays as it was (as on every failure). One thread at a time. options may be
- * NULL. *report, where report is not NULL, is text about what was done, freed with tn_text_free. */
+/* Make the model smaller: constants are folded, dead and repeated nodes go, arithmetic on shapes
+ * becomes what it computes, and parts become operators where ONNX has one at the opset. Then the
+ * result is run beside the model as it was, on random inputs at a few shapes; MISMATCH names the
+ * first tensor that differs, and the model stays as it was (as on every failure). One thread at a
+ * time. options may be NULL. *report, where report is not NULL, is text about what was done, freed
+ * with tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_model_simplify(tn_model *model, const tn_simplify_options *options,
                                                char **report);
 
@@ -345,12 +356,12 @@ typedef struct tn_build_config {
     int threads;                /* CPU threads, 0: all cores */
     const tn_profile *profiles; /* inputs without one: opt is 1 for each dynamic dim */
     int profile_count;
-    bool no_check;              /* skip the comparison with the unoptimised graph (recorded) */
-    bool no_optimize;           /* run no passes and reference kernels only */
-    double budget_ms;           /* time for measuring tactics; 0: default (2000), < 0: estimate only */
-    double tolerance;           /* of the gate, relative L2; 0: default for the precision */
-    const char *timings_path;   /* read and updated when not NULL */
-    const char *dump_folder;    /* write the graph after every pass here when not NULL */
+    bool no_check;    /* skip the comparison with the unoptimised graph (recorded) */
+    bool no_optimize; /* run no passes and reference kernels only */
+    double budget_ms; /* time for measuring tactics; 0: default (2000), < 0: estimate only */
+    double tolerance; /* of the gate, relative L2; 0: default for the precision */
+    const char *timings_path; /* read and updated when not NULL */
+    const char *dump_folder;  /* write the graph after every pass here when not NULL */
 } tn_build_config;
 
 /* Optimise, choose tactics by measuring, check, and make an engine ready to run. MISMATCH names the
@@ -363,7 +374,8 @@ TN_API TN_MUST_USE tn_status tn_build(const tn_model *model, const tn_build_conf
 /* Write the engine file: the new file replaces an old one only once it is complete. The same model,
  * config and timings give the same bytes. */
 TN_API TN_MUST_USE tn_status tn_engine_save(const tn_engine *engine, const char *path);
-/* Map an engine file. device: "cpu" or NULL. threads: 0 for all cores. A damaged file gives CORRUPT. */
+/* Map an engine file. device: "cpu" or NULL. threads: 0 for all cores. A damaged file gives
+ * CORRUPT. */
 TN_API TN_MUST_USE tn_status tn_engine_load(const char *path, const char *device, int threads,
                                             tn_engine **out);
 /* Contexts keep their engine alive: an engine may be freed before its contexts. */
@@ -387,30 +399,30 @@ TN_API TN_MUST_USE tn_status tn_context_new(const tn_engine *engine, tn_context 
 TN_API void tn_context_free(tn_context *context);
 
 /* Bind memory to an input (read during run) or an output (written during run). The tensor's shape
- * sets the input's shape; the memory must stay valid until it is bound anew or the context is freed.
- * Integer inputs may be given as i32 or i64 whichever the model declares. An output that is not
- * bound is written to memory of the context. The characters of an output of strings belong to the
- * context, bound or not, and are gone with its next run. Errors name the tensor, what was given and
- * what is allowed. */
+ * sets the input's shape; the memory must stay valid until it is bound anew or the context is
+ * freed. Integer inputs may be given as i32 or i64 whichever the model declares. An output that is
+ * not bound is written to memory of the context. The characters of an output of strings belong to
+ * the context, bound or not, and are gone with its next run. Errors name the tensor, what was given
+ * and what is allowed. */
 TN_API TN_MUST_USE tn_status tn_context_bind(tn_context *context, const char *name,
                                              const tn_tensor *tensor);
 /* Say an input's shape without binding memory yet, to ask output shapes and memory in advance. */
 TN_API TN_MUST_USE tn_status tn_context_set_shape(tn_context *context, const char *name,
                                                   const int64_t *dim, int rank);
-/* Bind an input that is a sequence or an optional: `count` tensors, which are copied. An optional tensor
- * is one tensor; count -1 is an absent optional. */
+/* Bind an input that is a sequence or an optional: `count` tensors, which are copied. An optional
+ * tensor is one tensor; count -1 is an absent optional. */
 TN_API TN_MUST_USE tn_status tn_context_bind_sequence(tn_context *context, const char *name,
                                                       const tn_tensor *items, int64_t count);
-/* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these shapes
- * were seen before. */
+/* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these
+ * shapes were seen before. */
 TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
-/* The output after a run: shape and data. Valid until the next run or bind of this context. Before a
- * run, but with all input shapes set: the shape, with data NULL, and dims of -1 where the shape
+/* The output after a run: shape and data. Valid until the next run or bind of this context. Before
+ * a run, but with all input shapes set: the shape, with data NULL, and dims of -1 where the shape
  * depends on data. */
 TN_API TN_MUST_USE tn_status tn_context_output(tn_context *context, const char *name,
                                                tn_tensor *out);
-/* The same for an output that is a sequence or an optional, after a run: how many tensors it has, -1 for
- * an absent optional; and one of them. */
+/* The same for an output that is a sequence or an optional, after a run: how many tensors it has,
+ * -1 for an absent optional; and one of them. */
 TN_API TN_MUST_USE tn_status tn_context_sequence_count(tn_context *context, const char *name,
                                                        int64_t *out);
 TN_API TN_MUST_USE tn_status tn_context_sequence_item(tn_context *context, const char *name,
@@ -456,8 +468,8 @@ typedef struct tn_tokenizer_options {
     bool keep_case;       /* for cased models; default: lower-case */
     int accents;          /* 1: strip, -1: keep, 0: strip when lower-casing */
     bool join_ideographs; /* default: each Chinese character is a word */
-    /* Texts found as they stand and taken as one token, beside [UNK], [SEP], [PAD], [CLS] and [MASK];
-     * each must be a token. */
+    /* Texts found as they stand and taken as one token, beside [UNK], [SEP], [PAD], [CLS] and
+     * [MASK]; each must be a token. */
     const char *const *never_split;
     int never_split_count;
 } tn_tokenizer_options;

@@ -10,9 +10,9 @@
 
 struct tn_model {
     tn_import *import;
-    tn_graph *graph;   /* the import's, or `simplified` */
+    tn_graph *graph;      /* the import's, or `simplified` */
     tn_graph *simplified; /* borrows data from the import's */
-    int64_t opset;     /* that it was simplified for; 0: it was not */
+    int64_t opset;        /* that it was simplified for; 0: it was not */
     tn_io *input, *output;
     tn_arena arena;
 };

@@ -16,8 +16,8 @@ tn_status tn_engine_save(const tn_engine *engine, const char *path)
     return tn_engine_file_save(engine, path);
 }
 
-/* Reads and makes ready; an engine tuned for what this machine or version does not have is built anew
- * from its own graph. */
+/* Reads and makes ready; an engine tuned for what this machine or version does not have is built
+ * anew from its own graph. */
 static tn_status open_engine(tn_mapping mapping, const char *path, int threads, tn_engine **out)
 {
     tn_engine *engine, *fresh = NULL;

@@ -1,4 +1,5 @@
-/* Bounded reading and writing of bytes: every binary file format goes through here. Little-endian. */
+/* Bounded reading and writing of bytes: every binary file format goes through here. Little-endian.
+ */
 #ifndef TN_BASE_BYTES_H
 #define TN_BASE_BYTES_H
 
@@ -12,19 +13,19 @@ typedef struct tn_reader {
 } tn_reader;
 
 tn_reader tn_reader_of(const void *bytes, size_t count, const char *what);
-tn_status tn_read_bytes(tn_reader *reader, size_t count, const char *field, const void **out)
-    TN_MUST_USE;
+tn_status tn_read_bytes(tn_reader *reader, size_t count, const char *field,
+                        const void **out) TN_MUST_USE;
 tn_status tn_read_u8(tn_reader *reader, const char *field, uint8_t *out) TN_MUST_USE;
 tn_status tn_read_u32(tn_reader *reader, const char *field, uint32_t *out) TN_MUST_USE;
 tn_status tn_read_u64(tn_reader *reader, const char *field, uint64_t *out) TN_MUST_USE;
 tn_status tn_read_i64(tn_reader *reader, const char *field, int64_t *out) TN_MUST_USE;
 /* A count of items that take at least `item_bytes` each: refused when the rest cannot hold them, so
  * that no file makes us allocate more than it could fill. */
-tn_status tn_read_count(tn_reader *reader, const char *field, size_t item_bytes, uint32_t *out)
-    TN_MUST_USE;
+tn_status tn_read_count(tn_reader *reader, const char *field, size_t item_bytes,
+                        uint32_t *out) TN_MUST_USE;
 /* u32 length + bytes; *out is copied into the arena and zero-ended; inner zeros are refused. */
-tn_status tn_read_text(tn_reader *reader, const char *field, tn_arena *arena, const char **out)
-    TN_MUST_USE;
+tn_status tn_read_text(tn_reader *reader, const char *field, tn_arena *arena,
+                       const char **out) TN_MUST_USE;
 
 /* A growing buffer; failure is remembered and reported by tn_writer_check. */
 typedef struct tn_writer {

@@ -132,8 +132,7 @@ static void find_name(char *dst, size_t dst_bytes)
     if (midr)
         snprintf(dst, dst_bytes, "aarch64 implementer 0x%02llx part 0x%03llx", midr >> 24 & 0xFF,
                  midr >> 4 & 0xFFF);
-    else
-        snprintf(dst, dst_bytes, "unknown");
+    else snprintf(dst, dst_bytes, "unknown");
 }
 
 #endif

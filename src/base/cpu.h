@@ -26,8 +26,8 @@ TN_CPU_FEATURES(TN_CPU_BIT)
 #undef TN_CPU_BIT
 
 uint64_t tn_cpu_features(void);
-const char *tn_cpu_name(void); /* brand string, or family/model */
-int tn_cpu_count(void);        /* cores this process may use */
+const char *tn_cpu_name(void);        /* brand string, or family/model */
+int tn_cpu_count(void);               /* cores this process may use */
 size_t tn_cpu_cache_bytes(int level); /* 1 (data), 2, 3; 0 if not known */
 
 #endif

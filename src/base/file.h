@@ -31,7 +31,7 @@ void tn_file_write_end(tn_file_write *file); /* always; removes the temporary if
 /* The folder part of a path ("." if none), and folder/name with the name kept inside: an absolute
  * name or one with a ".." component is refused (INVALID). Links that leave the folder too. */
 tn_status tn_path_folder(tn_arena *arena, const char *path, const char **out) TN_MUST_USE;
-tn_status tn_path_inside(tn_arena *arena, const char *folder, const char *name, const char **out)
-    TN_MUST_USE;
+tn_status tn_path_inside(tn_arena *arena, const char *folder, const char *name,
+                         const char **out) TN_MUST_USE;
 
 #endif

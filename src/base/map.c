@@ -49,8 +49,7 @@ static tn_status grow(tn_map *map)
     tn_map larger = *map;
     larger.capacity = map->capacity ? map->capacity * 2 : 16;
     larger.entry = TN_NEW_ARRAY(map->arena, map_entry, larger.capacity);
-    TN_CHECK(larger.entry, TN_OUT_OF_MEMORY, "no memory for a map of %zu entries",
-             larger.capacity);
+    TN_CHECK(larger.entry, TN_OUT_OF_MEMORY, "no memory for a map of %zu entries", larger.capacity);
     for (size_t i = 0; i < map->capacity; i++) {
         const map_entry *entry = &map->entry[i];
         if (entry->key) *find_entry(&larger, entry->key, entry->hash) = *entry;

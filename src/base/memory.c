@@ -154,8 +154,7 @@ void *tn_arena_alloc(tn_arena *arena, size_t bytes)
         size_t next = block ? TN_MIN(block->capacity * 2, (size_t)BLOCK_MAX) : BLOCK_MIN;
         if (bytes > next / 4)
             block = add_block(arena, sizeof(*block) + tn_align_up(bytes, PIECE_ALIGNMENT), true);
-        else
-            block = add_block(arena, next, false);
+        else block = add_block(arena, next, false);
         if (!block) return NULL;
         at = sizeof(*block);
     }

@@ -238,8 +238,7 @@ tn_status tn_pool_run(tn_pool *pool, int64_t count, int64_t grain, tn_pool_work 
 {
     if (count <= 0) return NULL;
     int64_t shares = TN_MIN(count / TN_MAX(grain, (int64_t)1), (int64_t)tn_pool_threads(pool));
-    if (shares <= 1 || inside ||
-        atomic_exchange_explicit(&pool->busy, true, memory_order_acquire))
+    if (shares <= 1 || inside || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire))
         return work(arg, 0, count, 0);
     pool->work = work;
     pool->arg = arg;

@@ -40,10 +40,8 @@ static TN_PRINTF(3, 0) void format_text(char *dst, size_t dst_bytes, const char 
                                         va_list args)
 {
     int length = vsnprintf(dst, dst_bytes, format, args);
-    if (length < 0)
-        snprintf(dst, dst_bytes, "(message cannot be formatted: %.200s)", format);
-    else if ((size_t)length >= dst_bytes)
-        mark_cut(dst, dst_bytes);
+    if (length < 0) snprintf(dst, dst_bytes, "(message cannot be formatted: %.200s)", format);
+    else if ((size_t)length >= dst_bytes) mark_cut(dst, dst_bytes);
 }
 
 tn_status tn_status_fail(tn_code code, const char *file, int line, const char *function,
@@ -63,10 +61,8 @@ tn_status tn_status_fail(tn_code code, const char *file, int line, const char *f
 
 void tn_status_copy(tn_status status, struct tn_status_record *out)
 {
-    if (status)
-        *out = *status;
-    else
-        memset(out, 0, sizeof(*out));
+    if (status) *out = *status;
+    else memset(out, 0, sizeof(*out));
 }
 
 /* A status may be another thread's record: what is added goes to ours. */
@@ -123,8 +119,8 @@ const char *tn_status_message(tn_status status)
 }
 
 /* snprintf at `length`, counting on past the end of dst. */
-static TN_PRINTF(4, 5) void append(char *dst, size_t dst_bytes, size_t *length,
-                                   const char *format, ...)
+static TN_PRINTF(4, 5) void append(char *dst, size_t dst_bytes, size_t *length, const char *format,
+                                   ...)
 {
     va_list args;
     size_t left = *length < dst_bytes ? dst_bytes - *length : 0;

@@ -12,7 +12,8 @@
 
 #include <tenon/tenon.h>
 
-/* Tells the compiler that a failure is never NULL, so it sees that TN_TRY leaves on every failure. */
+/* Tells the compiler that a failure is never NULL, so it sees that TN_TRY leaves on every failure.
+ */
 #define TN_NEVER_NULL __attribute__((returns_nonnull))
 
 #define TN_MESSAGE_MAX 1024
@@ -34,11 +35,11 @@ struct tn_status_record {
 tn_status tn_status_fail(tn_code code, const char *file, int line, const char *function,
                          const char *format, ...) TN_PRINTF(5, 6) TN_MUST_USE TN_NEVER_NULL;
 /* Add a hop to the trail of a failure (never NULL) and hand it back. */
-tn_status tn_status_trail(tn_status status, const char *file, int line, const char *function)
-    TN_MUST_USE TN_NEVER_NULL;
+tn_status tn_status_trail(tn_status status, const char *file, int line,
+                          const char *function) TN_MUST_USE TN_NEVER_NULL;
 /* Add a note, "while importing node 57 of 412". */
-tn_status tn_status_note(tn_status status, const char *format, ...) TN_PRINTF(2, 3) TN_MUST_USE
-    TN_NEVER_NULL;
+tn_status tn_status_note(tn_status status, const char *format, ...)
+    TN_PRINTF(2, 3) TN_MUST_USE TN_NEVER_NULL;
 /* Copy a record out of a thread and into this thread's (for the pool). */
 void tn_status_copy(tn_status status, struct tn_status_record *out);
 tn_status tn_status_adopt(const struct tn_status_record *record) TN_MUST_USE;
@@ -60,8 +61,7 @@ tn_status tn_status_adopt(const struct tn_status_record *record) TN_MUST_USE;
 
 #define TN_CHECK(condition, code, ...)                                                             \
     do {                                                                                           \
-        if (!(condition))                                                                          \
-            return tn_status_fail(code, __FILE__, __LINE__, __func__, __VA_ARGS__);                \
+        if (!(condition)) return tn_status_fail(code, __FILE__, __LINE__, __func__, __VA_ARGS__);  \
     } while (0)
 
 #define TN_FAIL(code, ...) return tn_status_fail(code, __FILE__, __LINE__, __func__, __VA_ARGS__)

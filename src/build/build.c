@@ -1,4 +1,5 @@
-/* From a graph to an engine, on one page: passes, shapes, partition, choose and emit, finish, gate. */
+/* From a graph to an engine, on one page: passes, shapes, partition, choose and emit, finish, gate.
+ */
 #include <string.h>
 
 #include "backends/cpu/cpu.h"

@@ -2,9 +2,9 @@
  *
  * Every tactic of the operator is asked, and a refusal is written down with its reason. Those that
  * accept are measured where there are several and the budget allows; else they are ranked by their
- * estimates, else by their place in the table, which is best first. A later one has to win by a clear
- * margin, so that noise between equals does not make two builds differ. The reference always stays as
- * the last choice: it takes any shape that a run may bring.
+ * estimates, else by their place in the table, which is best first. A later one has to win by a
+ * clear margin, so that noise between equals does not make two builds differ. The reference always
+ * stays as the last choice: it takes any shape that a run may bring.
  */
 #include <string.h>
 
@@ -154,8 +154,8 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
     return NULL;
 }
 
-/* Shapes to tune for are a guess where nobody gave them: sizes that no weight of the operator fits say
- * nothing of it, and must not be packed for. */
+/* Shapes to tune for are a guess where nobody gave them: sizes that no weight of the operator fits
+ * say nothing of it, and must not be packed for. */
 static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *arena)
 {
     const tn_tactic *all[TN_CANDIDATES_MAX];

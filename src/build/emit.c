@@ -7,10 +7,11 @@
  *     z = Reshape(y, shape)        t3 alias of t2               none: z is y's bytes
  *     output "z"
  *
- * A value that is a graph output, or whose bytes one is, is written where the output lives; the same
- * value as a second output, an input or a constant as an output is copied there at the end. While the
- * plan is made, its dims are expressions of the graph; at the end the ones in use become a pool of its
- * own. A graph inside a node becomes a plan of its own inside the plan, in the same way.
+ * A value that is a graph output, or whose bytes one is, is written where the output lives; the
+ * same value as a second output, an input or a constant as an output is copied there at the end.
+ * While the plan is made, its dims are expressions of the graph; at the end the ones in use become
+ * a pool of its own. A graph inside a node becomes a plan of its own inside the plan, in the same
+ * way.
  */
 #include <string.h>
 
@@ -24,9 +25,9 @@ typedef struct emitter {
     tn_plan *plan;
     tn_survey survey;
     tn_constant_list *constants;
-    tn_arena *arena; /* scratch */
-    int32_t *tensor; /* value id -> tensor + 1 */
-    int32_t *claim;  /* id of a root value -> output + 1 */
+    tn_arena *arena;           /* scratch */
+    int32_t *tensor;           /* value id -> tensor + 1 */
+    int32_t *claim;            /* id of a root value -> output + 1 */
     const bool *input_dynamic; /* of a plan inside another; else NULL */
     int64_t tensor_capacity, step_capacity, symbol_capacity;
 } emitter;
@@ -59,8 +60,8 @@ static tn_plan_tensor describe(const emitter *e, const tn_value *value)
     return t;
 }
 
-/* The number of a value's tensor, made when first asked for. A value whose producer was left out is a
- * shape without bytes. */
+/* The number of a value's tensor, made when first asked for. A value whose producer was left out is
+ * a shape without bytes. */
 static tn_status tensor_of(emitter *e, const tn_value *value, int32_t *out)
 {
     *out = e->tensor[value->id] - 1;
@@ -244,10 +245,10 @@ static tn_status values_inside(emitter *e, const tn_node *node, const tn_graph *
     const int64_t *values = e->chooser->values;
     tn_type *in = TN_NEW_ARRAY(arena, tn_type, node->in_count);
     tn_type *seen = TN_NEW_ARRAY(arena, tn_type, inside->input_count);
-    tn_shape_set set = {.name = "opt",
-                        .rank = TN_NEW_ARRAY(arena, int32_t, inside->input_count),
-                        .dim = tn_arena_alloc_array(arena, (size_t)inside->input_count,
-                                                    sizeof(*set.dim))};
+    tn_shape_set set = {
+        .name = "opt",
+        .rank = TN_NEW_ARRAY(arena, int32_t, inside->input_count),
+        .dim = tn_arena_alloc_array(arena, (size_t)inside->input_count, sizeof(*set.dim))};
     TN_CHECK(in && seen && set.rank && set.dim, TN_OUT_OF_MEMORY, "no memory for shapes");
     *out = NULL;
     if (!values) return NULL;
@@ -289,10 +290,11 @@ static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *insid
     int shift = tn_node_inside_shift(node), given = tn_node_inside_given(node);
     for (int64_t i = 0; i < inside->input_count && !status; i++) {
         const tn_value *outer = node->in[i + shift];
-        bool own = node->op->runs == TN_RUNS_LOOP && i < 2; /* the number of the round, the condition */
-        dynamic[i] = inside->input[i]->varies ||
-                     (!own && outer && outer->kind != TN_VALUE_CONSTANT &&
-                      e->survey.value_dynamic[outer->id]);
+        bool own =
+            node->op->runs == TN_RUNS_LOOP && i < 2; /* the number of the round, the condition */
+        dynamic[i] =
+            inside->input[i]->varies || (!own && outer && outer->kind != TN_VALUE_CONSTANT &&
+                                         e->survey.value_dynamic[outer->id]);
         /* A value that leaves the body with another size than the one it came with. */
         if (i < given && inside->input[i]->type.rank < 0) dynamic[i] = true;
     }
@@ -315,10 +317,10 @@ static tn_status emit_inside(emitter *e, const tn_node *node, tn_plan_step *step
 {
     static const char *const branches[] = {"then_branch", "else_branch"};
     bool is_if = node->op->runs == TN_RUNS_IF;
-    step->kind = is_if                             ? TN_STEP_IF
+    step->kind = is_if                            ? TN_STEP_IF
                  : node->op->runs == TN_RUNS_LOOP ? TN_STEP_LOOP
                  : node->op->runs == TN_RUNS_MAP  ? TN_STEP_MAP
-                                                   : TN_STEP_SCAN;
+                                                  : TN_STEP_SCAN;
     step->sub = TN_NEW_ARRAY(&e->plan->arena, int32_t, 2);
     TN_CHECK(step->sub, TN_OUT_OF_MEMORY, "no memory for a step");
     step->sub_count = is_if ? 2 : 1;

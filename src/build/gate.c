@@ -1,12 +1,13 @@
 /* The gate: does the tuned engine compute what the graph says?
  *
- * The graph as it was imported is run by reference kernels alone, no pass, no fusion, no packed weight,
- * and the outputs of both are compared at every set of shapes. Where they differ, both graphs are made
- * into plans again with every value that has the same name in both as an output, to say which tensor is
- * the first that went wrong.
+ * The graph as it was imported is run by reference kernels alone, no pass, no fusion, no packed
+ * weight, and the outputs of both are compared at every set of shapes. Where they differ, both
+ * graphs are made into plans again with every value that has the same name in both as an output, to
+ * say which tensor is the first that went wrong.
  *
  * Inputs that steer a graph (a shape as an input, say) may be impossible to guess. If the reference
- * itself refuses all values tried at a set of shapes, nothing is learnt there, and the report says so.
+ * itself refuses all values tried at a set of shapes, nothing is learnt there, and the report says
+ * so.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -163,8 +164,8 @@ static tn_status expose_common(tn_graph *a, tn_graph *b)
         for (int32_t k = 0; k < node->out_count; k++) {
             tn_value *x = node->out[k];
             tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
-            if (!y || y->kind != TN_VALUE_NODE || x->type.kind != TN_TYPE_TENSOR || !tn_value_has_users(y) ||
-                is_output_name(a, x->name) || is_output_name(b, x->name))
+            if (!y || y->kind != TN_VALUE_NODE || x->type.kind != TN_TYPE_TENSOR ||
+                !tn_value_has_users(y) || is_output_name(a, x->name) || is_output_name(b, x->name))
                 continue;
             TN_TRY(tn_graph_add_output(a, x->name, x));
             TN_TRY(tn_graph_add_output(b, x->name, y));
@@ -294,8 +295,8 @@ static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_cont
         tn_tensor want, got;
         verdict v;
         if (gate->original->output[i].value->type.kind != TN_TYPE_TENSOR) {
-            TN_TRY(judge_list(want_context, got_context, name, gate->tolerance_used, &want, &got,
-                              &v));
+            TN_TRY(
+                judge_list(want_context, got_context, name, gate->tolerance_used, &want, &got, &v));
         } else {
             TN_TRY(tn_exec_context_output(want_context, name, &want));
             TN_TRY(tn_exec_context_output(got_context, name, &got));
@@ -379,7 +380,8 @@ tn_status tn_gate_run(tn_gate *gate)
     }
     for (int64_t i = 0; i < gate->original->input_count; i++) {
         if (gate->original->input[i]->type.kind == TN_TYPE_TENSOR) continue;
-        tn_text_printf(gate->report, "gate: not possible, input '%s' is a sequence or an optional\n",
+        tn_text_printf(gate->report,
+                       "gate: not possible, input '%s' is a sequence or an optional\n",
                        gate->original->input[i]->name);
         gate->result = "inconclusive";
         return NULL;

@@ -1,7 +1,7 @@
-/* Values to run a network with when all we have is the network. Floats are random; integers are where
- * it matters what they mean: an index must lie inside its table, a mask is 0 or 1, a length must not
- * exceed its sequence. So an integer input is followed through nodes that only move or convert it, and
- * the narrowest range that a reader asks for is used. */
+/* Values to run a network with when all we have is the network. Floats are random; integers are
+ * where it matters what they mean: an index must lie inside its table, a mask is 0 or 1, a length
+ * must not exceed its sequence. So an integer input is followed through nodes that only move or
+ * convert it, and the narrowest range that a reader asks for is used. */
 #include <string.h>
 
 #include "build/stage.h"

@@ -1,7 +1,7 @@
 /* How long does a tactic take in a network? There its weights come from memory and its inputs were
- * written by another step, so every run here uses another copy of all buffers, enough of them that the
- * second-level cache has forgotten a copy by the time its turn comes again. The best of the runs is
- * the answer: whatever else the machine does only makes a run slower. */
+ * written by another step, so every run here uses another copy of all buffers, enough of them that
+ * the second-level cache has forgotten a copy by the time its turn comes again. The best of the
+ * runs is the answer: whatever else the machine does only makes a run slower. */
 #include <string.h>
 
 #include "base/cpu.h"

@@ -1,5 +1,5 @@
-/* Which device runs which node. There is one device for an engine so far, so this step asks whether it
- * can run everything, and says what it cannot, all at once. */
+/* Which device runs which node. There is one device for an engine so far, so this step asks whether
+ * it can run everything, and says what it cannot, all at once. */
 #include <string.h>
 
 #include "build/stage.h"

@@ -1,6 +1,6 @@
-/* What a build did, for people (the report) and for readers of engine files (the meta lines). Both go
- * into the file, so nothing here may differ between two builds that made the same choices: measured
- * times are kept apart. */
+/* What a build did, for people (the report) and for readers of engine files (the meta lines). Both
+ * go into the file, so nothing here may differ between two builds that made the same choices:
+ * measured times are kept apart. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* Attributes of operators on sequences and optionals -> the numbers of their steps (exec/sequence.c). */
+/* Attributes of operators on sequences and optionals -> the numbers of their steps
+ * (exec/sequence.c). */
 #include <string.h>
 
 #include "build/stage.h"

@@ -1,4 +1,5 @@
-/* The shapes to tune and check at, from profiles, and what the graph's expressions are worth there. */
+/* The shapes to tune and check at, from profiles, and what the graph's expressions are worth there.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -133,8 +134,9 @@ static const int64_t *profile_dims(const tn_profile *profile, int which)
     return which == MIN ? profile->min : which == MAX ? profile->max : profile->opt;
 }
 
-/* Values of the inputs' symbols: profiles first, then 1; for MORE, dims without a profile are larger
- * and the batch is at least 2, to see what a network does with more than one of everything. */
+/* Values of the inputs' symbols: profiles first, then 1; for MORE, dims without a profile are
+ * larger and the batch is at least 2, to see what a network does with more than one of everything.
+ */
 static tn_status bind_profiles(const tn_graph *graph, const tn_build_config *config, int which,
                                int64_t *values)
 {

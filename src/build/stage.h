@@ -21,8 +21,8 @@ typedef struct tn_shape_sets {
     int opt; /* which of them to tune for */
 } tn_shape_sets;
 
-/* From the profiles: min, opt, max, and one with a larger batch where the first dim is dynamic. Sets
- * that are equal are there once. Profiles that do not fit the inputs are INVALID. */
+/* From the profiles: min, opt, max, and one with a larger batch where the first dim is dynamic.
+ * Sets that are equal are there once. Profiles that do not fit the inputs are INVALID. */
 tn_status tn_shapes_of(const tn_graph *graph, const tn_build_config *config, tn_arena *arena,
                        tn_shape_sets *out) TN_MUST_USE;
 /* The value of every expression that a type of the graph uses, TN_EXPR_UNKNOWN for others and for
@@ -54,19 +54,21 @@ typedef struct tn_timing {
 typedef struct tn_timings {
     tn_arena *arena;
     const char *machine;
-    tn_map index;      /* "problem\ttactic\trevision\tmachine" -> tn_timing */
+    tn_map index; /* "problem\ttactic\trevision\tmachine" -> tn_timing */
     tn_timing **list;
     int64_t count, capacity;
     bool changed;
 } tn_timings;
 
-tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine, tn_arena *arena) TN_MUST_USE;
+tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine,
+                          tn_arena *arena) TN_MUST_USE;
 /* A missing file is an empty one; lines that are no timings, or of tactics that have changed since,
  * are left out, with a warning for the former. */
-tn_status tn_timings_load(tn_timings *timings, const tn_backend *backend, const char *path) TN_MUST_USE;
+tn_status tn_timings_load(tn_timings *timings, const tn_backend *backend,
+                          const char *path) TN_MUST_USE;
 tn_status tn_timings_save(const tn_timings *timings, const char *path) TN_MUST_USE;
-tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic, double ns)
-    TN_MUST_USE;
+tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic,
+                         double ns) TN_MUST_USE;
 /* On this machine; false if it was not measured. */
 tn_status tn_timings_find(const tn_timings *timings, const char *problem, const tn_tactic *tactic,
                           bool *found, double *ns) TN_MUST_USE;
@@ -83,14 +85,14 @@ typedef struct tn_choices {
 
 typedef struct tn_chooser {
     const tn_engine *engine;
-    const int64_t *values;   /* of the graph's expressions at the shapes to tune for */
+    const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
-    double budget_ms;        /* for all that is left to measure; <= 0: estimate */
-    int64_t nodes_left;      /* that share the budget */
+    double budget_ms;   /* for all that is left to measure; <= 0: estimate */
+    int64_t nodes_left; /* that share the budget */
     tn_timings *timings;
-    tn_text *report;         /* may be NULL: choices and refusals, the same for the same choices */
-    tn_text *measured;       /* may be NULL: the times behind them */
-    tn_map decided;          /* problem text -> tn_choices */
+    tn_text *report;   /* may be NULL: choices and refusals, the same for the same choices */
+    tn_text *measured; /* may be NULL: the times behind them */
+    tn_map decided;    /* problem text -> tn_choices */
     tn_arena *arena;
 } tn_chooser;
 
@@ -100,27 +102,30 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out) T
 tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
                      double *ns) TN_MUST_USE;
 
-/* ---- Emitting (survey.c, constants.c, emit.c) ----------------------------------------------------------*/
+/* ---- Emitting (survey.c, constants.c, emit.c)
+ * ----------------------------------------------------------*/
 
 /* Constants of a plan while it is made: borrowed from the graph, or packed here. */
 typedef struct tn_constant_list {
     tn_tensor *at;
-    void **owned;            /* tn_alloc memory of at[i], or NULL */
+    void **owned; /* tn_alloc memory of at[i], or NULL */
     int64_t count, capacity, owned_capacity;
-    tn_map index;            /* by type and hash */
+    tn_map index; /* by type and hash */
     tn_arena *arena;
 } tn_constant_list;
 
 void tn_constants_init(tn_constant_list *list, tn_arena *arena);
 void tn_constants_fini(tn_constant_list *list);
 /* The number of a constant with these bytes; `owned` memory is taken over, even on failure. */
-tn_status tn_constants_add(tn_constant_list *list, const tn_tensor *t, bool owned, int32_t *out) TN_MUST_USE;
+tn_status tn_constants_add(tn_constant_list *list, const tn_tensor *t, bool owned,
+                           int32_t *out) TN_MUST_USE;
 
 /* Fills engine->plan but for its constants, which go to the list. */
 tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,
                   tn_constant_list *constants) TN_MUST_USE;
 
-/* sequence_numbers.c: the attributes of an operator that exec runs on sequences, as its step reads them. */
+/* sequence_numbers.c: the attributes of an operator that exec runs on sequences, as its step reads
+ * them. */
 tn_status tn_sequence_numbers(const tn_node *node, tn_arena *arena, tn_plan_step *step) TN_MUST_USE;
 
 /* What the stages of emitting know of a node, by id. */
@@ -134,28 +139,28 @@ typedef enum tn_node_kind {
 } tn_node_kind;
 typedef struct tn_node_plan {
     tn_node_kind kind;
-    bool needed;      /* something reads it */
-    bool resolves;    /* an output's shape is found only by running it */
-    bool dims_known;  /* output 0's elements are expressions known at this point */
+    bool needed;     /* something reads it */
+    bool resolves;   /* an output's shape is found only by running it */
+    bool dims_known; /* output 0's elements are expressions known at this point */
     tn_choices choices;
     uint64_t unused;
 } tn_node_plan;
 
 typedef struct tn_survey {
     const tn_graph *graph;
-    tn_node_plan *node;   /* by node id */
-    bool *value_needed;   /* by value id */
+    tn_node_plan *node; /* by node id */
+    bool *value_needed; /* by value id */
     bool *value_dynamic;
-    bool *input_bound;    /* by expression: its symbols are all bound by inputs */
-    bool *bound;          /* by expression: all bound at this point of the walk */
+    bool *input_bound; /* by expression: its symbols are all bound by inputs */
+    bool *bound;       /* by expression: all bound at this point of the walk */
     bool *marked;
-    tn_value **definer;   /* by expression: the value whose dim binds a run-time symbol */
+    tn_value **definer; /* by expression: the value whose dim binds a run-time symbol */
     int32_t *definer_axis;
     tn_expr *stack;
 } tn_survey;
 
-/* Which nodes are needed, and how each is served. input_dynamic (may be NULL): inputs whose shapes a
- * plan around this one finds out in a run, from one to the next. */
+/* Which nodes are needed, and how each is served. input_dynamic (may be NULL): inputs whose shapes
+ * a plan around this one finds out in a run, from one to the next. */
 tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, const bool *input_dynamic,
                           tn_arena *arena, tn_survey *out) TN_MUST_USE;
 
@@ -164,12 +169,12 @@ tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, const bool
 typedef struct tn_gate {
     const tn_graph *original, *optimised;
     const tn_engine *engine;
-    tn_chooser *chooser;       /* to make the same plan again with more outputs */
+    tn_chooser *chooser; /* to make the same plan again with more outputs */
     const tn_shape_sets *shapes;
-    double tolerance;          /* 0: by the precision of the graph */
+    double tolerance; /* 0: by the precision of the graph */
     tn_text *report;
-    const char *result;        /* out: "passed" or "inconclusive" */
-    double tolerance_used;     /* out */
+    const char *result;    /* out: "passed" or "inconclusive" */
+    double tolerance_used; /* out */
 } tn_gate;
 
 /* MISMATCH names the first tensor that differs. */
@@ -183,9 +188,11 @@ enum { TN_GATE_ATTEMPTS = 3 };
 /* ---- Finishing (finish.c, report.c) ----------------------------------------------------------*/
 
 /* Constants, portable graph text, and the tactics found: the engine is ready. */
-tn_status tn_finish(tn_engine *engine, const tn_graph *graph, tn_constant_list *constants) TN_MUST_USE;
+tn_status tn_finish(tn_engine *engine, const tn_graph *graph,
+                    tn_constant_list *constants) TN_MUST_USE;
 
-/* The engine's report (deterministic), measured times and meta lines, from the texts of the stages. */
+/* The engine's report (deterministic), measured times and meta lines, from the texts of the stages.
+ */
 typedef struct tn_record {
     tn_text partition, choices, gate, measured;
     const char *check; /* "passed", "skipped", ... */

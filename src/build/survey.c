@@ -1,13 +1,14 @@
 /* Before a plan is emitted: which nodes are needed, and how each is served.
  *
- * A walk forward finds where run-time symbols come from: the first value with such a symbol as a whole
- * dim binds it, once its step has run. A walk backward then keeps what is read, and only that:
+ * A walk forward finds where run-time symbols come from: the first value with such a symbol as a
+ * whole dim binds it, once its step has run. A walk backward then keeps what is read, and only
+ * that:
  *
  *     x --NonZero--> y [2,n] --Shape--> s {2,n} --Gather--> n --ConstantOfShape--> z [n]
  *
- * z's shape is known from n, so nothing reads Gather, Shape or y's elements; but n itself is found out
- * by running NonZero, which therefore stays. Shape operands (in `unused` of all its tactics) do not
- * keep their producers alive; outputs whose elements are known expressions become DIMS steps.
+ * z's shape is known from n, so nothing reads Gather, Shape or y's elements; but n itself is found
+ * out by running NonZero, which therefore stays. Shape operands (in `unused` of all its tactics) do
+ * not keep their producers alive; outputs whose elements are known expressions become DIMS steps.
  */
 #include <string.h>
 
@@ -110,8 +111,8 @@ static void walk_forward(tn_survey *s, const bool *input_dynamic)
 
 /* ---- Backward: what is needed ----------------------------------------------------------------*/
 
-/* The run-time symbols in e are needed, hence the nodes that bind them. Each expression is looked at
- * once, so the stack never holds more than three for each. */
+/* The run-time symbols in e are needed, hence the nodes that bind them. Each expression is looked
+ * at once, so the stack never holds more than three for each. */
 static void mark_expr(tn_survey *s, tn_expr e)
 {
     const tn_exprs *exprs = s->graph->exprs;
@@ -166,8 +167,8 @@ static bool can_be_dims(const tn_survey *s, const tn_node *node, bool wanted)
     return count == out->known.count;
 }
 
-/* A view shares memory, so both sides must agree on what kind of memory that is: of a planned size, or
- * of one that the run finds out. */
+/* A view shares memory, so both sides must agree on what kind of memory that is: of a planned size,
+ * or of one that the run finds out. */
 static bool can_be_view(const tn_survey *s, const tn_node *node)
 {
     if (!node->op->view || s->node[node->id].resolves || node->in_count < 1) return false;
@@ -182,8 +183,8 @@ static bool is_dims_op(const tn_node *node)
     return !strcmp(node->op->name, "Dims");
 }
 
-/* Inputs that none of the chosen tactics reads. When shapes are found by running, the inputs that tell
- * them are read after all. */
+/* Inputs that none of the chosen tactics reads. When shapes are found by running, the inputs that
+ * tell them are read after all. */
 static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
                               const tn_node_plan *plan)
 {

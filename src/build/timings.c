@@ -1,10 +1,11 @@
 /* Measured times, and the text file that keeps them from build to build.
  *
  *     # tenon timings 1
- *     Softmax{axis=1} f32[2,3] -> f32[2,3] TAB cpu.softmax.f32.rows.avx2 TAB 1 TAB Xeon (2 cores), 2 threads TAB 812
+ *     Softmax{axis=1} f32[2,3] -> f32[2,3] TAB cpu.softmax.f32.rows.avx2 TAB 1 TAB Xeon (2 cores),
+ * 2 threads TAB 812
  *
- * One line for each (problem, tactic, revision, machine): nanoseconds. The lines are sorted, so that
- * the same measurements give the same file, and files can be merged by concatenation.
+ * One line for each (problem, tactic, revision, machine): nanoseconds. The lines are sorted, so
+ * that the same measurements give the same file, and files can be merged by concatenation.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* What a kernel sees: problems, tactics, launches; and what a backend is.
  *
- * A problem is one instance of an operator: tensors (dense, data absent while a choice is made) and a
- * plain struct of parameters. A tactic is one way to solve it. A tactic answers four questions and
- * then runs; nothing is left to decide in `launch`, which allocates nothing.
+ * A problem is one instance of an operator: tensors (dense, data absent while a choice is made) and
+ * a plain struct of parameters. A tactic is one way to solve it. A tactic answers four questions
+ * and then runs; nothing is left to decide in `launch`, which allocates nothing.
  */
 #ifndef TN_DEVICE_DEVICE_H
 #define TN_DEVICE_DEVICE_H
@@ -15,8 +15,8 @@
 /* ---- Parameters -------------------------------------------------------------------------------
  *
  * An operator's attributes become one plain struct of fixed-width fields (no pointers, no padding
- * that differs between machines), described by rows. The rows drive everything: reading attributes at
- * import, defaults, printing and parsing of problems and graphs, docs.
+ * that differs between machines), described by rows. The rows drive everything: reading attributes
+ * at import, defaults, printing and parsing of problems and graphs, docs.
  */
 #define TN_INTS_MAX 16
 typedef struct tn_ints {
@@ -62,29 +62,61 @@ typedef struct tn_field {
     tn_field_kind kind;
     uint32_t offset;
     bool required;
-    int64_t default_int;   /* INT, ENUM (index), DTYPE; INTS, FLOATS, ENUMS are absent by default */
+    int64_t default_int; /* INT, ENUM (index), DTYPE; INTS, FLOATS, ENUMS are absent by default */
     double default_float;
     const char *choices;
 } tn_field;
 
 /* Rows for a params struct S whose member has the attribute's name. */
-#define TN_INT(S, member, value) {.name = #member, .kind = TN_FIELD_INT, .offset = offsetof(S, member), .default_int = (value)}
-#define TN_FLOAT(S, member, value) {.name = #member, .kind = TN_FIELD_FLOAT, .offset = offsetof(S, member), .default_float = (value)}
-#define TN_INT_LIST(S, member) {.name = #member, .kind = TN_FIELD_INTS, .offset = offsetof(S, member)}
-#define TN_FLOAT_LIST(S, member) {.name = #member, .kind = TN_FIELD_FLOATS, .offset = offsetof(S, member)}
-#define TN_ENUM(S, member, first, words) {.name = #member, .kind = TN_FIELD_ENUM, .offset = offsetof(S, member), .default_int = (first), .choices = (words)}
-#define TN_ENUM_LIST(S, member, words) {.name = #member, .kind = TN_FIELD_ENUMS, .offset = offsetof(S, member), .choices = (words)}
-#define TN_DTYPE_FIELD(S, member, value) {.name = #member, .kind = TN_FIELD_DTYPE, .offset = offsetof(S, member), .default_int = (value)}
-#define TN_SCALAR_FIELD(S, member) {.name = #member, .kind = TN_FIELD_SCALAR, .offset = offsetof(S, member)}
-#define TN_CHARS_FIELD(S, member) {.name = #member, .kind = TN_FIELD_CHARS, .offset = offsetof(S, member)}
+#define TN_INT(S, member, value)                                                                   \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_INT, .offset = offsetof(S, member),                      \
+        .default_int = (value)                                                                     \
+    }
+#define TN_FLOAT(S, member, value)                                                                 \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_FLOAT, .offset = offsetof(S, member),                    \
+        .default_float = (value)                                                                   \
+    }
+#define TN_INT_LIST(S, member)                                                                     \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_INTS, .offset = offsetof(S, member)                      \
+    }
+#define TN_FLOAT_LIST(S, member)                                                                   \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_FLOATS, .offset = offsetof(S, member)                    \
+    }
+#define TN_ENUM(S, member, first, words)                                                           \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_ENUM, .offset = offsetof(S, member),                     \
+        .default_int = (first), .choices = (words)                                                 \
+    }
+#define TN_ENUM_LIST(S, member, words)                                                             \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_ENUMS, .offset = offsetof(S, member), .choices = (words) \
+    }
+#define TN_DTYPE_FIELD(S, member, value)                                                           \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_DTYPE, .offset = offsetof(S, member),                    \
+        .default_int = (value)                                                                     \
+    }
+#define TN_SCALAR_FIELD(S, member)                                                                 \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_SCALAR, .offset = offsetof(S, member)                    \
+    }
+#define TN_CHARS_FIELD(S, member)                                                                  \
+    {                                                                                              \
+        .name = #member, .kind = TN_FIELD_CHARS, .offset = offsetof(S, member)                     \
+    }
 
-/* Words of `choices`: index of one, -1 if it is not among them; text of one, NULL beyond the last. */
+/* Words of `choices`: index of one, -1 if it is not among them; text of one, NULL beyond the last.
+ */
 int tn_choice_find(const char *choices, const char *word, size_t word_bytes);
 const char *tn_choice_text(const char *choices, int64_t index, size_t *bytes);
 /* Zero the struct and put the defaults in. */
 void tn_params_default(const tn_field *field, int field_count, void *params, size_t params_bytes);
-/* "{axis=1, mode=reflect, pads=[0,1], value=f32={1.5}, equation=\"ij\", to=f16}": only what differs from
- * the default; nothing at all if all is default. */
+/* "{axis=1, mode=reflect, pads=[0,1], value=f32={1.5}, equation=\"ij\", to=f16}": only what differs
+ * from the default; nothing at all if all is default. */
 void tn_params_print(const tn_field *field, int field_count, const void *params, tn_text *out);
 /* Parses an optional "{...}" at *text over defaults; unknown names are INVALID. */
 tn_status tn_params_parse(const char **text, const tn_field *field, int field_count, void *params,
@@ -93,18 +125,19 @@ tn_status tn_params_parse(const char **text, const tn_field *field, int field_co
 /* ---- Problems --------------------------------------------------------------------------------*/
 
 typedef struct tn_problem {
-    const char *op;         /* "MatMul" */
-    const tn_field *field;  /* may be NULL in a loaded engine */
+    const char *op;        /* "MatMul" */
+    const tn_field *field; /* may be NULL in a loaded engine */
     int32_t field_count;
     int32_t in_count, out_count;
-    tn_tensor *in;          /* dtype NONE: an absent optional input. Data NULL unless known */
+    tn_tensor *in; /* dtype NONE: an absent optional input. Data NULL unless known */
     tn_tensor *out;
-    uint64_t in_constant;   /* bit i: in[i] is a weight; its data is there for pack() */
+    uint64_t in_constant; /* bit i: in[i] is a weight; its data is there for pack() */
     const void *params;
     uint32_t params_bytes;
 } tn_problem;
 
-/* "Softmax{axis=1} f32[2,3] -> f32[2,3]": the string in logs, timings and bench. Weights end in '!'. */
+/* "Softmax{axis=1} f32[2,3] -> f32[2,3]": the string in logs, timings and bench. Weights end in
+ * '!'. */
 void tn_problem_print(const tn_problem *p, tn_text *out);
 /* Of op, params, types and which inputs are weights; not of data. */
 uint64_t tn_problem_hash(const tn_problem *p);
@@ -117,8 +150,8 @@ typedef struct tn_launch {
     const void *packed;        /* what pack() wrote; NULL without pack */
     tn_pool *pool;             /* may be NULL */
     void *stream;              /* of the backend; NULL on the CPU */
-    tn_arena *text;            /* for the characters of string outputs, which must outlive the launch as
-                                  long as the outputs do; NULL: no new strings can be made */
+    tn_arena *text; /* for the characters of string outputs, which must outlive the launch as
+                       long as the outputs do; NULL: no new strings can be made */
 } tn_launch;
 
 /* An answer of `accepts`: NULL is yes, else why not, in words ("K is not a multiple of 32"). */
@@ -127,33 +160,35 @@ typedef const char *tn_verdict;
 #define TN_NO(why) (why)
 
 typedef struct tn_tactic {
-    const char *name;  /* <backend>.<op>.<dtypes>.<algorithm>[_<tile>].<variant> */
+    const char *name; /* <backend>.<op>.<dtypes>.<algorithm>[_<tile>].<variant> */
     const char *op;
-    uint32_t revision; /* raise it when results or speed change: old timings become stale */
-    uint64_t needs;    /* feature bits of the device (base/cpu.h) */
-    uint32_t params_bytes; /* of the operator's params struct; filled in reference tactics only, where
-                              the reader of engine files looks it up */
+    uint32_t revision;     /* raise it when results or speed change: old timings become stale */
+    uint64_t needs;        /* feature bits of the device (base/cpu.h) */
+    uint32_t params_bytes; /* of the operator's params struct; filled in reference tactics only,
+                              where the reader of engine files looks it up */
     tn_verdict (*accepts)(const tn_problem *p);
-    size_t (*scratch_bytes)(const tn_problem *p);  /* NULL: none */
-    double (*estimate_ns)(const tn_problem *p);    /* NULL: no idea; used when nothing was measured */
-    size_t (*packed_bytes)(const tn_problem *p);   /* NULL or 0: no packing. From types and params only */
+    size_t (*scratch_bytes)(const tn_problem *p); /* NULL: none */
+    double (*estimate_ns)(const tn_problem *p); /* NULL: no idea; used when nothing was measured */
+    size_t (*packed_bytes)(
+        const tn_problem *p); /* NULL or 0: no packing. From types and params only */
     tn_status (*pack)(const tn_problem *p, void *dst); /* constant inputs have data */
-    uint64_t (*unused)(const tn_problem *p); /* NULL: none. Bit i: in[i] is never read by launch (a shape
-                                                operand, or a weight that is packed) */
+    uint64_t (*unused)(const tn_problem *p); /* NULL: none. Bit i: in[i] is never read by launch (a
+                                                shape operand, or a weight that is packed) */
     tn_status (*launch)(const tn_launch *l);
-    /* Only for outputs whose shape hangs on data (inputs have data): fill dtype, rank, dim of p->out.
-     * NULL: the tactic cannot serve such problems. `arena` is scratch that is rewound after the call. */
+    /* Only for outputs whose shape hangs on data (inputs have data): fill dtype, rank, dim of
+     * p->out. NULL: the tactic cannot serve such problems. `arena` is scratch that is rewound after
+     * the call. */
     tn_status (*resolve)(tn_problem *p, tn_arena *arena);
-    /* Only of references: are these shapes, inputs and outputs, an instance of the operator? What only
-     * data could tell is passed over. Asked once for every new set of shapes, so that kernels may rely
-     * on what the graph could only promise in symbols. */
+    /* Only of references: are these shapes, inputs and outputs, an instance of the operator? What
+     * only data could tell is passed over. Asked once for every new set of shapes, so that kernels
+     * may rely on what the graph could only promise in symbols. */
     tn_status (*check)(const tn_problem *p, tn_arena *arena);
 } tn_tactic;
 
 /* ---- Backends --------------------------------------------------------------------------------*/
 
 typedef struct tn_device_info {
-    char name[128];      /* "Intel Xeon ... (2 cores)" */
+    char name[128]; /* "Intel Xeon ... (2 cores)" */
     uint64_t features;
     uint64_t memory_bytes;
 } tn_device_info;
@@ -162,8 +197,8 @@ typedef struct tn_backend {
     const char *name; /* "cpu" */
     /* How many devices; 0 is not an error, *why then says what is missing, in a sentence. */
     tn_status (*devices)(tn_device_info *out, int max, int *count, const char **why);
-    /* All tactics, best kernels first, references last; ends by NULL. The table is made on the first
-     * call and lives for ever. */
+    /* All tactics, best kernels first, references last; ends by NULL. The table is made on the
+     * first call and lives for ever. */
     const tn_tactic *const *(*tactics)(void);
 } tn_backend;
 

@@ -100,7 +100,7 @@ static void print_value(const tn_field *field, const void *at, tn_text *out)
     case TN_FIELD_FLOAT: tn_number_print(TN_DTYPE_F32, (double)*(const float *)at, out); break;
     case TN_FIELD_ENUM: print_choice(field, *(const int64_t *)at, out); break;
     case TN_FIELD_DTYPE:
-        tn_text_printf(out, "%s", tn_dtype_name((tn_dtype)*(const int64_t *)at));
+        tn_text_printf(out, "%s", tn_dtype_name((tn_dtype) * (const int64_t *)at));
         break;
     case TN_FIELD_INTS:
     case TN_FIELD_ENUMS:
@@ -277,7 +277,8 @@ static tn_status parse_fields(const char **text, const tn_field *field, int fiel
         size_t bytes = strcspn(*text, "= ,}");
         int i = 0;
         while (i < field_count &&
-               (strlen(field[i].name) != bytes || memcmp(field[i].name, *text, bytes) != 0)) i++;
+               (strlen(field[i].name) != bytes || memcmp(field[i].name, *text, bytes) != 0))
+            i++;
         TN_CHECK(i < field_count, TN_INVALID, "there is no parameter '%.*s'",
                  (int)TN_MIN(bytes, 80), *text);
         *text += bytes;

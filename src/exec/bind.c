@@ -221,8 +221,8 @@ static bool overlap(const tn_tensor *a, const tn_tensor *b)
     return x.begin < y.end && y.begin < x.end;
 }
 
-/* An output is written early in a run perhaps: memory that is also an input or another output has to
- * wait for the end. */
+/* An output is written early in a run perhaps: memory that is also an input or another output has
+ * to wait for the end. */
 static bool may_write_directly(const tn_context *context, int32_t index)
 {
     const tn_plan *plan = context->plan;
@@ -369,7 +369,8 @@ tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name,
     tn_list *list = &context->input[i].list;
     TN_CHECK(kind != TN_PLAN_TENSOR, TN_INVALID, "'%s' is %s: bind it with tn_context_bind", name,
              tn_plan_type_text(plan, tensor, text, sizeof(text)));
-    TN_CHECK(count >= (kind == TN_PLAN_SEQUENCE ? 0 : -1) && (kind != TN_PLAN_OPTIONAL || count <= 1),
+    TN_CHECK(count >= (kind == TN_PLAN_SEQUENCE ? 0 : -1) &&
+                 (kind != TN_PLAN_OPTIONAL || count <= 1),
              TN_INVALID, "'%s' is %s and cannot have %" PRId64 " tensors", name,
              tn_plan_type_text(plan, tensor, text, sizeof(text)), count);
     context->input[i].bound = context->ran = false;
@@ -379,8 +380,7 @@ tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name,
         tn_tensor item = items[k];
         TN_CHECK(item.dtype == plan->tensor[tensor].dtype, TN_INVALID,
                  "tensor %" PRId64 " given for '%s' is %s, but it is %s", k, name,
-                 tn_dtype_name(item.dtype),
-                 tn_plan_type_text(plan, tensor, text, sizeof(text)));
+                 tn_dtype_name(item.dtype), tn_plan_type_text(plan, tensor, text, sizeof(text)));
         TN_TRY(check_view(name, &item));
         TN_CHECK(item.data || tn_tensor_count(&item) == 0, TN_INVALID,
                  "tensor %" PRId64 " given for '%s' has no data", k, name);
@@ -397,8 +397,8 @@ static tn_status find_list(tn_context *context, const char *name, const tn_list 
     int32_t i = find_io(plan->output, plan->output_count, name);
     if (i < 0) return fail_name(plan, name, true);
     *kind = plan->tensor[plan->output[i].tensor].kind;
-    TN_CHECK(*kind != TN_PLAN_TENSOR, TN_INVALID, "'%s' is a tensor: read it with tn_context_output",
-             name);
+    TN_CHECK(*kind != TN_PLAN_TENSOR, TN_INVALID,
+             "'%s' is a tensor: read it with tn_context_output", name);
     TN_CHECK(context->ran, TN_INVALID, "'%s' is only there after a run", name);
     *out = context->list_at[plan->output[i].tensor];
     return NULL;

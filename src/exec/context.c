@@ -1,4 +1,5 @@
-/* Contexts: making, freeing, what follows from the plan alone, and the shapes that are remembered. */
+/* Contexts: making, freeing, what follows from the plan alone, and the shapes that are remembered.
+ */
 #include "exec/context.h"
 
 #include <string.h>
@@ -47,8 +48,8 @@ static void find_lives(tn_context *context)
         mark_read(context, plan->output[i].tensor, plan->step_count);
 }
 
-/* Run-time tensors take buffers in order of their steps; a buffer whose tensor nobody reads any more
- * goes to the next one. */
+/* Run-time tensors take buffers in order of their steps; a buffer whose tensor nobody reads any
+ * more goes to the next one. */
 static tn_status give_slots(tn_context *context)
 {
     const tn_plan *plan = context->plan;
@@ -219,7 +220,8 @@ static tn_status make_key(tn_context *context)
         TN_CHECK(input->shaped, TN_INVALID, "input '%s', %s, is not bound", plan->input[i].name,
                  tn_plan_type_text(plan, plan->input[i].tensor, type, sizeof(type)));
         memset(key, 0, sizeof(*key) * TN_SHAPE_KEY);
-        if (plan->tensor[plan->input[i].tensor].dynamic) continue; /* nothing hangs on it before a run */
+        if (plan->tensor[plan->input[i].tensor].dynamic)
+            continue; /* nothing hangs on it before a run */
         key[0] = input->given.rank;
         for (int axis = 0; axis < TN_RANK_MAX; axis++)
             key[1 + axis] = axis < input->given.rank ? input->given.dim[axis] : 0;
@@ -319,8 +321,8 @@ tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_ste
     *out = (tn_step_time){.name = step->name[0] ? step->name : step->op,
                           .total_ms = (double)context->step_ns[index] / 1e6,
                           .run_count = context->step_runs[index]};
-    static const char *const kinds[] = {"", "dims", "copy", "if", "loop", "scan", "sequence",
-                                        "map"};
+    static const char *const kinds[] = {"",     "dims", "copy",     "if",
+                                        "loop", "scan", "sequence", "map"};
     if (step->kind == TN_STEP_LAUNCH) out->tactic = tactic ? tactic->name : step->choice[0].tactic;
     else out->tactic = kinds[step->kind];
     return NULL;

@@ -1,10 +1,11 @@
 /* Private to exec: the mutable state of one stream of execution.
  *
  * A context remembers, for each of the last few sets of input shapes, everything that follows from
- * them (tn_resolved). Memory is kept beside: one block for all intermediates, a buffer for each input
- * that has to be copied and each output that the user did not bind, and buffers for tensors whose size
- * only a run can tell. All of them only grow. Pointers are put into the resolved problems when they
- * have changed since (`generation`), so that a run with the same bindings does nothing but launch.
+ * them (tn_resolved). Memory is kept beside: one block for all intermediates, a buffer for each
+ * input that has to be copied and each output that the user did not bind, and buffers for tensors
+ * whose size only a run can tell. All of them only grow. Pointers are put into the resolved
+ * problems when they have changed since (`generation`), so that a run with the same bindings does
+ * nothing but launch.
  */
 #ifndef TN_EXEC_CONTEXT_H
 #define TN_EXEC_CONTEXT_H
@@ -18,16 +19,16 @@ enum { TN_SHAPES_KEPT = 8, TN_SHAPE_KEY = TN_RANK_MAX + 1 };
 typedef struct tn_binding {
     tn_tensor given; /* strides in place */
     bool shaped, bound;
-    tn_buffer own;   /* input: its dense copy; output: memory where the user bound none */
-    bool direct;     /* as of the last patch: kernels use given.data itself */
-    tn_list list;    /* an input that is a list: copies of what the user gave */
+    tn_buffer own; /* input: its dense copy; output: memory where the user bound none */
+    bool direct;   /* as of the last patch: kernels use given.data itself */
+    tn_list list;  /* an input that is a list: copies of what the user gave */
 } tn_binding;
 
 /* What a loop keeps from one run to the next. */
 typedef struct tn_control {
-    tn_buffer *carried;    /* one for each value that is carried or scanned */
+    tn_buffer *carried; /* one for each value that is carried or scanned */
     tn_list *list;
-    tn_tensor *now;        /* the value as of this iteration */
+    tn_tensor *now; /* the value as of this iteration */
     const tn_list **list_now;
     int64_t iteration;
     bool condition;
@@ -37,7 +38,8 @@ typedef struct tn_step_state {
     tn_problem problem;
     tn_launch launch;
     const tn_tactic *tactic;
-    size_t scratch_bytes, scratch_offset; /* in the block; steps with run-time shapes have none there */
+    size_t scratch_bytes,
+        scratch_offset; /* in the block; steps with run-time shapes have none there */
 } tn_step_state;
 
 typedef struct tn_resolved {
@@ -63,8 +65,9 @@ struct tn_context {
     tn_arena arena;
     tn_binding *input, *output;
     /* What follows from the plan alone. */
-    int32_t *first, *last;   /* of root tensors: the steps they live from and to; first -1: no memory */
-    int32_t *slot;           /* run-time tensors: their buffer; else -1 */
+    int32_t *first,
+        *last;     /* of root tensors: the steps they live from and to; first -1: no memory */
+    int32_t *slot; /* run-time tensors: their buffer; else -1 */
     bool *step_dynamic;
     bool dynamic;
     /* Memory. */
@@ -72,11 +75,11 @@ struct tn_context {
     tn_buffer *slot_buffer;
     int32_t slot_count;
     tn_arena run_arena;
-    tn_arena text;           /* characters of the strings that a run makes, until the next one */
+    tn_arena text; /* characters of the strings that a run makes, until the next one */
     /* Shapes. */
     tn_resolved *seen[TN_SHAPES_KEPT];
-    tn_resolved *now;        /* NULL: an input's shape changed */
-    int64_t *key;            /* scratch */
+    tn_resolved *now; /* NULL: an input's shape changed */
+    int64_t *key;     /* scratch */
     uint64_t clock, generation;
     bool ran;
     int64_t *iterations_left; /* shared with the contexts inside; NULL: loops may run for ever */
@@ -98,31 +101,35 @@ tn_status tn_resolve(tn_context *context, tn_resolved *r) TN_MUST_USE;
 /* Run-time symbols forgotten; expressions evaluated where something changed. */
 void tn_resolved_forget(const tn_plan *plan, tn_resolved *r);
 tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r) TN_MUST_USE;
-/* dtype, rank, dims of a plan tensor from the values; *known is false where one is not known yet. */
-tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor, tn_tensor *out,
-                           bool *known) TN_MUST_USE;
+/* dtype, rank, dims of a plan tensor from the values; *known is false where one is not known yet.
+ */
+tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor,
+                           tn_tensor *out, bool *known) TN_MUST_USE;
 /* The reference's word on whether these shapes fit its operator; `arena` is rewound. */
 tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena) TN_MUST_USE;
 /* The first choice that takes the problem. */
-tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
-    TN_MUST_USE;
+tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p,
+                         const tn_plan_choice **out) TN_MUST_USE;
 
 /* context.c: context->now, from the shapes seen or resolved anew. */
 tn_status tn_context_shapes(tn_context *context) TN_MUST_USE;
 /* bind.c: memory and pointers for context->now. */
 tn_status tn_context_patch(tn_context *context) TN_MUST_USE;
-/* bind.c: an input of a plan inside another: memory of that one's. What has not changed costs nothing. */
+/* bind.c: an input of a plan inside another: memory of that one's. What has not changed costs
+ * nothing. */
 tn_status tn_context_give(tn_context *context, int32_t input, const tn_tensor *tensor) TN_MUST_USE;
 tn_status tn_context_give_list(tn_context *context, int32_t input, const tn_list *list) TN_MUST_USE;
 
 /* run.c: what steps with run-time shapes do. Shapes and data of what a step reads, into p->in. */
 tn_status tn_step_read(tn_context *context, const tn_plan_step *step, tn_problem *p) TN_MUST_USE;
-/* Output k has been found to be of this type: it gets memory, and symbols that hang on it their values.
- * A fixed shape must be just this one. */
+/* Output k has been found to be of this type: it gets memory, and symbols that hang on it their
+ * values. A fixed shape must be just this one. */
 tn_status tn_step_give(tn_context *context, const tn_plan_step *step, int32_t k,
                        const tn_tensor *found, tn_tensor *out) TN_MUST_USE;
-/* The strings of a tensor with characters that last as long as this run; other tensors as they are. */
-tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from, tn_tensor *out) TN_MUST_USE;
+/* The strings of a tensor with characters that last as long as this run; other tensors as they are.
+ */
+tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from,
+                               tn_tensor *out) TN_MUST_USE;
 
 /* control.c and sequence.c: steps that no tactic runs. */
 tn_status tn_step_run_control(tn_context *context, int32_t step) TN_MUST_USE;

@@ -1,9 +1,9 @@
 /* Steps that run plans inside the plan: If, Loop, Scan, SequenceMap.
  *
- * A plan inside has a context of its own, whose inputs are bound to memory of the one around it. What it
- * gives is copied out, so that the next iteration may write where this one wrote; what is carried lies in
- * buffers of the step, and its place changes only while it grows. So a loop that has run once at some
- * sizes allocates nothing when it runs again.
+ * A plan inside has a context of its own, whose inputs are bound to memory of the one around it.
+ * What it gives is copied out, so that the next iteration may write where this one wrote; what is
+ * carried lies in buffers of the step, and its place changes only while it grows. So a loop that
+ * has run once at some sizes allocates nothing when it runs again.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -90,7 +90,8 @@ static tn_status run_if(tn_context *context, const tn_plan_step *step, tn_proble
 
 /* ---- What is carried -------------------------------------------------------------------------*/
 
-/* Input k of the step starts what is carried; it is not copied before an iteration has changed it. */
+/* Input k of the step starts what is carried; it is not copied before an iteration has changed it.
+ */
 static void start_carried(tn_context *context, const tn_plan_step *step, int32_t k, tn_problem *p,
                           tn_control *control)
 {
@@ -159,8 +160,8 @@ static tn_status stack(const tn_tensor *slice, int axis, int64_t length, tn_tens
     return NULL;
 }
 
-/* How many iterations a Loop makes is known at the end: its slices lie behind one another in memory that
- * grows. `slice` is the first one's shape. */
+/* How many iterations a Loop makes is known at the end: its slices lie behind one another in memory
+ * that grows. `slice` is the first one's shape. */
 static tn_status append(tn_context *context, const tn_plan_step *step, int32_t k,
                         const tn_tensor *from, int64_t iteration, tn_tensor *slice)
 {
@@ -238,8 +239,7 @@ static tn_status iterate(tn_context *context, const tn_plan_step *step, tn_conte
     TN_TRY(tn_exec_context_run(sub));
     for (int32_t k = carried; k < step->out_count; k++)
         TN_TRY(append(context, step, k, result(sub, k + 1), control->iteration, &slice[k]));
-    for (int32_t k = 0; k < carried; k++)
-        TN_TRY(take_carried(context, sub, k + 1, control, k + 2));
+    for (int32_t k = 0; k < carried; k++) TN_TRY(take_carried(context, sub, k + 1, control, k + 2));
     return read_bool(result(sub, 0), "the condition that the body gives", &control->condition);
 }
 
@@ -255,8 +255,9 @@ static tn_status run_loop(tn_context *context, const tn_plan_step *step, tn_prob
         TN_TRY(give(context, step, k, sub, k, p));
     for (control->iteration = 0; control->iteration < most && control->condition;
          control->iteration++)
-        TN_TRY_NOTE(iterate(context, step, sub, control, p->out), "in iteration %" PRId64 " of %s '%s'",
-                    control->iteration, step->op, step->name);
+        TN_TRY_NOTE(iterate(context, step, sub, control, p->out),
+                    "in iteration %" PRId64 " of %s '%s'", control->iteration, step->op,
+                    step->name);
     for (int32_t k = 0; k < carried && k < step->out_count; k++)
         TN_TRY(put(context, step, k, &control->now[k + 2], control->list_now[k + 2]));
     for (int32_t k = carried; k < step->out_count; k++)
@@ -294,7 +295,8 @@ static tn_status find_length(scan *s)
         TN_CHECK(axis >= 0, TN_INVALID, "%s has no axis %" PRId64 " to scan along",
                  tn_tensor_type_text(in, type, sizeof(type)), axis_of(s, i));
         TN_CHECK(i == 0 || in->dim[axis] == s->length, TN_INVALID,
-                 "the scanned inputs are %" PRId64 " and %" PRId64 " long; they must be equally long",
+                 "the scanned inputs are %" PRId64 " and %" PRId64
+                 " long; they must be equally long",
                  s->length, in->dim[axis]);
         s->length = in->dim[axis];
     }

@@ -1,43 +1,35 @@
 /* The engine file. All numbers are little-endian; "text" is u32 length + bytes without a zero.
  *
  *     offset  bytes
- *          0      8  magic: 54 45 4E 4F 4E 0D 0A 1A  ("TENON\r\n\x1a", TN_ENGINE_MAGIC: copies in text
- *                    mode break it)
- *          8      4  version of this layout: 2
- *         12      4  number of sections: 6
- *         16      8  bytes of the whole file
- *         24      8  0
- *         32      8  XXH3-64 of the section table
- *         40      8  XXH3-64 of bytes 0 to 39
- *         48    6*32 section table, one row for each: kind u32, 0 u32, offset u64, bytes u64, XXH3-64 of
- *                    the section u64
+ *          0      8  magic: 54 45 4E 4F 4E 0D 0A 1A  ("TENON\r\n\x1a", TN_ENGINE_MAGIC: copies in
+ * text mode break it) 8      4  version of this layout: 2 12      4  number of sections: 6 16 8
+ * bytes of the whole file 24      8  0 32      8  XXH3-64 of the section table 40      8  XXH3-64
+ * of bytes 0 to 39 48    6*32 section table, one row for each: kind u32, 0 u32, offset u64, bytes
+ * u64, XXH3-64 of the section u64
  *
- * Sections stand in the order of their kinds, each at the next multiple of 64 after the one before, with
- * zeros between; the last one ends the file. So every byte is under a checksum or must be zero.
+ * Sections stand in the order of their kinds, each at the next multiple of 64 after the one before,
+ * with zeros between; the last one ends the file. So every byte is under a checksum or must be
+ * zero.
  *
- *     1 meta       lines "key=value\n": tenon (version), params (hash of all parameter structs), device,
- *                  check (passed, skipped, inconclusive), tolerance, and what else build/ says
- *     2 plan       see below; read only if tenon and params are those of the reader
- *     3 constants  u32 count; each: dtype u8, rank u8, rank x i64 dims, offset u64 (in section 6, a
- *                  multiple of 64), bytes u64
- *     4 graph      u32 count, count x u32: the constant number of "#k" in the text; then the text (.tn)
- *     5 report     text without a length
- *     6 data       the constants' bytes. Dense elements as in memory; packed types low bits first. A
- *                  string tensor: for each element offset u64 (from the tensor's begin), bytes u64; then
- *                  the bytes. It is mapped, not copied.
+ *     1 meta       lines "key=value\n": tenon (version), params (hash of all parameter structs),
+ * device, check (passed, skipped, inconclusive), tolerance, and what else build/ says 2 plan see
+ * below; read only if tenon and params are those of the reader 3 constants  u32 count; each: dtype
+ * u8, rank u8, rank x i64 dims, offset u64 (in section 6, a multiple of 64), bytes u64 4 graph u32
+ * count, count x u32: the constant number of "#k" in the text; then the text (.tn) 5 report text
+ * without a length 6 data       the constants' bytes. Dense elements as in memory; packed types low
+ * bits first. A string tensor: for each element offset u64 (from the tensor's begin), bytes u64;
+ * then the bytes. It is mapped, not copied.
  *
  *     plan:    u32 count, expressions: op u8 (tn_expr_op), a b c u32, value i64, name text
  *              u32 count, symbols: name text, expression u32, input i32, axis i32, tensor i32
- *              u32 count, tensors: kind u8, place u8, dtype u8, run-time u8, index i32, rank i32, rank x
- *                u32 dims
- *              u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same
- *              u32 count, steps: kind u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs,
- *                u32 + i32 outputs, unused u64, u32 + tactics (name text, revision u32, packed i32),
- *                u32 + u32 dims, u32 + i32 plans inside, u32 + i64 numbers
- *              u32 count, plans inside, each like this one
+ *              u32 count, tensors: kind u8, place u8, dtype u8, run-time u8, index i32, rank i32,
+ * rank x u32 dims u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same u32
+ * count, steps: kind u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs, u32 + i32
+ * outputs, unused u64, u32 + tactics (name text, revision u32, packed i32), u32 + u32 dims, u32 +
+ * i32 plans inside, u32 + i64 numbers u32 count, plans inside, each like this one
  *
- * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the plan
- * builds a new one from the graph (build/rebuild.c), so an engine file never goes stale.
+ * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
+ * plan builds a new one from the graph (build/rebuild.c), so an engine file never goes stale.
  */
 #include <string.h>
 
@@ -313,7 +305,8 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t,
     const uint8_t *data = engine->constant_data + offset;
     if (t->dtype == TN_DTYPE_STRING) return tn_strings_load(data, (size_t)bytes, &engine->arena, t);
     TN_CHECK((uint64_t)tn_tensor_bytes(t) == bytes, TN_CORRUPT, "the size does not fit the dims");
-    /* Read-only memory in truth: nothing writes constants, and tn_tensor has one kind of pointer. */
+    /* Read-only memory in truth: nothing writes constants, and tn_tensor has one kind of pointer.
+     */
     t->data = (void *)(uintptr_t)data;
     return NULL;
 }

@@ -18,31 +18,32 @@ struct tn_engine {
     tn_pool *pool;
     tn_device_info device;
     tn_plan plan;
-    bool plan_usable;             /* false: the file's plan is of another version (see needs_rebuild) */
+    bool plan_usable; /* false: the file's plan is of another version (see needs_rebuild) */
 
     const uint8_t *constant_data; /* constant_owned, or inside the mapping */
     size_t constant_bytes;
     tn_constant_place *constant_place; /* one for each plan.constant */
-    void *constant_owned;         /* built here; NULL when mapped */
-    tn_mapping mapping;           /* loaded: the file */
+    void *constant_owned;              /* built here; NULL when mapped */
+    tn_mapping mapping;                /* loaded: the file */
 
-    const char *graph_text;       /* the portable graph (.tn) */
+    const char *graph_text; /* the portable graph (.tn) */
     size_t graph_text_bytes;
-    int32_t *graph_constant;      /* its "#k" -> number of the plan's constant */
+    int32_t *graph_constant; /* its "#k" -> number of the plan's constant */
     int32_t graph_constant_count;
-    const char *report;           /* what was chosen and refused, the gate's figures: deterministic */
-    const char *measured;         /* times measured while building, not saved; NULL when loaded */
-    const char *meta;             /* "key=value" lines; see engine_file.c */
-    tn_io *input, *output;        /* of the plan, as the public header describes them */
+    const char *report;    /* what was chosen and refused, the gate's figures: deterministic */
+    const char *measured;  /* times measured while building, not saved; NULL when loaded */
+    const char *meta;      /* "key=value" lines; see engine_file.c */
+    tn_io *input, *output; /* of the plan, as the public header describes them */
     _Atomic int32_t references;
-    tn_arena arena;               /* of the strings and tables above */
+    tn_arena arena; /* of the strings and tables above */
 };
 
 /* An empty engine with a thread pool and a plan to fill. */
 tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out) TN_MUST_USE;
 /* Fixes the constants: `constant[i]` (dense, any memory) is copied into one block that the engine
  * owns; plan.constant points there. */
-tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count) TN_MUST_USE;
+tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant,
+                             int32_t count) TN_MUST_USE;
 /* Verifies the plan and finds its tactics. UNAVAILABLE names the first step whose preferred tactic
  * this machine or this version does not have: the engine must be rebuilt from its graph. */
 tn_status tn_exec_engine_ready(tn_engine *engine) TN_MUST_USE;
@@ -61,8 +62,8 @@ bool tn_exec_params_bytes(const tn_backend *backend, const char *op, uint32_t *b
 /* engine_file.c: the format is described on top of that file and in docs/engine-format.md. */
 tn_status tn_engine_file_write(const tn_engine *engine, tn_writer *out) TN_MUST_USE;
 tn_status tn_engine_file_save(const tn_engine *engine, const char *path) TN_MUST_USE;
-/* Fills a new engine, which uses the mapped memory from then on: put the mapping into engine->mapping to
- * hand it over, or keep it for as long as the engine lives. */
+/* Fills a new engine, which uses the mapped memory from then on: put the mapping into
+ * engine->mapping to hand it over, or keep it for as long as the engine lives. */
 tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char *name) TN_MUST_USE;
 /* plan_file.c: the plan section. */
 void tn_plan_write(const tn_plan *plan, tn_writer *out);
@@ -71,26 +72,31 @@ tn_status tn_plan_read(tn_reader *reader, const tn_backend *backend, tn_plan *pl
 /* String constants: stored as (offset u64, bytes u64) pairs, then the text. */
 size_t tn_strings_stored_bytes(const tn_tensor *t); /* SIZE_MAX on overflow */
 void tn_strings_store(const tn_tensor *t, uint8_t *dst);
-tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena, tn_tensor *t) TN_MUST_USE;
+tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena,
+                          tn_tensor *t) TN_MUST_USE;
 
 /* context.c, bind.c, run.c */
 tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out) TN_MUST_USE;
 void tn_exec_context_free(tn_context *context);
-tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_tensor *tensor) TN_MUST_USE;
+tn_status tn_exec_context_bind(tn_context *context, const char *name,
+                               const tn_tensor *tensor) TN_MUST_USE;
 tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
                                     int rank) TN_MUST_USE;
-tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name, const tn_tensor *items,
-                                        int64_t count) TN_MUST_USE;
-tn_status tn_exec_context_sequence_count(tn_context *context, const char *name, int64_t *out) TN_MUST_USE;
+tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name,
+                                        const tn_tensor *items, int64_t count) TN_MUST_USE;
+tn_status tn_exec_context_sequence_count(tn_context *context, const char *name,
+                                         int64_t *out) TN_MUST_USE;
 tn_status tn_exec_context_sequence_item(tn_context *context, const char *name, int64_t index,
                                         tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
 tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out) TN_MUST_USE;
-/* A run whose loops make more iterations than this, all together, fails: for inputs that are made up. */
+/* A run whose loops make more iterations than this, all together, fails: for inputs that are made
+ * up. */
 void tn_exec_context_limit(tn_context *context, int64_t iterations);
 void tn_exec_context_profile(tn_context *context, bool on);
 int tn_exec_context_step_count(const tn_context *context);
-tn_status tn_exec_context_step_time(const tn_context *context, int index, tn_step_time *out) TN_MUST_USE;
+tn_status tn_exec_context_step_time(const tn_context *context, int index,
+                                    tn_step_time *out) TN_MUST_USE;
 
 #endif

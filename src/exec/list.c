@@ -61,7 +61,8 @@ tn_status tn_list_make_item(tn_list *list, int64_t index, const tn_tensor *type)
     int64_t bytes = tn_tensor_bytes(type);
     TN_CHECK(bytes >= 0, TN_INVALID, "a tensor of a sequence is larger than any memory");
     /* Rounded up: items change places, and then the memory of one serves another. */
-    TN_TRY(tn_buffer_grow(&item->memory, tn_align_up((size_t)bytes + 1, TN_ALIGNMENT), "a sequence"));
+    TN_TRY(
+        tn_buffer_grow(&item->memory, tn_align_up((size_t)bytes + 1, TN_ALIGNMENT), "a sequence"));
     item->tensor = *type;
     tn_tensor_set_dense(&item->tensor);
     item->tensor.data = item->memory.at;

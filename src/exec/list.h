@@ -1,5 +1,5 @@
-/* Sequences and optionals in a run: a list of tensors that owns their memory and keeps it when it gets
- * shorter, so that a list that is filled anew and anew stops allocating. */
+/* Sequences and optionals in a run: a list of tensors that owns their memory and keeps it when it
+ * gets shorter, so that a list that is filled anew and anew stops allocating. */
 #ifndef TN_EXEC_LIST_H
 #define TN_EXEC_LIST_H
 
@@ -13,8 +13,8 @@ typedef struct tn_buffer {
 
 tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what) TN_MUST_USE;
 /* The same, and the first `kept` bytes stay. */
-tn_status tn_buffer_extend(tn_buffer *buffer, size_t kept, size_t bytes, const char *what)
-    TN_MUST_USE;
+tn_status tn_buffer_extend(tn_buffer *buffer, size_t kept, size_t bytes,
+                           const char *what) TN_MUST_USE;
 void tn_buffer_fini(tn_buffer *buffer);
 
 typedef struct tn_list_item {

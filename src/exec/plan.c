@@ -1,5 +1,5 @@
-/* Checking and printing plans. A plan from a file is believed only after tn_plan_verify: from then on
- * no index in it can leave its array and no step reads what nobody wrote. */
+/* Checking and printing plans. A plan from a file is believed only after tn_plan_verify: from then
+ * on no index in it can leave its array and no step reads what nobody wrote. */
 #include "exec/plan.h"
 
 #include "tensor/dtype.h"

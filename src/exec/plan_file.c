@@ -261,7 +261,8 @@ static tn_status read_step(tn_reader *in, const tn_backend *backend, tn_arena *a
     s->number = TN_NEW_ARRAY(arena, int64_t, count);
     TN_CHECK(s->number, TN_OUT_OF_MEMORY, "no memory for a step");
     s->number_count = (int32_t)count;
-    for (uint32_t k = 0; k < count; k++) TN_TRY(tn_read_i64(in, "a number of a step", &s->number[k]));
+    for (uint32_t k = 0; k < count; k++)
+        TN_TRY(tn_read_i64(in, "a number of a step", &s->number[k]));
     return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* Plans inside plans: making them, freeing them, and what must be true of the steps that run them. */
+/* Plans inside plans: making them, freeing them, and what must be true of the steps that run them.
+ */
 #include "exec/plan.h"
 
 tn_status tn_plan_add_sub(tn_plan *plan, tn_plan **out, int32_t *number)
@@ -32,7 +33,8 @@ void tn_plan_set_constants(tn_plan *plan, tn_tensor *constant, int32_t count)
 
 /* ---- Steps with plans inside -----------------------------------------------------------------*/
 
-/* Tensor `outer` of the plan is tensor `inner` of the one inside. An optional may be given a value. */
+/* Tensor `outer` of the plan is tensor `inner` of the one inside. An optional may be given a value.
+ */
 static bool same_kind(const tn_plan *plan, int32_t outer, const tn_plan *sub, int32_t inner)
 {
     const tn_plan_tensor *a = &plan->tensor[outer], *b = &sub->tensor[inner];
@@ -137,8 +139,7 @@ static tn_status verify_scan(const tn_plan *plan, const tn_plan_step *s)
     }
     for (int32_t k = 0; k < s->out_count; k++) {
         TN_TRY(check_output(plan, s, k, sub, k));
-        TN_CHECK(k < carried ||
-                     sub->tensor[sub->output[k].tensor].kind == TN_PLAN_TENSOR,
+        TN_CHECK(k < carried || sub->tensor[sub->output[k].tensor].kind == TN_PLAN_TENSOR,
                  TN_CORRUPT, "plan: step '%s' collects what is no tensor", s->name);
     }
     return NULL;
@@ -158,16 +159,14 @@ static tn_status verify_map(const tn_plan *plan, const tn_plan_step *s)
         TN_CHECK(s->in[k] >= 0, TN_CORRUPT, "plan: step '%s' lacks input %d", s->name, k);
         if (k >= s->number[0]) TN_TRY(check_input(plan, s, k, sub, k));
         else
-            TN_CHECK(inner->kind == TN_PLAN_TENSOR &&
-                         inner->dtype == plan->tensor[s->in[k]].dtype,
+            TN_CHECK(inner->kind == TN_PLAN_TENSOR && inner->dtype == plan->tensor[s->in[k]].dtype,
                      TN_CORRUPT, "plan: input %d of step '%s' is not what its body reads", k,
                      s->name);
     }
     for (int32_t k = 0; k < s->out_count; k++) {
         const tn_plan_tensor *inner = &sub->tensor[sub->output[k].tensor];
         if (s->out[k] < 0) continue;
-        TN_CHECK(plan->tensor[s->out[k]].kind != TN_PLAN_TENSOR &&
-                     inner->kind == TN_PLAN_TENSOR &&
+        TN_CHECK(plan->tensor[s->out[k]].kind != TN_PLAN_TENSOR && inner->kind == TN_PLAN_TENSOR &&
                      inner->dtype == plan->tensor[s->out[k]].dtype,
                  TN_CORRUPT, "plan: output %d of step '%s' is not what its body gives", k, s->name);
     }

@@ -1,4 +1,5 @@
-/* From input shapes to everything that follows: dims of all tensors, tactics, offsets in the block. */
+/* From input shapes to everything that follows: dims of all tensors, tactics, offsets in the block.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

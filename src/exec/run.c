@@ -1,9 +1,10 @@
 /* Running: inputs in, step after step, outputs out.
  *
- * A step whose shapes follow from the input shapes was prepared when they were first seen; all that is
- * left is to launch it. A step with run-time shapes is prepared here, just before it runs: its inputs
- * are computed by now, so either the expressions give its output shapes, or its tactic's `resolve`
- * finds them from data, and what it finds binds the run-time symbols for all that follows.
+ * A step whose shapes follow from the input shapes was prepared when they were first seen; all that
+ * is left is to launch it. A step with run-time shapes is prepared here, just before it runs: its
+ * inputs are computed by now, so either the expressions give its output shapes, or its tactic's
+ * `resolve` finds them from data, and what it finds binds the run-time symbols for all that
+ * follows.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Steps on sequences and optionals, by the name of their operator. A list belongs to the tensor of the
- * plan that it is; what goes into it is copied, and what comes out too. */
+/* Steps on sequences and optionals, by the name of their operator. A list belongs to the tensor of
+ * the plan that it is; what goes into it is copied, and what comes out too. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -78,8 +78,7 @@ static tn_status run_construct(sequence_step *s)
 {
     tn_list *list = out_list(s);
     TN_TRY(tn_list_resize(list, s->step->in_count));
-    for (int32_t k = 0; k < s->step->in_count; k++)
-        TN_TRY(tn_list_set_item(list, k, &s->p->in[k]));
+    for (int32_t k = 0; k < s->step->in_count; k++) TN_TRY(tn_list_set_item(list, k, &s->p->in[k]));
     return NULL;
 }
 
@@ -165,9 +164,9 @@ static tn_status concat_type(const tn_list *list, int64_t axis_given, bool added
         TN_CHECK(fits, TN_INVALID, "%s and %s cannot be joined along axis %d",
                  tn_tensor_type_text(first, a, sizeof(a)), tn_tensor_type_text(t, b, sizeof(b)),
                  *axis);
-        TN_CHECK(!__builtin_add_overflow(out->dim[*axis], added ? 1 : t->dim[*axis],
-                                         &out->dim[*axis]),
-                 TN_INVALID, "the tensors of a sequence are too long to join");
+        TN_CHECK(
+            !__builtin_add_overflow(out->dim[*axis], added ? 1 : t->dim[*axis], &out->dim[*axis]),
+            TN_INVALID, "the tensors of a sequence are too long to join");
     }
     TN_CHECK(tn_tensor_bytes(out) >= 0, TN_INVALID, "the joined tensor is larger than any memory");
     tn_tensor_set_dense(out);
@@ -221,7 +220,8 @@ static tn_status run_split(sequence_step *s)
              TN_INVALID, "the sizes to split by must be a number or a list of i32 or i64");
     if (split && split->rank == 0) size = tn_load_i64(split->dtype, split->data, 0);
     TN_CHECK(size > 0, TN_INVALID, "a tensor cannot be split into pieces of %" PRId64, size);
-    pieces = split && split->rank == 1 ? tn_tensor_count(split) : length / size + (length % size > 0);
+    pieces =
+        split && split->rank == 1 ? tn_tensor_count(split) : length / size + (length % size > 0);
     TN_TRY(tn_list_resize(list, pieces));
     for (int64_t i = 0; i < pieces; i++) {
         int64_t count = TN_MIN(size, length - begin);
@@ -263,7 +263,8 @@ static tn_status run_get(sequence_step *s)
     TN_CHECK(sequence || from->present, TN_INVALID, "the optional '%s' reads is absent",
              s->step->name);
     if (is_list(s, s->step->out[0])) return tn_list_copy(from, out_list(s));
-    TN_CHECK(from->count == 1, TN_INVALID, "the optional '%s' reads holds no tensor", s->step->name);
+    TN_CHECK(from->count == 1, TN_INVALID, "the optional '%s' reads holds no tensor",
+             s->step->name);
     return put_tensor(s, &from->item[0].tensor);
 }
 
@@ -331,8 +332,7 @@ tn_status tn_plan_verify_sequence(const tn_plan *plan, const tn_plan_step *step)
     for (size_t i = 0; i < TN_COUNT(rows); i++) {
         if (strcmp(rows[i].op, step->op) != 0) continue;
         TN_CHECK(fits(plan, step->in, step->in_count, rows[i].in) && step->out_count == 1 &&
-                     fits(plan, step->out, 1, rows[i].out) &&
-                     step->number_count == rows[i].numbers,
+                     fits(plan, step->out, 1, rows[i].out) && step->number_count == rows[i].numbers,
                  TN_CORRUPT, "plan: %s '%s' does not have what it needs", step->op, step->name);
         return NULL;
     }

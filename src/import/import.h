@@ -38,10 +38,10 @@ void tn_import_free(tn_import *import);
 tn_status tn_onnx_tensor_decode(const void *bytes, size_t byte_count, tn_tensor *out) TN_MUST_USE;
 tn_status tn_onnx_tensor_encode(const tn_tensor *tensor, tn_writer *out) TN_MUST_USE;
 
-/* A bare ONNX SequenceProto or, if `optional`, OptionalProto: *count tensors, -1 for an absent optional,
- * in memory of tn_alloc; tn_onnx_sequence_free. */
-tn_status tn_onnx_sequence_decode(const void *bytes, size_t byte_count, bool optional, tn_tensor **out,
-                                  int64_t *count) TN_MUST_USE;
+/* A bare ONNX SequenceProto or, if `optional`, OptionalProto: *count tensors, -1 for an absent
+ * optional, in memory of tn_alloc; tn_onnx_sequence_free. */
+tn_status tn_onnx_sequence_decode(const void *bytes, size_t byte_count, bool optional,
+                                  tn_tensor **out, int64_t *count) TN_MUST_USE;
 void tn_onnx_sequence_free(tn_tensor *items, int64_t count);
 
 #endif

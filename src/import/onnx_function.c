@@ -7,8 +7,8 @@
  * reaches itself is refused, and the number of nodes is bounded, since a handful of functions that
  * call each other twice would grow without end.
  *
- * A graph in an attribute is made flat where it stands, in the same scope, and its node is told which
- * names it uses from outside.
+ * A graph in an attribute is made flat where it stands, in the same scope, and its node is told
+ * which names it uses from outside.
  */
 #include <string.h>
 
@@ -27,7 +27,7 @@ typedef struct function {
 typedef struct flattener {
     tn_onnx_importer *importer;
     tn_arena *arena;
-    tn_map functions; /* "domain\nname\noverload" -> function */
+    tn_map functions;   /* "domain\nname\noverload" -> function */
     tn_onnx_graph *now; /* where nodes go */
     int64_t node_count, node_max, call_count;
     int nesting;
@@ -114,7 +114,8 @@ static tn_status map_names(flattener *f, scope *s, char *const *names, size_t co
     return NULL;
 }
 
-/* The value behind an attribute: its own, the caller's, or the function's default; none: value NULL. */
+/* The value behind an attribute: its own, the caller's, or the function's default; none: value
+ * NULL. */
 static tn_onnx_attr resolve_attr(const scope *s, const TnOnnx__AttributeProto *attr)
 {
     const char *wanted = attr->ref_attr_name;
@@ -154,8 +155,8 @@ static tn_status read_attrs(flattener *f, scope *s, const TnOnnx__NodeProto *pro
                      "%s '%s' has the attribute '%s' twice", node->op_type, node->name, name);
         value.name = name;
         if (!value.graph && value.value->g)
-            TN_TRY_NOTE(flatten_inside(f, s, value.value->g, &value.graph), "in graph '%s' of %s '%s'",
-                        name, node->op_type, node->name);
+            TN_TRY_NOTE(flatten_inside(f, s, value.value->g, &value.graph),
+                        "in graph '%s' of %s '%s'", name, node->op_type, node->name);
         node->attr[node->attr_count++] = value;
     }
     return NULL;
@@ -305,8 +306,8 @@ static tn_status flatten_inside(flattener *f, scope *s, const TnOnnx__GraphProto
                                 tn_onnx_graph **out)
 {
     tn_onnx_graph *outer = f->now;
-    TN_CHECK(f->nesting < NESTING_MAX, TN_INVALID, "graphs and functions are nested more than %d deep",
-             NESTING_MAX);
+    TN_CHECK(f->nesting < NESTING_MAX, TN_INVALID,
+             "graphs and functions are nested more than %d deep", NESTING_MAX);
     TN_TRY(open_graph(f, s, proto, out));
     f->now = *out;
     f->nesting++;

@@ -1,10 +1,11 @@
-/* Graphs in the attributes of a node. They are made when their node's turn comes, for then the types of
- * all that they use from outside are known; ir/subgraph.h says how they are tied to the node. */
+/* Graphs in the attributes of a node. They are made when their node's turn comes, for then the
+ * types of all that they use from outside are known; ir/subgraph.h says how they are tied to the
+ * node. */
 #include "import/onnx_import.h"
 #include "ir/subgraph.h"
 
-/* One input of the graph for each input of the node. What is captured and constant is a constant inside
- * as well; a name that only the other branch of an If uses may mean something else here. */
+/* One input of the graph for each input of the node. What is captured and constant is a constant
+ * inside as well; a name that only the other branch of an If uses may mean something else here. */
 static tn_status add_inputs(tn_onnx_importer *importer, const tn_onnx_node *source,
                             const tn_onnx_graph *from, const tn_node *node, tn_graph *inside)
 {
@@ -24,8 +25,7 @@ static tn_status add_inputs(tn_onnx_importer *importer, const tn_onnx_node *sour
         if (!used) name = tn_arena_printf(importer->arena, "captured:%lld", (long long)i);
         TN_CHECK(name, TN_OUT_OF_MEMORY, "no memory for names");
         if (!tn_value_is_constant(outer)) TN_TRY(tn_graph_add_input(inside, name, any, &value));
-        else if (used)
-            TN_TRY(tn_graph_add_constant(inside, name, &outer->constant, false, &value));
+        else if (used) TN_TRY(tn_graph_add_constant(inside, name, &outer->constant, false, &value));
     }
     return NULL;
 }

@@ -94,12 +94,12 @@ static bool is_named(const TnOnnx__TensorShapeProto__Dimension *dim)
            dim->dim_param && dim->dim_param[0];
 }
 
-/* A sequence or an optional. The shapes that files declare for what is in them are often those of other
- * tensors, and are not looked at. */
+/* A sequence or an optional. The shapes that files declare for what is in them are often those of
+ * other tensors, and are not looked at. */
 static tn_status read_list(const char *name, const TnOnnx__TypeProto *proto, tn_type *out)
 {
     bool optional = proto->value_case == TN_ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE;
-    const TnOnnx__TypeProto *inner = optional         ? proto->optional_type->elem_type
+    const TnOnnx__TypeProto *inner = optional               ? proto->optional_type->elem_type
                                      : proto->sequence_type ? proto->sequence_type->elem_type
                                                             : NULL;
     bool sequence = !optional;

@@ -1,9 +1,9 @@
 /* The graph: values in SSA form and the nodes between them.
  *
- * A value has one producer (or is an input or a constant), a type, and knows its users. Nodes form a
- * list that is always in topological order. Everything lives in the graph's arena and is never freed
- * singly: removed nodes are unlinked. All edits go through the functions here, which keep users and
- * order right; ir/verify.c checks the result after every pass.
+ * A value has one producer (or is an input or a constant), a type, and knows its users. Nodes form
+ * a list that is always in topological order. Everything lives in the graph's arena and is never
+ * freed singly: removed nodes are unlinked. All edits go through the functions here, which keep
+ * users and order right; ir/verify.c checks the result after every pass.
  */
 #ifndef TN_IR_GRAPH_H
 #define TN_IR_GRAPH_H
@@ -18,8 +18,8 @@ typedef struct tn_node tn_node;
 typedef struct tn_value tn_value;
 typedef struct tn_op tn_op;
 
-/* A tensor, a list of tensors, either of them or nothing. All but tensors are described by the tensors
- * in them: a dim in which these may differ is NONE. */
+/* A tensor, a list of tensors, either of them or nothing. All but tensors are described by the
+ * tensors in them: a dim in which these may differ is NONE. */
 typedef enum tn_type_kind {
     TN_TYPE_TENSOR,
     TN_TYPE_SEQUENCE,
@@ -29,8 +29,8 @@ typedef enum tn_type_kind {
 
 typedef struct tn_type {
     tn_type_kind kind;
-    tn_dtype dtype;  /* NONE: not known, or an absent input */
-    int32_t rank;    /* -1: not known */
+    tn_dtype dtype; /* NONE: not known, or an absent input */
+    int32_t rank;   /* -1: not known */
     tn_expr dim[TN_RANK_MAX];
 } tn_type;
 
@@ -53,12 +53,12 @@ typedef struct tn_use {
 
 struct tn_value {
     tn_value_kind kind;
-    uint32_t id;          /* unique in the graph, in order of making */
-    const char *name;     /* unique in the graph; never NULL */
+    uint32_t id;      /* unique in the graph, in order of making */
+    const char *name; /* unique in the graph; never NULL */
     tn_type type;
     tn_known known;
-    tn_tensor constant;   /* CONSTANT: dense data, read-only, lives as long as the graph */
-    tn_node *producer;    /* NODE */
+    tn_tensor constant; /* CONSTANT: dense data, read-only, lives as long as the graph */
+    tn_node *producer;  /* NODE */
     int32_t producer_index;
     tn_use *use;
     int64_t use_count, use_capacity;
@@ -70,17 +70,26 @@ struct tn_value {
 #define TN_VARIES_RANK (1u << 15)
 
 /* Attributes as they came from the file; op->fields turn them into params. */
-typedef enum tn_attr_kind { TN_ATTR_INT, TN_ATTR_FLOAT, TN_ATTR_TEXT, TN_ATTR_TENSOR, TN_ATTR_GRAPH,
-                            TN_ATTR_INTS, TN_ATTR_FLOATS, TN_ATTR_TEXTS, TN_ATTR_OTHER } tn_attr_kind;
+typedef enum tn_attr_kind {
+    TN_ATTR_INT,
+    TN_ATTR_FLOAT,
+    TN_ATTR_TEXT,
+    TN_ATTR_TENSOR,
+    TN_ATTR_GRAPH,
+    TN_ATTR_INTS,
+    TN_ATTR_FLOATS,
+    TN_ATTR_TEXTS,
+    TN_ATTR_OTHER
+} tn_attr_kind;
 typedef struct tn_attr {
     const char *name;
     tn_attr_kind kind;
     int64_t i;
     double f;
-    tn_string text;       /* zero-ended too */
+    tn_string text; /* zero-ended too */
     tn_tensor tensor;
     tn_graph *graph;
-    int64_t count;        /* of ints, floats, texts */
+    int64_t count; /* of ints, floats, texts */
     const int64_t *ints;
     const float *floats;
     const tn_string *texts;
@@ -89,18 +98,18 @@ typedef struct tn_attr {
 struct tn_node {
     const tn_op *op;
     uint32_t id;
-    const char *name;      /* for messages; may be "" */
-    tn_value **in;         /* NULL entries: absent optional inputs */
+    const char *name; /* for messages; may be "" */
+    tn_value **in;    /* NULL entries: absent optional inputs */
     int32_t in_count, in_capacity;
-    tn_value **out;        /* NULL entries: outputs nobody asked for */
+    tn_value **out; /* NULL entries: outputs nobody asked for */
     int32_t out_count;
     tn_attr *attr;
     int32_t attr_count, attr_capacity;
-    void *params;          /* op->params_bytes; filled by tn_node_lower */
-    tn_expr *runtime;      /* symbols that tn_infer_fresh made here: the same ones each time */
+    void *params;     /* op->params_bytes; filled by tn_node_lower */
+    tn_expr *runtime; /* symbols that tn_infer_fresh made here: the same ones each time */
     int64_t runtime_count, runtime_capacity;
     tn_node *prev, *next;
-    tn_graph *graph;       /* NULL once removed */
+    tn_graph *graph; /* NULL once removed */
 };
 
 typedef struct tn_output {
@@ -108,26 +117,26 @@ typedef struct tn_output {
     tn_value *value;
 } tn_output;
 
-/* A graph in an attribute of a node (a branch of If, the body of Loop or Scan) is a graph of its own:
- * values, names and expressions of the graph around it mean nothing in it. What it uses from outside
- * comes in as inputs behind those that the operator gives, and as inputs of the node: see
+/* A graph in an attribute of a node (a branch of If, the body of Loop or Scan) is a graph of its
+ * own: values, names and expressions of the graph around it mean nothing in it. What it uses from
+ * outside comes in as inputs behind those that the operator gives, and as inputs of the node: see
  * ir/subgraph.h. */
 struct tn_graph {
-    tn_arena *arena;      /* owned by the root graph, shared with the graphs inside it */
-    tn_exprs *exprs;      /* its own */
-    tn_graph *parent;     /* of a graph in a node: the graph of the node */
-    int32_t depth;        /* 0: a root */
+    tn_arena *arena;  /* owned by the root graph, shared with the graphs inside it */
+    tn_exprs *exprs;  /* its own */
+    tn_graph *parent; /* of a graph in a node: the graph of the node */
+    int32_t depth;    /* 0: a root */
     const char *name;
     tn_value **input;
     int64_t input_count, input_capacity;
     tn_output *output;
     int64_t output_count, output_capacity;
-    tn_value **constant;  /* all constants ever made; those without users are skipped by printers */
+    tn_value **constant; /* all constants ever made; those without users are skipped by printers */
     int64_t constant_count, constant_capacity;
     tn_node *first, *last;
     int64_t node_count;
     uint32_t next_id;
-    tn_map names;         /* value name -> value */
+    tn_map names; /* value name -> value */
 };
 
 /* ---- Making ----------------------------------------------------------------------------------*/
@@ -135,21 +144,25 @@ struct tn_graph {
 /* A root graph owns its arena; tn_graph_free takes it all away. */
 tn_status tn_graph_new(const char *name, tn_graph **out) TN_MUST_USE;
 void tn_graph_free(tn_graph *graph);
-/* A graph for an attribute of a node of `parent`; freed with the root. At most TN_GRAPH_DEPTH_MAX deep. */
+/* A graph for an attribute of a node of `parent`; freed with the root. At most TN_GRAPH_DEPTH_MAX
+ * deep. */
 #define TN_GRAPH_DEPTH_MAX 64
 tn_status tn_graph_new_child(tn_graph *parent, const char *name, tn_graph **out) TN_MUST_USE;
-/* A compact copy of a root with an arena of its own. Constants share the data of the original, which must
- * outlive the copy, unless `copy_data`. */
+/* A compact copy of a root with an arena of its own. Constants share the data of the original,
+ * which must outlive the copy, unless `copy_data`. */
 tn_status tn_graph_clone(const tn_graph *graph, bool copy_data, tn_graph **out) TN_MUST_USE;
 
 /* Dims of a tensor that are NONE get symbols of their own, "x.0". */
-tn_status tn_graph_add_input(tn_graph *graph, const char *name, tn_type type, tn_value **out) TN_MUST_USE;
+tn_status tn_graph_add_input(tn_graph *graph, const char *name, tn_type type,
+                             tn_value **out) TN_MUST_USE;
 /* name NULL: a fresh one ("c12"). The data is borrowed for the graph's life unless `copy`. */
-tn_status tn_graph_add_constant(tn_graph *graph, const char *name, const tn_tensor *tensor, bool copy,
-                                tn_value **out) TN_MUST_USE;
+tn_status tn_graph_add_constant(tn_graph *graph, const char *name, const tn_tensor *tensor,
+                                bool copy, tn_value **out) TN_MUST_USE;
 /* Small constants: an i64 vector, an i64 scalar, a scalar of any numeric type. */
-tn_status tn_graph_add_ints(tn_graph *graph, const int64_t *at, int64_t count, tn_value **out) TN_MUST_USE;
-tn_status tn_graph_add_scalar(tn_graph *graph, tn_dtype dtype, double value, tn_value **out) TN_MUST_USE;
+tn_status tn_graph_add_ints(tn_graph *graph, const int64_t *at, int64_t count,
+                            tn_value **out) TN_MUST_USE;
+tn_status tn_graph_add_scalar(tn_graph *graph, tn_dtype dtype, double value,
+                              tn_value **out) TN_MUST_USE;
 tn_status tn_graph_add_output(tn_graph *graph, const char *name, tn_value *value) TN_MUST_USE;
 
 /* A node before `before` (NULL: at the end) with `out_count` fresh outputs. Entries of `in` may be
@@ -201,14 +214,15 @@ const char *tn_node_label(const tn_node *node, char *dst, size_t dst_bytes);
 /* Puts the node's label before the message of a failure that does not name it yet. */
 tn_status tn_node_blame(const tn_node *node, tn_status status) TN_MUST_USE;
 
-/* ---- Lowering, inference, checking ---------------------------------------------------------------*/
+/* ---- Lowering, inference, checking
+ * ---------------------------------------------------------------*/
 
 /* Attributes -> params by op->field (then op->lower). Unknown attributes, wrong kinds and missing
  * required ones are errors that name the node; those in op->own_attrs are left to the operator. */
 tn_status tn_node_lower(tn_node *node) TN_MUST_USE;
 /* Check arity and types against the schema, then op->infer. Needs lowered params. Output types that
- * were declared before (import) are refined, not overwritten by less; a contradiction is an error. Where the
- * rank is known no dim stays NONE: what infer cannot tell becomes a run-time symbol. */
+ * were declared before (import) are refined, not overwritten by less; a contradiction is an error.
+ * Where the rank is known no dim stays NONE: what infer cannot tell becomes a run-time symbol. */
 tn_status tn_node_infer(tn_node *node) TN_MUST_USE;
 /* The schema alone: arity and input types. For rules that rewrite the node rather than infer it. */
 tn_status tn_node_check(const tn_node *node) TN_MUST_USE;
@@ -227,11 +241,11 @@ tn_status tn_graph_verify(const tn_graph *graph) TN_MUST_USE;
  *       output "logits" = %9
  *     }
  *
- * Names with other characters than letters, digits and _ . / : - are quoted: %"a b". Absent inputs and
- * outputs are "_". A second output: "%a : f32[2], %b : i64[2] = TopK(...)". A type may be left off an
- * output. Our own operators carry their domain: tenon.Dims{dims=["batch"]}(). Types that are no tensors:
- * "sequence of f32[?,3]", "optional f32[2]", "optional sequence of f32[...]". A graph inside a node:
- * If{then_branch=graph "" {...}, else_branch=graph "" {...}}(%c, %x).
+ * Names with other characters than letters, digits and _ . / : - are quoted: %"a b". Absent inputs
+ * and outputs are "_". A second output: "%a : f32[2], %b : i64[2] = TopK(...)". A type may be left
+ * off an output. Our own operators carry their domain: tenon.Dims{dims=["batch"]}(). Types that are
+ * no tensors: "sequence of f32[?,3]", "optional f32[2]", "optional sequence of f32[...]". A graph
+ * inside a node: If{then_branch=graph "" {...}, else_branch=graph "" {...}}(%c, %x).
  */
 typedef struct tn_graph_print_options {
     int64_t inline_max; /* constants up to this many elements are written out (default 8) */
@@ -239,9 +253,10 @@ typedef struct tn_graph_print_options {
 /* `constants` (may be NULL) receives, in order, the values whose data is beside the text: an arena
  * array of *constant_count. */
 tn_status tn_graph_print(const tn_graph *graph, const tn_graph_print_options *options, tn_text *out,
-                         tn_arena *arena, const tn_value *const **constants, int64_t *constant_count) TN_MUST_USE;
-/* Constants "#k" take their data from data[k] (borrowed): k beyond the count is an error. Nodes are lowered,
- * inferred and verified. */
+                         tn_arena *arena, const tn_value *const **constants,
+                         int64_t *constant_count) TN_MUST_USE;
+/* Constants "#k" take their data from data[k] (borrowed): k beyond the count is an error. Nodes are
+ * lowered, inferred and verified. */
 tn_status tn_graph_parse(const char *text, size_t bytes, const tn_tensor *data, int64_t data_count,
                          tn_graph **out) TN_MUST_USE;
 
@@ -260,9 +275,9 @@ tn_status tn_graph_parse(const char *text, size_t bytes, const tn_tensor *data, 
 #define TN_MATCH_MAX 32
 typedef struct tn_pattern {
     const char *name;
-    const char *op; /* "A|B" */
+    const char *op;                    /* "A|B" */
     const char *in[TN_PATTERN_INPUTS]; /* NULL-ended; "-" is an absent input; "*" anything */
-    int users;      /* >0: the matched output has exactly that many users and is no graph output */
+    int users; /* >0: the matched output has exactly that many users and is no graph output */
     bool commutes;
 } tn_pattern;
 
@@ -279,8 +294,9 @@ typedef struct tn_rule {
     const char *name;
     const tn_pattern *pattern;
     int pattern_count;
-    bool (*holds)(const tn_match *match);                 /* NULL: always */
-    tn_status (*replace)(tn_graph *graph, const tn_match *match); /* edits the graph; dead nodes may stay */
+    bool (*holds)(const tn_match *match); /* NULL: always */
+    tn_status (*replace)(tn_graph *graph,
+                         const tn_match *match); /* edits the graph; dead nodes may stay */
 } tn_rule;
 
 bool tn_match_at(tn_node *root, const tn_pattern *pattern, int pattern_count, tn_match *out);

@@ -128,7 +128,9 @@ static bool known_fits(const tn_exprs *exprs, const tn_type *type, const tn_know
     tn_dtype_kind kind = tn_dtype_kind_of(type->dtype);
     bool whole = kind == TN_KIND_I || kind == TN_KIND_U || kind == TN_KIND_B;
     if (!whole && type->dtype != TN_DTYPE_F32 && type->dtype != TN_DTYPE_F64) return false;
-    if (type->kind != TN_TYPE_TENSOR || !known->at || known->count < 0 || known->count > TN_KNOWN_MAX) return false;
+    if (type->kind != TN_TYPE_TENSOR || !known->at || known->count < 0 ||
+        known->count > TN_KNOWN_MAX)
+        return false;
     if (type->rank == 0) return known->count == 1;
     return type->rank == 1 && tn_expr_equals(exprs, type->dim[0], known->count);
 }
@@ -164,9 +166,9 @@ static tn_status store_output(tn_infer *f, tn_node *node, int index)
     TN_CHECK(type->dtype != TN_DTYPE_NONE, TN_INTERNAL, "inference gives output %d (%s) no type",
              index, port->name);
     /* An attribute that names a type can name any. */
-    TN_CHECK(port->types >> type->dtype & 1, TN_INVALID, "output %d (%s) would be %s; it must be %s",
-             index, port->name, tn_dtype_name(type->dtype),
-             tn_dtypes_text(port->types, names, sizeof names));
+    TN_CHECK(port->types >> type->dtype & 1, TN_INVALID,
+             "output %d (%s) would be %s; it must be %s", index, port->name,
+             tn_dtype_name(type->dtype), tn_dtypes_text(port->types, names, sizeof names));
     TN_TRY_NOTE(refine_type(f->exprs, &value->type, type), "output %d, '%s'", index, value->name);
     for (int i = 0; i < type->rank; i++) {
         int64_t dim;

@@ -113,8 +113,9 @@ static tn_status read_field(const tn_field *field, const tn_attr *attr, void *me
     bool empty_list = is_list(attr->kind) && is_list(wanted) && !attr->count;
     /* Some exporters write a list of one as its element. */
     bool one = attr->kind == TN_ATTR_INT && field->kind == TN_FIELD_INTS;
-    TN_CHECK(attr->kind == wanted || empty_list || one, TN_INVALID, "attribute '%s' is %s; it must be %s",
-             field->name, kind_names[attr->kind], kind_names[wanted]);
+    TN_CHECK(attr->kind == wanted || empty_list || one, TN_INVALID,
+             "attribute '%s' is %s; it must be %s", field->name, kind_names[attr->kind],
+             kind_names[wanted]);
     switch (field->kind) {
     case TN_FIELD_INT: *(int64_t *)member = attr->i; break;
     case TN_FIELD_FLOAT: *(float *)member = (float)attr->f; break;

@@ -1,38 +1,39 @@
 /* An operator: one const struct at the end of its file in ops/<op>/.
  *
  * One meaning per operator, that of the newest opset; `upgrade` rewrites older ones at import.
- * Shape logic is written once: `infer` serves the symbolic graph at build time and, with all dims and
- * data known, shapes that only a run can tell (ops/reference.c).
+ * Shape logic is written once: `infer` serves the symbolic graph at build time and, with all dims
+ * and data known, shapes that only a run can tell (ops/reference.c).
  */
 #ifndef TN_IR_OP_H
 #define TN_IR_OP_H
 
 #include "ir/graph.h"
 
-/* ---- Inference ---------------------------------------------------------------------------------*/
+/* ---- Inference
+ * ---------------------------------------------------------------------------------*/
 
 typedef struct tn_infer {
     const tn_op *op;
     const void *params;
-    const char *label;          /* the node, for messages; message prefix is added by the caller */
-    const tn_node *node;        /* NULL for a problem; only for operators with own_attrs */
+    const char *label;   /* the node, for messages; message prefix is added by the caller */
+    const tn_node *node; /* NULL for a problem; only for operators with own_attrs */
     tn_exprs *exprs;
     tn_arena *arena;
-    tn_expr *runtime;           /* what tn_infer_fresh gave, in order; filled with the node's own from
-                                   an earlier inference, so that symbols stay the same */
+    tn_expr *runtime; /* what tn_infer_fresh gave, in order; filled with the node's own from
+                         an earlier inference, so that symbols stay the same */
     int64_t runtime_count, runtime_capacity, fresh_count;
     int32_t in_count, out_count;
-    const tn_type *in;          /* dtype NONE: absent */
-    const tn_known *known;      /* per input */
-    const tn_tensor *data;      /* per input: contents where known (constants; all, at run time), else
-                                   data NULL */
-    tn_type *out;               /* to fill; entries of outputs not asked for are filled all the same */
-    tn_known *out_known;        /* to fill where values can be told */
+    const tn_type *in;     /* dtype NONE: absent */
+    const tn_known *known; /* per input */
+    const tn_tensor *data; /* per input: contents where known (constants; all, at run time), else
+                              data NULL */
+    tn_type *out;          /* to fill; entries of outputs not asked for are filled all the same */
+    tn_known *out_known;   /* to fill where values can be told */
 } tn_infer;
 
 bool tn_infer_has(const tn_infer *f, int input); /* present */
-/* Values of an integer input as expressions; false, with nothing written, if not known at all. Elements
- * may be NONE. */
+/* Values of an integer input as expressions; false, with nothing written, if not known at all.
+ * Elements may be NONE. */
 bool tn_infer_exprs(tn_infer *f, int input, const tn_expr **at, int64_t *count);
 /* Values if all are constants and there are at most `max`. */
 bool tn_infer_ints(tn_infer *f, int input, int64_t *at, int max, int *count);
@@ -46,11 +47,13 @@ tn_expr tn_infer_fresh(tn_infer *f);
 void tn_infer_set(tn_infer *f, int index, tn_dtype dtype, int rank, const tn_expr *dim);
 void tn_infer_same(tn_infer *f, int index, int input); /* type of an input */
 void tn_infer_set_known(tn_infer *f, int index, const tn_expr *at, int64_t count); /* copied */
-/* Broadcast of input shapes [first, first+count) (absent ones are skipped). A provable conflict is an
- * error that prints both shapes. Unknown rank gives rank -1. */
-tn_status tn_infer_broadcast(tn_infer *f, int first, int count, int *rank, tn_expr *dim) TN_MUST_USE;
+/* Broadcast of input shapes [first, first+count) (absent ones are skipped). A provable conflict is
+ * an error that prints both shapes. Unknown rank gives rank -1. */
+tn_status tn_infer_broadcast(tn_infer *f, int first, int count, int *rank,
+                             tn_expr *dim) TN_MUST_USE;
 
-/* ---- Schema ------------------------------------------------------------------------------------*/
+/* ---- Schema
+ * ------------------------------------------------------------------------------------*/
 
 enum {
     TN_PORT_OPTIONAL = 1, /* may be absent */
@@ -61,7 +64,7 @@ enum {
 typedef struct tn_port {
     const char *name;
     tn_dtypes types;
-    char var;       /* ports with the same letter have the same dtype; 0: free */
+    char var; /* ports with the same letter have the same dtype; 0: free */
     uint8_t flags;
 } tn_port;
 
@@ -79,13 +82,14 @@ typedef struct tn_case {
     const char *problem; /* "Slice f32[4,5] i64[1]={1} i64[1]={3}", "Softmax{axis=0} f32[7,3]" */
     const char *expect;  /* NULL, or the outputs: "f32[2]={1,2}", by hand or from a stated source */
     double lo, hi;
-    double tolerance;    /* relative L2 for other tactics than the reference; 0: 1e-5 (1e-2 for 16 bits) */
+    double tolerance; /* relative L2 for other tactics than the reference; 0: 1e-5 (1e-2 for 16
+                         bits) */
 } tn_case;
 
 /* What runs a node in a plan. */
 typedef enum tn_runs {
-    TN_RUNS_TACTIC,   /* a kernel */
-    TN_RUNS_IF,       /* the plan itself, with plans inside */
+    TN_RUNS_TACTIC, /* a kernel */
+    TN_RUNS_IF,     /* the plan itself, with plans inside */
     TN_RUNS_LOOP,
     TN_RUNS_SCAN,
     TN_RUNS_MAP,
@@ -94,40 +98,43 @@ typedef enum tn_runs {
 
 struct tn_op {
     const char *name;
-    const char *domain;     /* NULL: ai.onnx. "tenon" for our own */
-    int since;              /* opset of this meaning */
-    const char *about;      /* one line for docs/ops.md, with the formula */
+    const char *domain; /* NULL: ai.onnx. "tenon" for our own */
+    int since;          /* opset of this meaning */
+    const char *about;  /* one line for docs/ops.md, with the formula */
     const tn_port *in, *out;
     int in_count, out_count; /* ports; optional trailing ones may be left off by a node */
     const tn_field *field;
     int field_count;
-    const char *own_attrs; /* "a|b": attributes that are not fields; lower or infer read them from the node */
+    const char *own_attrs; /* "a|b": attributes that are not fields; lower or infer read them from
+                              the node */
     uint32_t params_bytes;
     /* After the fields are filled: checks and derived values. NULL: nothing more. */
     tn_status (*lower)(const tn_node *node, void *params);
     tn_status (*infer)(tn_infer *f);
     tn_runs runs;
-    /* Of operators with graphs inside (ir/subgraph.h). enter: the types that the inputs of a graph inside
-     * have seen from the node's graph, whose expressions they use. carried: how many inputs of that graph
-     * are its own outputs of the iteration before: output out_first + i becomes input in_first + i. */
+    /* Of operators with graphs inside (ir/subgraph.h). enter: the types that the inputs of a graph
+     * inside have seen from the node's graph, whose expressions they use. carried: how many inputs
+     * of that graph are its own outputs of the iteration before: output out_first + i becomes input
+     * in_first + i. */
     tn_status (*enter)(const tn_node *node, const tn_graph *inside, const tn_type *in, int in_count,
                        tn_type *seen);
     int (*carried)(const tn_node *node, int *in_first, int *out_first);
-    /* The slow, obvious kernel for every dtype of the schema. Dense tensors. NULL only for operators that
-     * exist to be rewritten (`expand`, or upgrade alone), and for those that the plan itself runs. */
+    /* The slow, obvious kernel for every dtype of the schema. Dense tensors. NULL only for
+     * operators that exist to be rewritten (`expand`, or upgrade alone), and for those that the
+     * plan itself runs. */
     tn_status (*reference)(const tn_launch *l);
     size_t (*scratch_bytes)(const tn_problem *p); /* of the reference */
-    /* Inputs that only tell the output's shape, which the plan knows: bit i. The reference must not read
-     * them. */
+    /* Inputs that only tell the output's shape, which the plan knows: bit i. The reference must not
+     * read them. */
     uint64_t shape_inputs;
-    bool view;           /* output 0 is input 0's data, bit for bit, under another shape (Reshape) */
-    bool impure;         /* not to be folded or merged (random) */
+    bool view;   /* output 0 is input 0's data, bit for bit, under another shape (Reshape) */
+    bool impure; /* not to be folded or merged (random) */
     tn_upgrade upgrade[TN_UPGRADES_MAX];
     const tn_case *cases; /* ended by problem NULL */
 };
 
-/* The table of all operators, ended by NULL: made from the folders of ops/ by scripts/gen_ops, linked
- * by real references so that no linker drops one. */
+/* The table of all operators, ended by NULL: made from the folders of ops/ by scripts/gen_ops,
+ * linked by real references so that no linker drops one. */
 extern const tn_op *const tn_op_table[];
 /* domain NULL, "" and "ai.onnx" are the same. NULL if there is none. */
 const tn_op *tn_op_find(const char *domain, const char *name);

@@ -1,5 +1,5 @@
-/* The .tn reader: recursive descent, where only graphs inside nodes recur, to a bounded depth; over a
- * private copy of the text that ends in a zero. Every limit is an error that names the line. */
+/* The .tn reader: recursive descent, where only graphs inside nodes recur, to a bounded depth; over
+ * a private copy of the text that ends in a zero. Every limit is an error that names the line. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

@@ -39,8 +39,7 @@ int tn_node_inside_given(const tn_node *node)
 /* A symbol that is bound by this dim of this input alone. */
 static tn_expr own_symbol(tn_graph *inside, const tn_value *input, int axis)
 {
-    char *name =
-        tn_arena_printf(inside->arena, "%s@%d.%d", input->name, inside->depth, axis);
+    char *name = tn_arena_printf(inside->arena, "%s@%d.%d", input->name, inside->depth, axis);
     return name ? tn_expr_symbol(inside->exprs, name) : TN_EXPR_NONE;
 }
 
@@ -111,8 +110,8 @@ tn_status tn_node_enter(tn_node *node)
 
 /* ---- Carried values --------------------------------------------------------------------------*/
 
-/* What comes out as `from` goes in as `input` the next time. With `widen` the input becomes what holds
- * for both; else it must be so already. */
+/* What comes out as `from` goes in as `input` the next time. With `widen` the input becomes what
+ * holds for both; else it must be so already. */
 static tn_status carry(tn_graph *inside, tn_value *input, const tn_type *from, bool widen,
                        bool *changed)
 {
@@ -122,8 +121,8 @@ static tn_status carry(tn_graph *inside, tn_value *input, const tn_type *from, b
     tn_type_text(inside->exprs, type, went, sizeof(went));
     tn_type_text(inside->exprs, from, came, sizeof(came));
     /* A sequence can go where an optional one could. */
-    bool same = type->kind == from->kind || (type->kind == TN_TYPE_OPTIONAL_SEQUENCE &&
-                                             from->kind == TN_TYPE_SEQUENCE);
+    bool same = type->kind == from->kind ||
+                (type->kind == TN_TYPE_OPTIONAL_SEQUENCE && from->kind == TN_TYPE_SEQUENCE);
     TN_CHECK(same && type->dtype == from->dtype, TN_INVALID,
              "the value carried as '%s' goes in as %s and comes out as %s", input->name, went,
              came);
@@ -157,8 +156,8 @@ static tn_status carry_all(const tn_node *node, tn_graph *inside, int round, boo
              (long long)inside->input_count, (long long)inside->output_count, count);
     for (int i = 0; i < count; i++) {
         tn_value *input = inside->input[in_first + i];
-        TN_TRY(carry(inside, input, &inside->output[out_first + i].value->type, round >= 0,
-                     changed));
+        TN_TRY(
+            carry(inside, input, &inside->output[out_first + i].value->type, round >= 0, changed));
     }
     for (int i = 0; i < count && *changed && round >= ROUNDS_DIMS; i++)
         inside->input[in_first + i]->varies |=
@@ -183,8 +182,8 @@ static tn_status infer_anew(tn_graph *graph)
     return NULL;
 }
 
-/* Recursion: as deep as graphs are nested. What is known to vary stays so, hence all rounds together are
- * no more than there are dims. */
+/* Recursion: as deep as graphs are nested. What is known to vary stays so, hence all rounds
+ * together are no more than there are dims. */
 tn_status tn_node_settle(tn_node *node)
 {
     tn_graph *inside;
@@ -387,8 +386,7 @@ static tn_status copy_all(tn_node *node, const tn_graph *inside, tn_value **valu
         for (int32_t i = 0; i < from->out_count; i++)
             if (from->out[i]) value[from->out[i]->id] = to->out[i];
     }
-    for (int64_t i = 0; i < inside->output_count; i++)
-        out[i] = value[inside->output[i].value->id];
+    for (int64_t i = 0; i < inside->output_count; i++) out[i] = value[inside->output[i].value->id];
     return NULL;
 }
 

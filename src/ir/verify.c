@@ -25,7 +25,8 @@ static tn_status see_value(verifier *v, const tn_value *value, tn_value_kind kin
              value->name);
     bool whole = value->type.kind == TN_TYPE_TENSOR;
     for (int i = 0; i < value->type.rank; i++)
-        TN_CHECK((!whole || value->type.dim[i] != TN_EXPR_NONE) && value->type.dim[i] < graph->exprs->count,
+        TN_CHECK((!whole || value->type.dim[i] != TN_EXPR_NONE) &&
+                     value->type.dim[i] < graph->exprs->count,
                  TN_INTERNAL, "value '%s' has no dim %d", value->name, i);
     v->seen[value->id] = 1;
     return NULL;

@@ -200,11 +200,13 @@ static tn_status check(const tn_problem *p, tn_arena *arena)
     TN_TRY(infer_problem(&found, arena, true));
     for (int i = 0; i < p->out_count; i++) {
         if (found.out[i].dtype == TN_DTYPE_NONE || p->out[i].dtype == TN_DTYPE_NONE) continue;
-        if (found.out[i].dtype == p->out[i].dtype && tn_tensor_same_shape(&found.out[i], &p->out[i]))
+        if (found.out[i].dtype == p->out[i].dtype &&
+            tn_tensor_same_shape(&found.out[i], &p->out[i]))
             continue;
-        return note_problem(p, TN_ERROR(TN_INVALID, "%s: output %d would be %s, but must be %s", p->op,
-                                        i, tn_tensor_type_text(&found.out[i], got, sizeof(got)),
-                                        tn_tensor_type_text(&p->out[i], want, sizeof(want))));
+        return note_problem(p,
+                            TN_ERROR(TN_INVALID, "%s: output %d would be %s, but must be %s", p->op,
+                                     i, tn_tensor_type_text(&found.out[i], got, sizeof(got)),
+                                     tn_tensor_type_text(&p->out[i], want, sizeof(want))));
     }
     return NULL;
 }

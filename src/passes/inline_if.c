@@ -1,5 +1,6 @@
-/* Graphs inside nodes: an If whose condition is known gives way to the nodes of its branch; what other
- * nodes take from outside is a constant inside where it is one outside, and goes where nobody reads it. */
+/* Graphs inside nodes: an If whose condition is known gives way to the nodes of its branch; what
+ * other nodes take from outside is a constant inside where it is one outside, and goes where nobody
+ * reads it. */
 #include "ir/subgraph.h"
 #include "passes/passes.h"
 

@@ -1,5 +1,5 @@
-/* Graph to graph steps. A pass is one file that ends in one const tn_pass; passes.c holds the ordered
- * list, verifies after each, and dumps the text form where asked. */
+/* Graph to graph steps. A pass is one file that ends in one const tn_pass; passes.c holds the
+ * ordered list, verifies after each, and dumps the text form where asked. */
 #ifndef TN_PASSES_PASSES_H
 #define TN_PASSES_PASSES_H
 

@@ -14,10 +14,9 @@ static const struct {
     const char *name;
     int bits;
     tn_dtype_kind kind;
-} types[TN_DTYPE_END] = {
-    [TN_DTYPE_NONE] = {"none", 0, TN_KIND_NONE},
+} types[TN_DTYPE_END] = {[TN_DTYPE_NONE] = {"none", 0, TN_KIND_NONE},
 #define TYPE_ROW(id, number, width, letter, text) [number] = {text, width, TN_KIND_##letter},
-    TN_DTYPES(TYPE_ROW)
+                         TN_DTYPES(TYPE_ROW)
 #undef TYPE_ROW
 };
 
@@ -67,8 +66,8 @@ const char *tn_dtypes_text(tn_dtypes set, char *dst, size_t dst_bytes)
     for (int i = 1, first = 1; i < TN_DTYPE_END; i++) {
         if (!((set >> i) & 1)) continue;
         const char *comma = first ? "" : left == 1 ? " or " : ", ";
-        int bytes = at < dst_bytes
-                        ? snprintf(dst + at, dst_bytes - at, "%s%s", comma, types[i].name) : 0;
+        int bytes =
+            at < dst_bytes ? snprintf(dst + at, dst_bytes - at, "%s%s", comma, types[i].name) : 0;
         at += (size_t)bytes;
         first = 0;
         left--;
@@ -83,7 +82,7 @@ typedef struct small_float {
     uint32_t top;      /* code of the largest finite magnitude */
     uint32_t overflow; /* code beyond it: infinity, or NaN where there is none */
     uint32_t nan;
-    bool signed_zero;  /* else the code of -0 is the only NaN */
+    bool signed_zero; /* else the code of -0 is the only NaN */
 } small_float;
 
 static const small_float f16 = {10, 15, 15, 0x7bff, 0x7c00, 0x7e00, true};
@@ -139,8 +138,8 @@ static double decode(const small_float *type, uint32_t code)
         value = magnitude == type->overflow && magnitude != type->nan ? INFINITY : NAN;
     } else {
         if (exponent) mantissa |= UINT32_C(1) << type->mantissa_bits;
-        value = ldexp((double)mantissa,
-                      (exponent ? exponent : 1) - type->bias - type->mantissa_bits);
+        value =
+            ldexp((double)mantissa, (exponent ? exponent : 1) - type->bias - type->mantissa_bits);
     }
     return code >> type->sign_shift & 1 ? -value : value;
 }
@@ -296,8 +295,7 @@ static int64_t truncate_f64(double value)
  * hold are gathered in one sticky bit far below the last bit of those types. */
 static double sticky_f64(uint64_t magnitude, bool negative)
 {
-    if (magnitude >> 53)
-        magnitude = (magnitude & ~UINT64_C(4095)) | (magnitude & 4095 ? 2048 : 0);
+    if (magnitude >> 53) magnitude = (magnitude & ~UINT64_C(4095)) | (magnitude & 4095 ? 2048 : 0);
     return negative ? -(double)magnitude : (double)magnitude;
 }
 
@@ -475,8 +473,7 @@ void tn_convert_elements(tn_dtype dst_dtype, void *dst, int64_t dst_index, tn_dt
             tn_store_i64(dst_dtype, dst, d, tn_load_i64(src_dtype, src, s));
         else if (is_int(from) && is_int(to))
             tn_store_i64(dst_dtype, dst, d, tn_load_i64(src_dtype, src, s));
-        else
-            tn_store_f64(dst_dtype, dst, d, tn_load_f64(src_dtype, src, s));
+        else tn_store_f64(dst_dtype, dst, d, tn_load_f64(src_dtype, src, s));
         if (src_dtype == TN_DTYPE_C64 && dst_dtype == TN_DTYPE_C128)
             put_double(dst, 2 * d + 1, (double)get_float(src, 2 * s + 1));
         if (src_dtype == TN_DTYPE_C128 && dst_dtype == TN_DTYPE_C64)

@@ -197,8 +197,8 @@ static tn_expr make2(tn_exprs *exprs, tn_expr_op op, tn_expr a, tn_expr b)
 static tn_expr make_ordered(tn_exprs *exprs, tn_expr_op op, tn_expr a, tn_expr b, bool opaque)
 {
     bool turn = tn_expr_order(exprs, a, b) > 0;
-    return tn_expr_make(exprs, &(tn_expr_node){.op = op, .a = turn ? b : a, .b = turn ? a : b,
-                                               .value = opaque});
+    return tn_expr_make(
+        exprs, &(tn_expr_node){.op = op, .a = turn ? b : a, .b = turn ? a : b, .value = opaque});
 }
 
 /* a + times * b */
@@ -347,8 +347,8 @@ tn_expr tn_expr_mod(tn_exprs *exprs, tn_expr a, tn_expr b)
         return tn_expr_mod(exprs, tn_expr_add(exprs, atom->a, tn_expr_const(exprs, plus)), b);
     int64_t common = tn_sum_gcd(&rest, c, true);
     shrink(&rest, common);
-    tn_expr node = make2(exprs, TN_EXPR_OP_MOD, tn_sum_build(exprs, &rest),
-                         tn_expr_const(exprs, c / common));
+    tn_expr node =
+        make2(exprs, TN_EXPR_OP_MOD, tn_sum_build(exprs, &rest), tn_expr_const(exprs, c / common));
     return tn_expr_mul(exprs, tn_expr_const(exprs, common), node);
 }
 
@@ -414,8 +414,9 @@ tn_expr tn_expr_max(tn_exprs *exprs, tn_expr a, tn_expr b)
     return extreme(exprs, TN_EXPR_OP_MAX, a, b);
 }
 
-/* min(whole, c) with c >= 1: a table of c rows cut to a length. Beside the whole it only fits where it
- * is the whole, or both are 1. (That it fits is for kernels to check, as for a number and a symbol.) */
+/* min(whole, c) with c >= 1: a table of c rows cut to a length. Beside the whole it only fits where
+ * it is the whole, or both are 1. (That it fits is for kernels to check, as for a number and a
+ * symbol.) */
 static bool is_cut_of(const tn_exprs *exprs, tn_expr cut, tn_expr whole)
 {
     const tn_expr_node *node = &exprs->node[cut];
@@ -480,9 +481,10 @@ tn_expr tn_expr_select(tn_exprs *exprs, tn_expr condition, tn_expr yes, tn_expr 
     if (node->op == TN_EXPR_OP_LT && straight) return tn_expr_min(exprs, yes, no);
     if (node->op == TN_EXPR_OP_LT && crossed) return tn_expr_max(exprs, yes, no);
     if (node->lo == 0 && node->hi == 1 && tn_expr_equals(exprs, yes, 1) &&
-        tn_expr_equals(exprs, no, 0)) return condition;
-    return tn_expr_make(exprs, &(tn_expr_node){.op = TN_EXPR_OP_SELECT, .a = condition, .b = yes,
-                                               .c = no});
+        tn_expr_equals(exprs, no, 0))
+        return condition;
+    return tn_expr_make(
+        exprs, &(tn_expr_node){.op = TN_EXPR_OP_SELECT, .a = condition, .b = yes, .c = no});
 }
 
 /* ---- Evaluating -------------------------------------------------------------------------------*/

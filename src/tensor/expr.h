@@ -25,14 +25,14 @@ typedef enum tn_expr_op {
     TN_EXPR_OP_SYMBOL,
     TN_EXPR_OP_ADD,
     TN_EXPR_OP_MUL,
-    TN_EXPR_OP_DIV,       /* floor division; by zero is an error at evaluation */
-    TN_EXPR_OP_MOD,       /* sign of the divisor, as Python */
+    TN_EXPR_OP_DIV, /* floor division; by zero is an error at evaluation */
+    TN_EXPR_OP_MOD, /* sign of the divisor, as Python */
     TN_EXPR_OP_MIN,
     TN_EXPR_OP_MAX,
     TN_EXPR_OP_BROADCAST, /* a == 1 ? b : a; a, b both not 1 and unequal is an error */
     TN_EXPR_OP_EQ,        /* 0 or 1 */
     TN_EXPR_OP_LT,
-    TN_EXPR_OP_SELECT,    /* a ? b : c */
+    TN_EXPR_OP_SELECT, /* a ? b : c */
 } tn_expr_op;
 
 typedef struct tn_expr_node {

@@ -135,8 +135,8 @@ static bool mul_terms(const tn_exprs *exprs, const tn_term *a, const tn_term *b,
     if (out->degree > TN_TERM_DEGREE_MAX) return false;
     if (!tn_mul_i64(a->factor, b->factor, &out->factor)) return false;
     for (int at = 0; at < out->degree; at++) {
-        bool first = k == b->degree ||
-                     (i < a->degree && tn_expr_order(exprs, a->atom[i], b->atom[k]) <= 0);
+        bool first =
+            k == b->degree || (i < a->degree && tn_expr_order(exprs, a->atom[i], b->atom[k]) <= 0);
         out->atom[at] = first ? a->atom[i++] : b->atom[k++];
     }
     return true;
@@ -301,11 +301,13 @@ static bool not_negative(const tn_exprs *exprs, const tn_sum *sum, int depth, in
             if (!tn_mul_i64(f > 0 ? 1 - f : 1, d - 1, &slack)) continue;
             if (exchange(exprs, sum, i, d, atom->a, f, &next) &&
                 tn_sum_add_term(exprs, &next, &(tn_term){.factor = slack}, 1) &&
-                not_negative(exprs, &next, depth - 1, budget)) return true;
+                not_negative(exprs, &next, depth - 1, budget))
+                return true;
         } else if ((atom->op == TN_EXPR_OP_MIN && f < 0) || (atom->op == TN_EXPR_OP_MAX && f > 0)) {
             for (int k = 0; k < 2 && --*budget >= 0; k++)
                 if (exchange(exprs, sum, i, 1, k ? atom->b : atom->a, f, &next) &&
-                    not_negative(exprs, &next, depth - 1, budget)) return true;
+                    not_negative(exprs, &next, depth - 1, budget))
+                    return true;
         }
     }
     return false;

@@ -10,8 +10,8 @@
 #include "tensor/expr.h"
 #include "tensor/expr_sum.h"
 
-#define DEPTH_MAX 64      /* of parentheses, read or written */
-#define PRINT_MAX 4096    /* bytes; shared operands can make text grow without bound */
+#define DEPTH_MAX 64   /* of parentheses, read or written */
+#define PRINT_MAX 4096 /* bytes; shared operands can make text grow without bound */
 
 static const struct {
     const char *name;

@@ -17,9 +17,10 @@ static const struct {
     int bytes;
     tn_dtype dtype;
 } formats[] = {
-    {'f', 2, TN_DTYPE_F16}, {'f', 4, TN_DTYPE_F32}, {'f', 8, TN_DTYPE_F64}, {'i', 1, TN_DTYPE_I8},
-    {'i', 2, TN_DTYPE_I16}, {'i', 4, TN_DTYPE_I32}, {'i', 8, TN_DTYPE_I64}, {'u', 1, TN_DTYPE_U8},
-    {'u', 2, TN_DTYPE_U16}, {'u', 4, TN_DTYPE_U32}, {'u', 8, TN_DTYPE_U64}, {'b', 1, TN_DTYPE_BOOL},
+    {'f', 2, TN_DTYPE_F16}, {'f', 4, TN_DTYPE_F32},   {'f', 8, TN_DTYPE_F64},
+    {'i', 1, TN_DTYPE_I8},  {'i', 2, TN_DTYPE_I16},   {'i', 4, TN_DTYPE_I32},
+    {'i', 8, TN_DTYPE_I64}, {'u', 1, TN_DTYPE_U8},    {'u', 2, TN_DTYPE_U16},
+    {'u', 4, TN_DTYPE_U32}, {'u', 8, TN_DTYPE_U64},   {'b', 1, TN_DTYPE_BOOL},
     {'c', 8, TN_DTYPE_C64}, {'c', 16, TN_DTYPE_C128},
 };
 
@@ -88,8 +89,10 @@ static tn_status read_format(header *h)
         if ((size_t)name_bytes == bytes - 1 && !memcmp(name, begin + 1, bytes - 1))
             h->dtype = formats[i].dtype;
     }
-    TN_CHECK(h->dtype, TN_UNSUPPORTED, ".npy: elements of type '%.*s' cannot be read; numbers and "
-             "bools can: save the array with .astype()", (int)TN_MIN(bytes, 32), begin);
+    TN_CHECK(h->dtype, TN_UNSUPPORTED,
+             ".npy: elements of type '%.*s' cannot be read; numbers and "
+             "bools can: save the array with .astype()",
+             (int)TN_MIN(bytes, 32), begin);
     h->big_endian = begin[0] == '>';
     h->at++;
     return NULL;

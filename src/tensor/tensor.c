@@ -170,8 +170,10 @@ static tn_status check_view(const tn_tensor *t, const char *role)
     int64_t count = tn_tensor_count(t), reach = 0;
     tn_tensor_type_text(t, text, sizeof text);
     TN_CHECK(tn_dtype_valid((int)t->dtype), TN_INVALID, "the %s has no data type", role);
-    TN_CHECK(t->rank >= 0 && t->rank <= TN_RANK_MAX, TN_INVALID, "the %s has rank %d: 0 to %d is "
-             "allowed", role, (int)t->rank, TN_RANK_MAX);
+    TN_CHECK(t->rank >= 0 && t->rank <= TN_RANK_MAX, TN_INVALID,
+             "the %s has rank %d: 0 to %d is "
+             "allowed",
+             role, (int)t->rank, TN_RANK_MAX);
     TN_CHECK(tn_tensor_bytes(t) >= 0, TN_INVALID, "the %s %s has impossible dims", role, text);
     TN_CHECK(t->data || count == 0, TN_INVALID, "the %s %s has no data", role, text);
     TN_CHECK(tn_dtype_bits(t->dtype) >= 8 || tn_tensor_is_dense(t), TN_INVALID,
@@ -200,8 +202,8 @@ static tn_status pair_init(pair *p, const tn_tensor *a, const tn_tensor *b)
     *p = (pair){.run = 1, .step = {1, 1}, .outer = 1};
     int axis = a->rank - 1;
     for (; axis >= 0; axis--) { /* join dense axes */
-        if (a->dim[axis] != 1 &&
-            (view[0].stride[axis] != p->run || view[1].stride[axis] != p->run)) break;
+        if (a->dim[axis] != 1 && (view[0].stride[axis] != p->run || view[1].stride[axis] != p->run))
+            break;
         p->run *= a->dim[axis];
     }
     if (p->run == 1 && axis >= 0) { /* nothing dense: the run is the innermost axis */

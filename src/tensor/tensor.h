@@ -21,8 +21,8 @@ int tn_axis_normal(int64_t axis, int rank);
 
 /* An owned string tensor is one block: the elements, then their characters in order. Freed by
  * tn_tensor_free. src: row-major. */
-tn_status tn_tensor_new_strings(const int64_t *dim, int rank, const tn_string *src, tn_tensor *out)
-    TN_MUST_USE;
+tn_status tn_tensor_new_strings(const int64_t *dim, int rank, const tn_string *src,
+                                tn_tensor *out) TN_MUST_USE;
 
 /* Element-wise copy between views of equal shape and type, any strides. */
 tn_status tn_tensor_copy(const tn_tensor *src, const tn_tensor *dst) TN_MUST_USE;

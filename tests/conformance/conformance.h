@@ -38,8 +38,8 @@ typedef struct options {
  */
 test_case *find_cases(const char *root, long *count);
 void free_cases(test_case *cases, long count);
-/* Names of the inputs of a model file that have no initializer, in order, and what they are. NULL if
- * it cannot be read. */
+/* Names of the inputs of a model file that have no initializer, in order, and what they are. NULL
+ * if it cannot be read. */
 typedef struct input_name {
     char *name;
     tn_io_kind kind;

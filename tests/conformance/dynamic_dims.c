@@ -1,6 +1,6 @@
-/* The third mode of the runner: the same model with every dim of its inputs declared dynamic, so that
- * nothing can be settled at build time that a user's dynamic export would leave open. Shapes that the
- * file declares for anything else are dropped: they hold for the static dims only. */
+/* The third mode of the runner: the same model with every dim of its inputs declared dynamic, so
+ * that nothing can be settled at build time that a user's dynamic export would leave open. Shapes
+ * that the file declares for anything else are dropped: they hold for the static dims only. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -29,7 +29,7 @@ modes() {
             --manifest="tests/conformance/expected-$name-$mode.txt" "$folder" >"$out" 2>&1; then
             code=1
         fi
-        grep -v "^PASS " "$out"
+        grep -v "^pass " "$out"
         summary+=("$name $mode: $(tail -n 1 "$out")")
     done
 }

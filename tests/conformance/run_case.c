@@ -160,11 +160,12 @@ static bool compare_sequence(run *r, tn_context *context, const char *name, cons
     if (!succeeds(r, tn_context_sequence_count(context, name, &count), "asking for an output"))
         return false;
     if (count != want->count)
-        return conclude(r, FAILED, "wrong length: output '%s' has %lld tensors, expected %lld", name,
-                        (long long)count, (long long)want->count);
+        return conclude(r, FAILED, "wrong length: output '%s' has %lld tensors, expected %lld",
+                        name, (long long)count, (long long)want->count);
     for (int64_t i = 0; i < count; i++) {
         tn_tensor got;
-        if (!succeeds(r, tn_context_sequence_item(context, name, i, &got), "asking for an output") ||
+        if (!succeeds(r, tn_context_sequence_item(context, name, i, &got),
+                      "asking for an output") ||
             !compare_output(r, name, &got, &want->item[i]))
             return false;
     }
@@ -264,8 +265,8 @@ static bool run_light(run *r)
     value input = {.count = 0};
     tn_engine *engine;
     if (!build(r, NULL, 0, &engine)) return false;
-    bool good = make_light_inputs(r, engine, &input.tensor) == 1 &&
-                run_set(r, engine, &input, 1, 1, "");
+    bool good =
+        make_light_inputs(r, engine, &input.tensor) == 1 && run_set(r, engine, &input, 1, 1, "");
     tn_engine_free(engine);
     return good;
 }

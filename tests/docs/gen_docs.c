@@ -19,8 +19,8 @@ static void print_types(const tn_port *port, int count)
         tn_dtypes set;
         const char *text;
     } groups[] = {
-        {TN_DTS_FLOAT, "float"},  {TN_DTS_F8, "float8"},       {TN_DTS_INT, "int"},
-        {TN_DTS_UINT, "uint"},    {TN_DTS_SMALL, "2/4-bit"},   {TN_DT(BOOL), "bool"},
+        {TN_DTS_FLOAT, "float"},   {TN_DTS_F8, "float8"},       {TN_DTS_INT, "int"},
+        {TN_DTS_UINT, "uint"},     {TN_DTS_SMALL, "2/4-bit"},   {TN_DT(BOOL), "bool"},
         {TN_DT(STRING), "string"}, {TN_DTS_COMPLEX, "complex"},
     };
     tn_dtypes all = 0;
@@ -64,11 +64,15 @@ static int print_ops(void)
 {
     int count = 0;
     for (const tn_op *const *op = tn_op_table; *op; op++) count++;
-    printf("# Operators\n\nMade from the operator table by `scripts/gen_docs`; `make test` fails when it "
-           "is stale.\n\n%d operators. Each has a reference kernel for every type listed, or is rewritten to "
-           "others when a model is imported; the tactics are the faster kernels beside it. The opset "
-           "column names the meaning kept inside; older forms are rewritten to it at import "
-           "where it says \"all\".\n\n", count);
+    printf(
+        "# Operators\n\nMade from the operator table by `scripts/gen_docs`; `make test` fails when "
+        "it "
+        "is stale.\n\n%d operators. Each has a reference kernel for every type listed, or is "
+        "rewritten to "
+        "others when a model is imported; the tactics are the faster kernels beside it. The opset "
+        "column names the meaning kept inside; older forms are rewritten to it at import "
+        "where it says \"all\".\n\n",
+        count);
     printf("| operator | meaning | opset | input types | tactics beside the reference | cases |\n"
            "|---|---|---|---|---|---|\n");
     for (const tn_op *const *op = tn_op_table; *op; op++) print_op(*op);
@@ -78,7 +82,8 @@ static int print_ops(void)
 static int print_errors(void)
 {
     printf("# Errors\n\nMade from the list of codes in `tenon.h` by `scripts/gen_docs`.\n\n"
-           "A failing call returns a status: a code, a sentence that names the node or file, the shapes, "
+           "A failing call returns a status: a code, a sentence that names the node or file, the "
+           "shapes, "
            "the cause and what to do, notes on where it happened, and a trail of source lines (set "
            "`TN_TRAIL=1` to see it from the command).\n\n| code | meaning |\n|---|---|\n");
 #define ROW_OF(name, about) printf("| `TN_" #name "` | " about " |\n");

@@ -57,8 +57,8 @@ static void *resize_locked(void *p, size_t old_bytes, size_t new_bytes)
         return NULL;
     }
     counts.requests++;
-    bool fails = mode == FAIL_ONCE ? counts.requests == fail_at
-                                   : fail_at > 0 && counts.requests >= fail_at;
+    bool fails =
+        mode == FAIL_ONCE ? counts.requests == fail_at : fail_at > 0 && counts.requests >= fail_at;
     void *fresh = fails ? NULL : make(new_bytes);
     if (!fresh) {
         counts.failed++;

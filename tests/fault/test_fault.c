@@ -1,5 +1,5 @@
-/* Every allocation of a model's whole journey fails in turn, once and from there on: a clean error, the
- * right code, nothing leaked, and afterwards everything works as if nothing had happened. */
+/* Every allocation of a model's whole journey fails in turn, once and from there on: a clean error,
+ * the right code, nothing leaked, and afterwards everything works as if nothing had happened. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -89,8 +89,8 @@ static void fail_each(failing_mode mode, long step)
         tn_code code = tn_status_code(status);
         failing_counts count = failing_remove();
         if (count.live_blocks || count.errors)
-            fail_msg("allocation %ld: %ld blocks leaked, %ld wrong frees", n, (long)count.live_blocks,
-                     (long)count.errors);
+            fail_msg("allocation %ld: %ld blocks leaked, %ld wrong frees", n,
+                     (long)count.live_blocks, (long)count.errors);
         if (count.failed == 0) {
             /* nothing failed any more: all allocations were seen */
             assert_int_equal(code, TN_OK);
@@ -99,7 +99,8 @@ static void fail_each(failing_mode mode, long step)
         failures++;
         if (code == TN_OK) assert_true(got == want); /* it found a way without that memory */
         else if (code != TN_OUT_OF_MEMORY)
-            fail_msg("allocation %ld: %s instead of OUT_OF_MEMORY: %s", n, tn_code_name(code), tn_status_message(status));
+            fail_msg("allocation %ld: %s instead of OUT_OF_MEMORY: %s", n, tn_code_name(code),
+                     tn_status_message(status));
     }
     printf("%ld failing allocations, each a clean error\n", failures);
     assert_true(failures > 50 / step);

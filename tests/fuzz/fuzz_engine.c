@@ -1,6 +1,7 @@
-/* Engine files that are no engine files. The checksums are put right first, so that the fuzzer gets past
- * them to the readers of sections, the plan's verifier, and the rebuild from the portable graph. Plans
- * are not run: a checksum keeps out damage, and a plan that names its kernels is as trusted as a program. */
+/* Engine files that are no engine files. The checksums are put right first, so that the fuzzer gets
+ * past them to the readers of sections, the plan's verifier, and the rebuild from the portable
+ * graph. Plans are not run: a checksum keeps out damage, and a plan that names its kernels is as
+ * trusted as a program. */
 #include <stdlib.h>
 #include <string.h>
 

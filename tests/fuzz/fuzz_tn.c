@@ -1,6 +1,6 @@
-/* Graphs as text (.tn): whatever parses must print, parse again to the same text, and build an engine or
- * say why not. Small ones are also run: the gate inside the build compares passes and kernels with the
- * reference. */
+/* Graphs as text (.tn): whatever parses must print, parse again to the same text, and build an
+ * engine or say why not. Small ones are also run: the gate inside the build compares passes and
+ * kernels with the reference. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* Building: choices and refusals, timings, profiles, the gate, equal bytes, and memory that runs out. */
+/* Building: choices and refusals, timings, profiles, the gate, equal bytes, and memory that runs
+ * out. */
 #include "engine_help.h"
 
 #include <stdlib.h>

@@ -23,9 +23,9 @@ typedef struct format {
 } format;
 
 static const format formats[] = {
-    {TN_DTYPE_F16, 5, 10, 15, 'i'},       {TN_DTYPE_BF16, 8, 7, 127, 'i'},
-    {TN_DTYPE_F8E4M3FN, 4, 3, 7, 'n'},    {TN_DTYPE_F8E4M3FNUZ, 4, 3, 8, 'z'},
-    {TN_DTYPE_F8E5M2, 5, 2, 15, 'i'},     {TN_DTYPE_F8E5M2FNUZ, 5, 2, 16, 'z'},
+    {TN_DTYPE_F16, 5, 10, 15, 'i'},    {TN_DTYPE_BF16, 8, 7, 127, 'i'},
+    {TN_DTYPE_F8E4M3FN, 4, 3, 7, 'n'}, {TN_DTYPE_F8E4M3FNUZ, 4, 3, 8, 'z'},
+    {TN_DTYPE_F8E5M2, 5, 2, 15, 'i'},  {TN_DTYPE_F8E5M2FNUZ, 5, 2, 16, 'z'},
     {TN_DTYPE_F4E2M1, 2, 1, 1, '-'},
 };
 
@@ -145,22 +145,32 @@ static void overflow_follows_cast(void **state)
     static const struct {
         tn_dtype dtype;
         double value;
-        uint8_t saturated, not;
+        uint8_t saturated, not ;
     } rows[] = {
-        {TN_DTYPE_F8E4M3FN, 464, 0x7e, 0x7e},        {TN_DTYPE_F8E4M3FN, 464.1, 0x7e, 0x7f},
-        {TN_DTYPE_F8E4M3FN, INFINITY, 0x7e, 0x7f},   {TN_DTYPE_F8E4M3FN, -INFINITY, 0xfe, 0xff},
-        {TN_DTYPE_F8E4M3FNUZ, 247, 0x7f, 0x7f},      {TN_DTYPE_F8E4M3FNUZ, 248, 0x7f, 0x80},
-        {TN_DTYPE_F8E4M3FNUZ, -INFINITY, 0xff, 0x80}, {TN_DTYPE_F8E4M3FNUZ, -0.0, 0, 0},
-        {TN_DTYPE_F8E5M2, 61439, 0x7b, 0x7b},        {TN_DTYPE_F8E5M2, 61440, 0x7b, 0x7c},
-        {TN_DTYPE_F8E5M2, -INFINITY, 0xfb, 0xfc},    {TN_DTYPE_F8E5M2, -1e300, 0xfb, 0xfc},
-        {TN_DTYPE_F8E5M2FNUZ, 61440, 0x7f, 0x80},    {TN_DTYPE_F8E5M2FNUZ, -1e9, 0xff, 0x80},
-        {TN_DTYPE_F4E2M1, 1e9, 7, 7},                {TN_DTYPE_F4E2M1, -INFINITY, 15, 15},
-        {TN_DTYPE_F8E8M0, INFINITY, 0xfe, 0xff},     {TN_DTYPE_F8E8M0, 0, 0, 0xff},
-        {TN_DTYPE_F8E8M0, 1e39, 0xfe, 0xff},         {TN_DTYPE_F8E8M0, 1e-39, 0, 0xff},
+        {TN_DTYPE_F8E4M3FN, 464, 0x7e, 0x7e},
+        {TN_DTYPE_F8E4M3FN, 464.1, 0x7e, 0x7f},
+        {TN_DTYPE_F8E4M3FN, INFINITY, 0x7e, 0x7f},
+        {TN_DTYPE_F8E4M3FN, -INFINITY, 0xfe, 0xff},
+        {TN_DTYPE_F8E4M3FNUZ, 247, 0x7f, 0x7f},
+        {TN_DTYPE_F8E4M3FNUZ, 248, 0x7f, 0x80},
+        {TN_DTYPE_F8E4M3FNUZ, -INFINITY, 0xff, 0x80},
+        {TN_DTYPE_F8E4M3FNUZ, -0.0, 0, 0},
+        {TN_DTYPE_F8E5M2, 61439, 0x7b, 0x7b},
+        {TN_DTYPE_F8E5M2, 61440, 0x7b, 0x7c},
+        {TN_DTYPE_F8E5M2, -INFINITY, 0xfb, 0xfc},
+        {TN_DTYPE_F8E5M2, -1e300, 0xfb, 0xfc},
+        {TN_DTYPE_F8E5M2FNUZ, 61440, 0x7f, 0x80},
+        {TN_DTYPE_F8E5M2FNUZ, -1e9, 0xff, 0x80},
+        {TN_DTYPE_F4E2M1, 1e9, 7, 7},
+        {TN_DTYPE_F4E2M1, -INFINITY, 15, 15},
+        {TN_DTYPE_F8E8M0, INFINITY, 0xfe, 0xff},
+        {TN_DTYPE_F8E8M0, 0, 0, 0xff},
+        {TN_DTYPE_F8E8M0, 1e39, 0xfe, 0xff},
+        {TN_DTYPE_F8E8M0, 1e-39, 0, 0xff},
     };
     for (size_t i = 0; i < TN_COUNT(rows); i++) {
         assert_int_equal(tn_f64_to_f8(rows[i].dtype, rows[i].value, true), rows[i].saturated);
-        assert_int_equal(tn_f64_to_f8(rows[i].dtype, rows[i].value, false), rows[i].not);
+        assert_int_equal(tn_f64_to_f8(rows[i].dtype, rows[i].value, false), rows[i].not );
     }
     assert_int_equal(tn_f64_to_f16(65519.99), 0x7bff);
     assert_int_equal(tn_f64_to_f16(65520), 0x7c00);

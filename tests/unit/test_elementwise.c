@@ -98,11 +98,9 @@ static void test_known_floats(void **state)
     knows("const %h : f32[1]={2}\n %t = Cast{to=1}(%m)\n %u = Mul(%t, %h)\n %f = Floor(%u)\n"
           "%y = Cast{to=7}(%f)",
           "2*s");
-    knows("const %h : f32[1]={0.5}\n %t = Cast{to=1}(%m)\n %u = Mul(%t, %h)\n %y = Floor(%u)",
-          "?");
+    knows("const %h : f32[1]={0.5}\n %t = Cast{to=1}(%m)\n %u = Mul(%t, %h)\n %y = Floor(%u)", "?");
     knows("%t = Cast{to=1}(%n)\n %u = Div(%t, %t)\n %y = Ceil(%u)", "?");
-    knows("const %h : f32[1]={4}\n %t = Cast{to=1}(%n)\n %u = Mul(%t, %h)\n %y = Div(%u, %h)",
-          "b");
+    knows("const %h : f32[1]={4}\n %t = Cast{to=1}(%n)\n %u = Mul(%t, %h)\n %y = Div(%u, %h)", "b");
     knows("const %h : f32[1]={512}\n %t = Cast{to=1}(%m)\n %y = Min(%t, %h)", "min(s,512)");
     knows("%t = Cast{to=10}(%m)\n %y = Cast{to=7}(%t)", "-");
 }

@@ -1,5 +1,5 @@
-/* Engine files: the same network after a round trip, in another process, on a machine without the tuned
- * kernels; and no damage that goes unnoticed. */
+/* Engine files: the same network after a round trip, in another process, on a machine without the
+ * tuned kernels; and no damage that goes unnoticed. */
 #include "engine_help.h"
 
 #include <stdlib.h>

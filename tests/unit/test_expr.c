@@ -328,8 +328,8 @@ static made combine(int op, const made *a, const made *b, const made *c)
     }
     if (m.bad) return m;
     static tn_expr (*const build[])(tn_exprs *, tn_expr, tn_expr) = {
-        tn_expr_add, tn_expr_sub, tn_expr_mul, tn_expr_div, tn_expr_mod, tn_expr_min,
-        tn_expr_max, tn_expr_eq, tn_expr_ceil_div};
+        tn_expr_add, tn_expr_sub, tn_expr_mul, tn_expr_div,     tn_expr_mod,
+        tn_expr_min, tn_expr_max, tn_expr_eq,  tn_expr_ceil_div};
     if (op == 9) m.e = tn_expr_select(&pool, a->e, b->e, c->e);
     else m.e = op == 10 ? tn_expr_lt(&pool, a->e, b->e) : build[op](&pool, a->e, b->e);
     return m;
@@ -407,8 +407,21 @@ static void large_sums_stay_correct(void **state)
 static void bad_text_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "1+", "(N", "N)", "N M", "min(N)", "max(1,2,3)", "foo(1)",
-                                      "'a", "$", "99999999999999999999", "a b", "1..", "*2", "#"};
+    static const char *const bad[] = {"",
+                                      "1+",
+                                      "(N",
+                                      "N)",
+                                      "N M",
+                                      "min(N)",
+                                      "max(1,2,3)",
+                                      "foo(1)",
+                                      "'a",
+                                      "$",
+                                      "99999999999999999999",
+                                      "a b",
+                                      "1..",
+                                      "*2",
+                                      "#"};
     char deep[300];
     tn_expr e;
     for (size_t i = 0; i < TN_COUNT(bad); i++)

@@ -257,8 +257,8 @@ static void names_stay_inside(void **state)
     assert_null(tn_path_inside(&arena, "/", "tmp", &out));
     assert_string_equal(out, "/tmp");
 
-    static const char *const all[] = {"in/w", "in/leak", "in/leakdir", "in/fine", "in/loop",
-                                      "in-other/secret"};
+    static const char *const all[] = {"in/w",    "in/leak", "in/leakdir",
+                                      "in/fine", "in/loop", "in-other/secret"};
     for (size_t i = 0; i < TN_COUNT(all); i++) assert_int_equal(unlink(at(all[i])), 0);
     assert_int_equal(rmdir(at("in/sub")) | rmdir(at("in")) | rmdir(at("in-other")), 0);
 }

@@ -60,10 +60,8 @@ static void agrees_with_an_array(void **state)
         count -= want[i] != NULL;
         want[i] = puts ? &value[(i + step) % KEYS] : NULL;
         count += want[i] != NULL;
-        if (puts)
-            assert_null(tn_map_put(&map, key, want[i]));
-        else
-            tn_map_remove(&map, key);
+        if (puts) assert_null(tn_map_put(&map, key, want[i]));
+        else tn_map_remove(&map, key);
         assert_int_equal(map.count, count);
         if (step % 1000 != 0) continue;
         for (i = 0; i < KEYS; i++) {

@@ -1,4 +1,5 @@
-/* The memory planner: nothing that lives together overlaps, and no block is below the lower bound. */
+/* The memory planner: nothing that lives together overlaps, and no block is below the lower bound.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

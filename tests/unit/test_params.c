@@ -86,7 +86,8 @@ static void text_reads_back(void **state)
         "{value=c128={1+2i}}",
         "{value=bf16={3.14}}",
         "{value=u4={9}}",
-        "{axis=0, mode=edge, to=bool, alpha=inf, pads=[1], kinds=[], equation=\"}\", value=bool={1}}",
+        "{axis=0, mode=edge, to=bool, alpha=inf, pads=[1], kinds=[], equation=\"}\", "
+        "value=bool={1}}",
     };
     for (size_t i = 0; i < TN_COUNT(texts); i++) {
         sample s = parse(texts[i]);
@@ -173,8 +174,8 @@ static void problems_are_told_apart(void **state)
     (void)state;
     sample params = parse("{axis=1}");
     int64_t dim[] = {2, 3};
-    tn_tensor in[] = {tn_tensor_of(TN_DTYPE_F32, dim, 2, NULL), {0},
-                      tn_tensor_of(TN_DTYPE_I64, dim, 1, NULL)};
+    tn_tensor in[] = {
+        tn_tensor_of(TN_DTYPE_F32, dim, 2, NULL), {0}, tn_tensor_of(TN_DTYPE_I64, dim, 1, NULL)};
     tn_tensor out[] = {tn_tensor_of(TN_DTYPE_F32, dim, 2, NULL),
                        tn_tensor_of(TN_DTYPE_BOOL, dim, 0, NULL)};
     tn_problem p = {.op = "Softmax",
@@ -252,12 +253,9 @@ static void tactics_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_print_as_nothing),
-        cmocka_unit_test(text_reads_back),
-        cmocka_unit_test(bad_text_is_refused),
-        cmocka_unit_test(parsing_leaks_nothing),
-        cmocka_unit_test(choices_are_words),
-        cmocka_unit_test(problems_are_told_apart),
+        cmocka_unit_test(defaults_print_as_nothing), cmocka_unit_test(text_reads_back),
+        cmocka_unit_test(bad_text_is_refused),       cmocka_unit_test(parsing_leaks_nothing),
+        cmocka_unit_test(choices_are_words),         cmocka_unit_test(problems_are_told_apart),
         cmocka_unit_test(tactics_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

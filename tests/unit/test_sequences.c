@@ -7,28 +7,27 @@
 #include "tensor/tensor.h"
 
 /* Takes the sequence apart and puts it together: reversed, joined, and counted. */
-static const char reverse[] =
-    "graph \"reverse\" {\n"
-    "  input %s : sequence of f32[...]\n"
-    "  const %front : i64={0}\n"
-    "  %empty = SequenceEmpty()\n"
-    "  %n = SequenceLength(%s)\n"
-    "  %r = Loop{body=graph \"body\" {\n"
-    "      input %i : i64\n"
-    "      input %c : bool\n"
-    "      input %r : sequence of f32[...]\n"
-    "      input %s : sequence of f32[...]\n"
-    "      input %front : i64\n"
-    "      %x = SequenceAt(%s, %i)\n"
-    "      %t = SequenceInsert(%r, %x, %front)\n"
-    "      output \"c\" = %c\n"
-    "      output \"t\" = %t\n"
-    "    }, carried=1}(%n, _, %empty, %s, %front)\n"
-    "  %joined = ConcatFromSequence{axis=0}(%r)\n"
-    "  output \"r\" = %r\n"
-    "  output \"joined\" = %joined\n"
-    "  output \"n\" = %n\n"
-    "}\n";
+static const char reverse[] = "graph \"reverse\" {\n"
+                              "  input %s : sequence of f32[...]\n"
+                              "  const %front : i64={0}\n"
+                              "  %empty = SequenceEmpty()\n"
+                              "  %n = SequenceLength(%s)\n"
+                              "  %r = Loop{body=graph \"body\" {\n"
+                              "      input %i : i64\n"
+                              "      input %c : bool\n"
+                              "      input %r : sequence of f32[...]\n"
+                              "      input %s : sequence of f32[...]\n"
+                              "      input %front : i64\n"
+                              "      %x = SequenceAt(%s, %i)\n"
+                              "      %t = SequenceInsert(%r, %x, %front)\n"
+                              "      output \"c\" = %c\n"
+                              "      output \"t\" = %t\n"
+                              "    }, carried=1}(%n, _, %empty, %s, %front)\n"
+                              "  %joined = ConcatFromSequence{axis=0}(%r)\n"
+                              "  output \"r\" = %r\n"
+                              "  output \"joined\" = %joined\n"
+                              "  output \"n\" = %n\n"
+                              "}\n";
 
 static const char maybe[] = "graph \"maybe\" {\n"
                             "  input %o : optional f32[...]\n"
@@ -75,8 +74,7 @@ static int64_t count_of(tn_context *context, const char *name)
 static void assert_values(const tn_tensor *t, const float *want, int64_t count)
 {
     assert_int_equal(tn_tensor_count(t), count);
-    for (int64_t i = 0; i < count; i++)
-        assert_float_equal(((const float *)t->data)[i], want[i], 0);
+    for (int64_t i = 0; i < count; i++) assert_float_equal(((const float *)t->data)[i], want[i], 0);
 }
 
 static void run_reverse(tn_context *context, int64_t count)
@@ -107,7 +105,8 @@ static void a_loop_carries_a_sequence(void **unused)
     tn_engine *engine = build_text(reverse, NULL);
     tn_context *context = new_context(engine);
     run_reverse(context, 1);
-    /* Putting tensors in moves their memory about: it takes a few runs until each piece fits all. */
+    /* Putting tensors in moves their memory about: it takes a few runs until each piece fits all.
+     */
     for (int i = 0; i < 8; i++) run_reverse(context, 3);
     int64_t before = failing_read().requests;
     run_reverse(context, 3);
@@ -178,8 +177,10 @@ static void wrong_uses_are_told(void **unused)
     tn_tensor f = view(TN_DTYPE_F32, x, 1, 2, 0), i = view(TN_DTYPE_I64, &number, 0, 0, 0);
     tn_tensor two[2] = {f, f}, t;
     assert_int_equal(tn_status_code(tn_exec_context_bind(context, "o", &f)), TN_INVALID);
-    assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "x", &f, 1)), TN_INVALID);
-    assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "o", &i, 1)), TN_INVALID);
+    assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "x", &f, 1)),
+                     TN_INVALID);
+    assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "o", &i, 1)),
+                     TN_INVALID);
     assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "o", two, 2)),
                      TN_INVALID);
     assert_int_equal(tn_status_code(tn_exec_context_bind_sequence(context, "q", two, 2)),

@@ -130,8 +130,8 @@ static void any_strides_copy(void **state)
         assert_null(tn_tensor_copy(&view, &dense));
         bool none = k == 1; /* all zero means dense */
         for (int i = 0; i < 24; i++) {
-            int64_t at = base + i / 12 * stride[k][0] + i / 4 % 3 * stride[k][1] +
-                         i % 4 * stride[k][2];
+            int64_t at =
+                base + i / 12 * stride[k][0] + i / 4 % 3 * stride[k][1] + i % 4 * stride[k][2];
             assert_int_equal(dst[i], none ? i : at);
         }
         if (k == 1 || k > 5) continue; /* the views below write each element once */
@@ -384,11 +384,31 @@ static void bad_text_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "f33", "f32[", "f32[2", "f32[-1]", "f32[a]", "f32[1,1,1,1,1,1,1,1,1]", "f32[2]={1}",
-        "f32[2]={1,2,3}", "f32[2]={1,2", "i8[1]={200}", "u8[1]={-1}", "u64[1]={-1}", "i32[1]={x}",
-        "f32[1]={}", "bool[1]={2}", "string[1]={a}", "string[1]={\"a}", "string[1]={\"\\q\"}",
-        "string[1]={\"\\x1\"}", "f32[1000000000000]={1}", "i64[1]={9223372036854775808}",
-        "f32[4611686018427387904,4611686018427387904]", "f32[99999999999999999999]", "c64[1]={1+2}",
+        "",
+        "f33",
+        "f32[",
+        "f32[2",
+        "f32[-1]",
+        "f32[a]",
+        "f32[1,1,1,1,1,1,1,1,1]",
+        "f32[2]={1}",
+        "f32[2]={1,2,3}",
+        "f32[2]={1,2",
+        "i8[1]={200}",
+        "u8[1]={-1}",
+        "u64[1]={-1}",
+        "i32[1]={x}",
+        "f32[1]={}",
+        "bool[1]={2}",
+        "string[1]={a}",
+        "string[1]={\"a}",
+        "string[1]={\"\\q\"}",
+        "string[1]={\"\\x1\"}",
+        "f32[1000000000000]={1}",
+        "i64[1]={9223372036854775808}",
+        "f32[4611686018427387904,4611686018427387904]",
+        "f32[99999999999999999999]",
+        "c64[1]={1+2}",
     };
     for (size_t i = 0; i < TN_COUNT(bad); i++) {
         tn_arena arena;

@@ -10,8 +10,8 @@
 
 #define NUMBER_MAX 320 /* the longest text read as a number: any double fits when written out */
 
-/* A program may have set a locale with another decimal point; strings in models do not follow it. The
- * C library keeps the plain locale ready: no memory is needed for it. */
+/* A program may have set a locale with another decimal point; strings in models do not follow it.
+ * The C library keeps the plain locale ready: no memory is needed for it. */
 typedef struct plain_locale {
     locale_t plain, before;
 } plain_locale;

@@ -1,5 +1,5 @@
-/* If-1, Loop-1, Scan-9, SequenceMap-17: graphs inside nodes, run by the plan. This is their schema and the types of what
- * goes in and comes out; ir/subgraph.h says which inputs are which. */
+/* If-1, Loop-1, Scan-9, SequenceMap-17: graphs inside nodes, run by the plan. This is their schema
+ * and the types of what goes in and comes out; ir/subgraph.h says which inputs are which. */
 #include "ops/control_flow/control_flow.h"
 
 #include <string.h>
@@ -278,11 +278,12 @@ static tn_status lower_scan(const tn_node *node, void *params)
              "%lld of its %d inputs are said to be scanned and %lld carried", (long long)scanned,
              node->in_count, (long long)scan->carried);
     int64_t carried = scan->carried < 0 ? room : scan->carried, scans = node->out_count - carried;
-    TN_CHECK(scan->scan_input_axes.count <= 0 || scan->scan_input_axes.count == scanned,
-             TN_INVALID, "attribute 'scan_input_axes' has %d elements for %lld scanned inputs",
+    TN_CHECK(scan->scan_input_axes.count <= 0 || scan->scan_input_axes.count == scanned, TN_INVALID,
+             "attribute 'scan_input_axes' has %d elements for %lld scanned inputs",
              scan->scan_input_axes.count, (long long)scanned);
     TN_CHECK(scan->scan_input_directions.count <= 0 || scan->scan_input_directions.count == scanned,
-             TN_INVALID, "attribute 'scan_input_directions' has %d elements for %lld scanned inputs",
+             TN_INVALID,
+             "attribute 'scan_input_directions' has %d elements for %lld scanned inputs",
              scan->scan_input_directions.count, (long long)scanned);
     TN_CHECK(scan->scan_output_axes.count <= 0 || scan->scan_output_axes.count >= scans, TN_INVALID,
              "attribute 'scan_output_axes' has %d elements for %lld collected outputs",
@@ -431,7 +432,8 @@ static tn_status infer_map(tn_infer *f)
              f->out_count);
     TN_TRY(outside_types(f, body, seen, 0, f->out_count, &type));
     for (int i = 0; i < f->out_count; i++) {
-        TN_CHECK(type[i].kind == TN_TYPE_TENSOR, TN_INVALID, "output %d of its body is no tensor", i);
+        TN_CHECK(type[i].kind == TN_TYPE_TENSOR, TN_INVALID, "output %d of its body is no tensor",
+                 i);
         f->out[i] = type[i];
         f->out[i].kind = TN_TYPE_SEQUENCE;
         for (int axis = 0; axis < type[i].rank; axis++)

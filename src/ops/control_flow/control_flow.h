@@ -13,7 +13,8 @@ typedef struct tn_map_params {
 } tn_map_params;
 
 typedef struct tn_scan_params {
-    int64_t num_scan_inputs, carried; /* -1: all inputs before the scanned ones, nothing is captured */
+    int64_t num_scan_inputs,
+        carried; /* -1: all inputs before the scanned ones, nothing is captured */
     tn_ints scan_input_axes, scan_output_axes;
     tn_ints scan_input_directions, scan_output_directions; /* 1: from the end */
 } tn_scan_params;

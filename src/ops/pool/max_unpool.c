@@ -64,7 +64,8 @@ static tn_status infer(tn_infer *f)
             same = a == b;
     }
     char other[128];
-    TN_CHECK(same, TN_INVALID, "there is one index for each element of X: X is %s, the indices are %s",
+    TN_CHECK(same, TN_INVALID,
+             "there is one index for each element of X: X is %s, the indices are %s",
              tn_type_text(f->exprs, x, text, sizeof text),
              tn_type_text(f->exprs, indices, other, sizeof other));
     if (tn_infer_has(f, 2)) {

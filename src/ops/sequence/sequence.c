@@ -1,5 +1,5 @@
-/* Sequences and optionals, opset 11 and 15: lists of tensors that the plan keeps (exec/sequence.c). Here
- * is their schema and what is known of the tensors in them. */
+/* Sequences and optionals, opset 11 and 15: lists of tensors that the plan keeps (exec/sequence.c).
+ * Here is their schema and what is known of the tensors in them. */
 #include <string.h>
 
 #include "ir/subgraph.h"
@@ -67,8 +67,7 @@ static tn_status infer_empty(tn_infer *f)
 static tn_status infer_construct(tn_infer *f)
 {
     f->out[0] = f->in[0];
-    for (int i = 1; i < f->in_count; i++)
-        TN_TRY(tn_type_join(&f->out[0], &f->in[i], &f->out[0]));
+    for (int i = 1; i < f->in_count; i++) TN_TRY(tn_type_join(&f->out[0], &f->in[i], &f->out[0]));
     f->out[0] = sequence_of(f->exprs, &f->out[0]);
     return NULL;
 }
@@ -183,7 +182,8 @@ static tn_status infer_optional(tn_infer *f)
     else TN_TRY(parse_type(f, &type));
     TN_CHECK(type.kind == TN_TYPE_TENSOR || type.kind == TN_TYPE_SEQUENCE, TN_UNSUPPORTED,
              "an optional of an optional cannot be made");
-    if (type.kind == TN_TYPE_TENSOR) type = sequence_of(f->exprs, &type), type.kind = TN_TYPE_OPTIONAL;
+    if (type.kind == TN_TYPE_TENSOR)
+        type = sequence_of(f->exprs, &type), type.kind = TN_TYPE_OPTIONAL;
     else type.kind = TN_TYPE_OPTIONAL_SEQUENCE;
     f->out[0] = type;
     return NULL;

@@ -120,7 +120,8 @@ static tn_status upgrade_below_13(tn_graph *graph, tn_node *node)
     int64_t axis = tn_node_int_attr(node, "axis", 1);
     int rank = node->in[0]->type.rank;
     /* Flattened before its last axis, a tensor has the rows that it has anyway. */
-    if (rank > 0 && tn_axis_normal(axis, rank) == rank - 1) return tn_node_set_int(node, "axis", -1);
+    if (rank > 0 && tn_axis_normal(axis, rank) == rank - 1)
+        return tn_node_set_int(node, "axis", -1);
     TN_TRY(tn_upgrade_add(graph, node, "Flatten", node->in, 1, &flat));
     TN_TRY(tn_node_set_int(flat->producer, "axis", axis));
     TN_TRY(tn_upgrade_add(graph, node, "Shape", node->in, 1, &shape));

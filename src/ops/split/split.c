@@ -14,8 +14,8 @@ static const tn_port ins[] = {
 };
 static const tn_port outs[] = {{"outputs", TN_DTS_ANY, 'T', TN_PORT_VARIADIC}};
 
-/* Part `index` of `count` equal ones; the last ones take what is left, which may be nothing (5 in 4 parts:
- * 2, 2, 1, 0). */
+/* Part `index` of `count` equal ones; the last ones take what is left, which may be nothing (5 in 4
+ * parts: 2, 2, 1, 0). */
 static tn_expr equal_part(tn_infer *f, tn_expr dim, int index, int count)
 {
     int64_t total;
@@ -26,7 +26,8 @@ static tn_expr equal_part(tn_infer *f, tn_expr dim, int index, int count)
     }
     tn_expr part = tn_expr_ceil_div(f->exprs, dim, tn_expr_const(f->exprs, count));
     if (index == 0) return part;
-    tn_expr left = tn_expr_sub(f->exprs, dim, tn_expr_mul(f->exprs, part, tn_expr_const(f->exprs, index)));
+    tn_expr left =
+        tn_expr_sub(f->exprs, dim, tn_expr_mul(f->exprs, part, tn_expr_const(f->exprs, index)));
     /* Where the dim is a multiple of the count, both bounds fall away. */
     return tn_expr_max(f->exprs, tn_expr_min(f->exprs, part, left), tn_expr_const(f->exprs, 0));
 }
