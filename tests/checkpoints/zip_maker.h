@@ -14,7 +14,7 @@ typedef struct zip_maker {
 
 static inline void zip_number(tn_writer *out, uint64_t value, int bytes)
 {
-    for (int i = 0; i < bytes; i++) tn_write_u8(out, i < 8 ? (uint8_t)(value >> (8 * i)) : 0);
+    for (int i = 0; i < bytes; i++) tn_write_u8(out, (uint8_t)(i < 8 ? value >> (8 * i) : 0));
 }
 
 /* `bytes` is what the headers say of the unpacked size; `packed` bytes of data are written. */

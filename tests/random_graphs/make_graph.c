@@ -452,15 +452,15 @@ static tn_status compute(maker *m, const tn_node *node, int set, tn_problem *p)
     return tn_problem_run_reference(p, &m->arena);
 }
 
-/* A 0 in the shape of a Reshape copies a dim of the input. Inference takes a symbol for the size
- * that it stands for, also at a set where that is 0: tensors without elements come out in another
- * shape. */
+/* A 0 in the shape of a Reshape copies a dim of the input, and -1 takes what is left. Inference
+ * takes a computed size for the size that it stands for, also at a set where it comes out as 0 or
+ * -1: the run refuses that, or tensors without elements come out in another shape. */
 static bool has_stray_zero(const tn_node *node, const tn_problem *p)
 {
     if (strcmp(node->op->name, "Reshape") != 0 || node->in[1]->kind == TN_VALUE_CONSTANT)
         return false;
     for (int64_t i = 0; i < tn_tensor_count(&p->in[1]); i++)
-        if (tn_load_i64(p->in[1].dtype, p->in[1].data, i) == 0) return true;
+        if (tn_load_i64(p->in[1].dtype, p->in[1].data, i) <= 0) return true;
     return false;
 }
 

@@ -81,9 +81,8 @@ static tn_expr sliced_dim(tn_exprs *x, tn_expr dim, tn_expr start, tn_expr end, 
         span = tn_expr_sub(x, dim, start);
     if (!tn_expr_at_least(x, span, 0)) span = tn_expr_max(x, span, tn_expr_const(x, 0));
     tn_expr length = tn_expr_ceil_div(x, span, tn_expr_const(x, backward ? -step : step));
-    /* Backward from before the beginning the clamp gives 1, but an empty axis has none. */
-    if (backward && start_known && s < -1 && !tn_expr_at_least(x, dim, 1))
-        length = tn_expr_min(x, length, dim);
+    /* Backward, the clamps meet an empty axis at -1 and 0, which is one element too many. */
+    if (backward && !tn_expr_at_least(x, dim, 1)) length = tn_expr_min(x, length, dim);
     return length;
 }
 
