@@ -151,12 +151,25 @@ static void read_line(reader *r, const char *line, const char *end)
     if (opens) r->scope[++r->depth] = ++r->scope_count;
 }
 
-static char *canonical(const tn_graph *graph)
+/* What an attribute says by default may be said or not. */
+static void drop_defaults(tn_graph *graph)
+{
+    for (tn_node *node = graph->first; node; node = node->next)
+        for (int i = 0; i < node->op->field_count; i++) {
+            const tn_field *f = &node->op->field[i];
+            const tn_attr *a = tn_node_find_attr(node, f->name);
+            if (a && a->kind == TN_ATTR_INT && f->kind == TN_FIELD_INT && a->i == f->default_int)
+                tn_node_remove_attr(node, f->name);
+        }
+}
+
+static char *canonical(tn_graph *graph)
 {
     reader r = {0};
     tn_text text = {0};
     char *out;
     int64_t count;
+    drop_defaults(graph);
     tn_arena_init(&r.arena);
     tn_map_init(&r.content, &r.arena);
     tn_map_init(&r.number, &r.arena);

@@ -70,6 +70,8 @@ static void defaults_print_as_nothing(void **state)
 static void text_reads_back(void **state)
 {
     (void)state;
+    static const char everything[] = "{axis=0, mode=edge, to=bool, alpha=inf, pads=[1], kinds=[], "
+                                     "equation=\"}\", value=bool={1}}";
     static const char *const texts[] = {
         "{axis=1}",
         "{axis=-9223372036854775808, mode=edge}",
@@ -86,8 +88,7 @@ static void text_reads_back(void **state)
         "{value=c128={1+2i}}",
         "{value=bf16={3.14}}",
         "{value=u4={9}}",
-        "{axis=0, mode=edge, to=bool, alpha=inf, pads=[1], kinds=[], equation=\"}\", "
-        "value=bool={1}}",
+        everything,
     };
     for (size_t i = 0; i < TN_COUNT(texts); i++) {
         sample s = parse(texts[i]);
