@@ -2,7 +2,7 @@
 # The ONNX suites against their manifests: run.sh [--bless] BUILD_FOLDER RESULTS_FOLDER
 # The archives are looked for in $TN_SUITES, then in ../shared/tests; suites whose archive is not there
 # are skipped and said so. RESULTS_FOLDER gets SUITE.MODE.txt, the output of each run, ended by "N passed,
-# N failed, N skipped".
+# N failed, N skipped". TN_MODES="given" runs only these modes.
 set -u
 cd "$(dirname "$0")/../.."
 bless=()
@@ -23,6 +23,7 @@ modes() {
     local name=$1 folder=$2 cases=$3 mode
     shift 3
     for mode in "$@"; do
+        case " ${TN_MODES:-$mode} " in *" $mode "*) ;; *) continue ;; esac
         local out=$results/$name.$mode.txt
         echo "== $name, inputs $mode"
         if ! "$runner" --verbose --mode="$mode" --jobs="$jobs" --expect-cases="$cases" ${bless[@]+"${bless[@]}"} \
