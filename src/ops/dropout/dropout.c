@@ -35,8 +35,11 @@ static tn_status reference(const tn_launch *l)
     bool training =
         p->in_count > 2 && p->in[2].data && tn_load_i64(TN_DTYPE_BOOL, p->in[2].data, 0);
     bool has_ratio = p->in_count > 1 && p->in[1].data;
-    TN_CHECK(!training || (has_ratio && tn_load_f64(p->in[1].dtype, p->in[1].data, 0) == 0),
-             TN_UNSUPPORTED, "training_mode is true; engines only infer");
+    double ratio = has_ratio ? tn_load_f64(p->in[1].dtype, p->in[1].data, 0) : 0.5;
+    TN_CHECK(!training || ratio == 0, TN_UNSUPPORTED,
+             "training_mode is true and the ratio %g: that draws random bits; export the model for "
+             "inference, or set training_mode to false or the ratio to 0",
+             ratio);
     TN_TRY(tn_move_same(l));
     if (p->out_count < 2 || !p->out[1].data) return NULL;
     int64_t count = tn_tensor_count(&p->out[1]);
@@ -73,6 +76,8 @@ static tn_status upgrade_below_10(tn_graph *graph, tn_node *node)
 static const tn_case cases[] = {
     {.problem = "Dropout f32[3]={1,2,3} -> 2", .expect = "f32[3]={1,2,3} bool[3]={1,1,1}"},
     {.problem = "Dropout f16[2,5] f16={0.5} bool={0}"},
+    {.problem = "Dropout f32[2]={1,-2} f32={0} bool={1} -> 2",
+     .expect = "f32[2]={1,-2} bool[2]={1,1}"},
     {0},
 };
 

@@ -10,7 +10,7 @@
 
 enum { CHUNK_ROWS = 8 * TILE_ROWS, CHUNK_COLUMNS = 8 * TILE_COLUMNS };
 /* Multiply-adds below which a second thread costs more than it gives. */
-enum { GRAIN = 100000 };
+enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 
 /* MatMul and Gemm read alike. */
 typedef struct product {
