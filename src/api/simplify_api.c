@@ -167,7 +167,7 @@ static tn_status take_options(const tn_simplify_options *given, tn_simplify_opti
 /* What the spelling left twice or unread goes; passes that would undo it are not run. */
 static tn_status clear_up(tn_graph *graph)
 {
-    static const char *const names[] = {"fold_constants", "merge_same", "drop_dead"};
+    static const char *const names[] = {"fold_for_files", "merge_same", "drop_dead"};
     for (size_t i = 0; i < TN_COUNT(names); i++) {
         int64_t changed;
         TN_TRY(tn_pass_run(graph, tn_pass_find(names[i]), &changed));
@@ -205,7 +205,12 @@ static tn_status compare(simplifier *s)
                                     .tolerance = s->options.tolerance};
     s->check = "skipped, as asked for";
     if (s->options.no_check) return NULL;
-    return tn_build_compare(s->model->graph, s->graph, &config, &s->gate, &s->check);
+    TN_TRY(tn_build_compare(s->model->graph, s->graph, &config, &s->gate, &s->check));
+    TN_CHECK(strcmp(s->check, "inconclusive") != 0, TN_UNSUPPORTED,
+             "the result could not be compared with the model, which takes none of the values that "
+             "were tried or is random: give shapes that it takes (profiles, --optShapes) or skip "
+             "the comparison (no_check, --no-check)");
+    return NULL;
 }
 
 static int64_t weight_bytes(const tn_graph *graph)

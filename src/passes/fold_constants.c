@@ -94,14 +94,21 @@ static tn_status write_out(tn_value *value, int64_t *changed)
     return NULL;
 }
 
-static tn_status run(tn_graph *graph, int64_t *changed)
+/* Weights that a file holds quantised are to stay so: as floats they are several times as large,
+ * and readers look for the pair of operators. */
+static bool is_quantised_weight(const tn_node *node)
+{
+    return !strcmp(node->op->name, "DequantizeLinear");
+}
+
+static tn_status fold(tn_graph *graph, bool for_file, int64_t *changed)
 {
     tn_node *next;
     for (tn_node *node = graph->first; node; node = next) {
         next = node->next;
         for (int i = 0; i < node->out_count; i++)
             if (node->out[i]) TN_TRY(write_out(node->out[i], changed));
-        if (!is_foldable(node)) continue;
+        if (!is_foldable(node) || (for_file && is_quantised_weight(node))) continue;
         char label[160];
         tn_arena arena;
         tn_arena_init(&arena);
@@ -113,8 +120,26 @@ static tn_status run(tn_graph *graph, int64_t *changed)
     return NULL;
 }
 
+static tn_status run(tn_graph *graph, int64_t *changed)
+{
+    return fold(graph, false, changed);
+}
+
+static tn_status run_for_files(tn_graph *graph, int64_t *changed)
+{
+    return fold(graph, true, changed);
+}
+
 const tn_pass tn_pass_fold_constants = {
     .name = "fold_constants",
     .about = "compute what depends on constants only",
     .run = run,
+    .only_engines = true,
+};
+
+const tn_pass tn_pass_fold_for_files = {
+    .name = "fold_for_files",
+    .about = "the same, but quantised weights stay quantised",
+    .run = run_for_files,
+    .only_files = true,
 };

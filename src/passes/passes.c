@@ -14,17 +14,15 @@
 extern const tn_pass tn_pass_fold_constants, tn_pass_inline_if, tn_pass_shape_simplify,
     tn_pass_remove_identity, tn_pass_order_operands, tn_pass_merge_same, tn_pass_merge_transposes,
     tn_pass_fuse_layer_norm, tn_pass_fuse_gelu, tn_pass_fuse_conv_norm, tn_pass_fuse_gemm,
-    tn_pass_simplify_targets, tn_pass_drop_dead;
+    tn_pass_simplify_targets, tn_pass_drop_dead, tn_pass_fold_for_files;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
 static const tn_pass *const passes[] = {
-    &tn_pass_fold_constants,   &tn_pass_inline_if,
-    &tn_pass_shape_simplify,   &tn_pass_remove_identity,
-    &tn_pass_order_operands,   &tn_pass_merge_same,
-    &tn_pass_merge_transposes, &tn_pass_fuse_layer_norm,
-    &tn_pass_fuse_gelu,        &tn_pass_fuse_conv_norm,
-    &tn_pass_fuse_gemm,        &tn_pass_simplify_targets,
-    &tn_pass_drop_dead,        NULL,
+    &tn_pass_fold_constants,   &tn_pass_fold_for_files,   &tn_pass_inline_if,
+    &tn_pass_shape_simplify,   &tn_pass_remove_identity,  &tn_pass_order_operands,
+    &tn_pass_merge_same,       &tn_pass_merge_transposes, &tn_pass_fuse_layer_norm,
+    &tn_pass_fuse_gelu,        &tn_pass_fuse_conv_norm,   &tn_pass_fuse_gemm,
+    &tn_pass_simplify_targets, &tn_pass_drop_dead,        NULL,
 };
 
 #define SWEEPS_MAX 10
@@ -96,7 +94,7 @@ tn_status tn_pass_run(tn_graph *graph, const tn_pass *pass, int64_t *changed)
 static bool is_wanted(const tn_pass *pass, const tn_pass_options *options)
 {
     if (!options->for_file) return !pass->only_files;
-    return pass->opset <= options->opset;
+    return !pass->only_engines && pass->opset <= options->opset;
 }
 
 tn_status tn_passes_run_for(tn_graph *graph, const tn_pass_options *options)

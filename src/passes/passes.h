@@ -12,6 +12,7 @@ typedef struct tn_pass {
     tn_status (*run)(tn_graph *graph, int64_t *changed); /* how many places changed */
     int opset;       /* of ONNX that has the operators it makes; 0: any */
     bool only_files; /* makes files smaller; of no use to engines */
+    bool only_engines;
 } tn_pass;
 
 /* What passes are run for. */
