@@ -41,6 +41,8 @@ ORDERS(tanh, TANH);
 
 static bool fits(const tn_match *match)
 {
+    /* Of unknown rank it may be a scalar, which a constant of shape [1] would make a vector. */
+    if (tn_match_value(match, "x")->type.rank < 0) return false;
     return tn_dtype_kind_of(tn_match_value(match, "x")->type.dtype) == TN_KIND_F &&
            tn_constant_is(tn_match_value(match, "half"), 0.5) &&
            tn_constant_is(tn_match_value(match, "one"), 1) &&
