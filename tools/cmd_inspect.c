@@ -1,10 +1,13 @@
 /* tenon inspect FILE: what is in a model, an engine or a checkpoint. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tool.h"
 
 static struct {
-    bool onnx_text, graph, report, random_weights;
+    bool onnx_text, graph, report, random_weights, json, as_is;
+    const char *svg;
 } own;
 
 static int options(tool_option *out)
@@ -13,12 +16,16 @@ static int options(tool_option *out)
         {"onnx-text", OPTION_FLAG, &own.onnx_text, NULL,
          "a model's inputs in protobuf text format, as ONNX tools print graph.input"},
         {"graph", OPTION_FLAG, &own.graph, NULL, "a model's graph in .tn text"},
+        {"json", OPTION_FLAG, &own.json, NULL, "a model's summary for programs"},
+        {"svg", OPTION_TEXT, &own.svg, "FILE",
+         "draw a model's graph, simplified so that a person can read it"},
+        {"as-is", OPTION_FLAG, &own.as_is, NULL, "draw the graph as the file has it"},
         {"report", OPTION_FLAG, &own.report, NULL, "an engine's build report"},
         {"random-weights", OPTION_FLAG, &own.random_weights, NULL,
          "generate weights whose external file is absent"},
     };
     memcpy(out, rows, sizeof(rows));
-    return 4;
+    return (int)(sizeof(rows) / sizeof(rows[0]));
 }
 
 static tn_status engine_text(const char *path, char **text)
@@ -31,19 +38,43 @@ static tn_status engine_text(const char *path, char **text)
     return status;
 }
 
+/* Newer opsets have more operators for what files spell in parts. */
+static tn_status draw(tn_model *model, char **text)
+{
+    const tn_simplify_options options = {.size = sizeof(options), .opset = 24, .no_check = true};
+    if (!own.as_is) {
+        tn_status status = tn_model_simplify(model, &options, NULL);
+        if (status) return status;
+    }
+    return tn_model_text(model, TN_TEXT_SVG, text);
+}
+
 static tn_status model_text(const char *path, char **text)
 {
     tn_load_options load = {.size = sizeof(load), .random_weights = own.random_weights};
     tn_model *model;
     tn_status status = tn_model_load(path, &load, &model);
     if (status) return status;
-    status = tn_model_text(model,
-                           own.onnx_text ? TN_TEXT_ONNX_INPUTS
-                           : own.graph   ? TN_TEXT_GRAPH
-                                         : TN_TEXT_SUMMARY,
-                           text);
+    tn_model_text_kind kind = own.onnx_text ? TN_TEXT_ONNX_INPUTS
+                              : own.graph   ? TN_TEXT_GRAPH
+                              : own.json    ? TN_TEXT_JSON
+                                            : TN_TEXT_SUMMARY;
+    status = own.svg ? draw(model, text) : tn_model_text(model, kind, text);
     tn_model_free(model);
     return status;
+}
+
+static int save_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    bool done = file && fputs(text, file) >= 0;
+    if (file && fclose(file) != 0) done = false;
+    if (done) {
+        fprintf(stderr, "wrote %s\n", path);
+        return EXIT_DONE;
+    }
+    fprintf(stderr, "tenon inspect: cannot write '%s': %s\n", path, strerror(errno));
+    return EXIT_FAILED;
 }
 
 static int run(text_list *arguments)
@@ -56,9 +87,9 @@ static int run(text_list *arguments)
     }
     char *text = NULL;
     bool engine = is_engine_file(arguments->at[0]);
-    if (engine && (own.onnx_text || own.graph)) {
-        fprintf(stderr,
-                "tenon inspect: --onnx-text and --graph are for models; this is an engine\n");
+    if (engine && (own.onnx_text || own.graph || own.json || own.svg)) {
+        fprintf(stderr, "tenon inspect: --onnx-text, --graph, --json and --svg are for models; "
+                        "this is an engine\n");
         return EXIT_USAGE;
     }
     if (!engine && is_checkpoint_file(arguments->at[0]))
@@ -66,9 +97,10 @@ static int run(text_list *arguments)
     int code =
         report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));
     if (code) return code;
-    printf("%s", text);
+    code = own.svg ? save_text(own.svg, text) : EXIT_DONE;
+    if (!own.svg) printf("%s", text);
     tn_text_free(text);
-    return EXIT_DONE;
+    return code;
 }
 
 const tool_command command_inspect = {

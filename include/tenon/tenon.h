@@ -283,12 +283,15 @@ TN_API int tn_model_output_count(const tn_model *model);
 TN_API TN_MUST_USE tn_status tn_model_input(const tn_model *model, int index, tn_io *out);
 TN_API TN_MUST_USE tn_status tn_model_output(const tn_model *model, int index, tn_io *out);
 
-/* Text about a model: a summary a person reads, the graph in .tn form, or the inputs in protobuf
- * text format as ONNX tools print graph.input. */
+/* Text about a model: a summary a person reads, the graph in .tn form, the inputs in protobuf text
+ * format as ONNX tools print graph.input, and others. Operations and memory are estimates, with 1
+ * for each dynamic dim. After tn_model_simplify they are about the simplified graph. */
 typedef enum tn_model_text_kind {
     TN_TEXT_SUMMARY,
     TN_TEXT_GRAPH,
-    TN_TEXT_ONNX_INPUTS
+    TN_TEXT_ONNX_INPUTS,
+    TN_TEXT_JSON, /* the summary for programs: names, types, operators, flops, bytes */
+    TN_TEXT_SVG   /* a drawing of the graph */
 } tn_model_text_kind;
 /* *out is the caller's: free with tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_model_text(const tn_model *model, tn_model_text_kind kind,

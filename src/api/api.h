@@ -19,6 +19,9 @@ struct tn_model {
 
 /* Inputs and outputs of model->graph, anew. */
 tn_status tn_model_describe(tn_model *model) TN_MUST_USE;
+/* TN_TEXT_SUMMARY, TN_TEXT_JSON and TN_TEXT_SVG (inspect_api.c). */
+tn_status tn_model_summary_text(const tn_model *model, tn_model_text_kind kind,
+                                tn_text *out) TN_MUST_USE;
 const tn_graph *tn_model_graph(const tn_model *model);
 
 #endif

@@ -153,74 +153,6 @@ tn_status tn_model_output(const tn_model *model, int index, tn_io *out)
 
 /* ---- Text ------------------------------------------------------------------------------------*/
 
-typedef struct op_count {
-    const tn_op *op;
-    int64_t count;
-} op_count;
-
-static int compare_counts(const void *a, const void *b)
-{
-    const op_count *x = a, *y = b;
-    if (x->count != y->count) return x->count > y->count ? -1 : 1;
-    return strcmp(x->op->name, y->op->name);
-}
-
-static tn_status print_ops(const tn_graph *graph, tn_arena *arena, tn_text *out)
-{
-    op_count *list = TN_NEW_ARRAY(arena, op_count, graph->node_count);
-    int64_t kinds = 0;
-    tn_map index;
-    TN_CHECK(list, TN_OUT_OF_MEMORY, "no memory to count operators");
-    tn_map_init(&index, arena);
-    for (const tn_node *node = graph->first; node; node = node->next) {
-        op_count *known = tn_map_find(&index, node->op->name);
-        if (!known) {
-            known = &list[kinds++];
-            known->op = node->op;
-            TN_TRY(tn_map_put(&index, node->op->name, known));
-        }
-        known->count++;
-    }
-    if (kinds > 0) qsort(list, (size_t)kinds, sizeof(*list), compare_counts);
-    tn_text_printf(out, "operators:");
-    for (int64_t i = 0; i < kinds; i++)
-        tn_text_printf(out, "%s%s %" PRId64, i ? ", " : " ", list[i].op->name, list[i].count);
-    tn_text_printf(out, "\n");
-    return NULL;
-}
-
-static tn_status print_summary(const tn_model *model, tn_text *out)
-{
-    const tn_import_info *info = &model->import->info;
-    const tn_graph *graph = model->graph;
-    int64_t parameters = 0, bytes = 0;
-    char type[256];
-    tn_arena arena;
-    for (int64_t i = 0; i < graph->constant_count; i++) {
-        const tn_value *value = graph->constant[i];
-        if (!tn_value_has_users(value)) continue;
-        parameters += tn_tensor_count(&value->constant);
-        bytes += tn_tensor_bytes(&value->constant);
-    }
-    tn_text_printf(out, "graph: %s\nproducer: %s\nONNX IR %" PRId64 ", opset %" PRId64 "\n",
-                   info->graph_name, info->producer[0] ? info->producer : "not said",
-                   info->ir_version, info->opset);
-    for (int64_t i = 0; i < graph->input_count; i++)
-        tn_text_printf(out, "input  '%s' %s\n", graph->input[i]->name,
-                       tn_type_text(graph->exprs, &graph->input[i]->type, type, sizeof(type)));
-    for (int64_t i = 0; i < graph->output_count; i++)
-        tn_text_printf(
-            out, "output '%s' %s\n", graph->output[i].name,
-            tn_type_text(graph->exprs, &graph->output[i].value->type, type, sizeof(type)));
-    tn_text_printf(out, "nodes: %" PRId64 " in the file, %" PRId64 " after import\n",
-                   info->node_count, graph->node_count);
-    tn_arena_init(&arena);
-    tn_status status = print_ops(graph, &arena, out);
-    tn_arena_fini(&arena);
-    tn_text_printf(out, "parameters: %" PRId64 ", %" PRId64 " bytes\n", parameters, bytes);
-    return status;
-}
-
 static tn_status print_graph(const tn_model *model, tn_text *out)
 {
     tn_arena arena;
@@ -240,7 +172,9 @@ tn_status tn_model_text(const tn_model *model, tn_model_text_kind kind, char **o
     *out = NULL;
     TN_NOT_NULL(model);
     switch (kind) {
-    case TN_TEXT_SUMMARY: status = print_summary(model, &text); break;
+    case TN_TEXT_SUMMARY:
+    case TN_TEXT_JSON:
+    case TN_TEXT_SVG: status = tn_model_summary_text(model, kind, &text); break;
     case TN_TEXT_GRAPH: status = print_graph(model, &text); break;
     case TN_TEXT_ONNX_INPUTS: tn_text_printf(&text, "%s", model->import->info.inputs_text); break;
     default: status = TN_ERROR(TN_INVALID, "there is no text %d about models", (int)kind);

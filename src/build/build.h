@@ -18,5 +18,16 @@ tn_status tn_build_again(const tn_engine *engine, int threads, tn_engine **out) 
 tn_status tn_build_compare(const tn_graph *original, const tn_graph *changed,
                            const tn_build_config *config, tn_text *report,
                            const char **result) TN_MUST_USE;
+/* Estimates at the opt shapes of config's profiles (NULL: 1 for dims without one). */
+typedef struct tn_cost {
+    double flops;            /* operations; a multiply and an add are two */
+    double activation_bytes; /* the largest sum of intermediate values alive at once */
+    double *node_flops;      /* by node id */
+    int64_t unknown_count;   /* nodes that are not in the sums: their sizes are not known before a
+                                run,   or they hold graphs */
+    const char *shapes;      /* "x f32[1,3]" */
+} tn_cost;
+tn_status tn_build_cost(const tn_graph *graph, const tn_build_config *config, tn_arena *arena,
+                        tn_cost *out) TN_MUST_USE;
 
 #endif

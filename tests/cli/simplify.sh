@@ -76,6 +76,16 @@ say $? 'the weights of outside.onnx are not beside it'
 expect 0 ' 0 failed' check "$work/outside.onnx" mnist
 checks+=("$work/outside.onnx=$PWD/mnist/mnist.onnx")
 
+# inspect: costs, JSON, a drawing of the simplified graph and of the file's own
+expect 0 'dynamic dims: batch_size \(dim 0' inspect bert/bert.onnx
+expect 0 'most of it: MatMul' inspect bert/bert.onnx
+expect 0 '"opset": [0-9]+' inspect mnist/mnist.onnx --json
+expect 0 '^wrote ' inspect bert/bert.onnx --svg="$work/bert.svg"
+expect 0 '^wrote ' inspect bert/bert.onnx --svg="$work/raw.svg" --as-is
+grep -q '</svg>' "$work/bert.svg" && [ "$(grep -c '<g>' "$work/bert.svg")" -lt "$(grep -c '<g>' "$work/raw.svg")" ]
+say $? 'the drawing of bert.onnx is not simpler than the file'
+expect 1 'cannot write' inspect bert/bert.onnx --svg=/nowhere/x.svg
+
 # the models beside the project, where they are
 if [ -d ../../shared/models ]; then
     for model in ../../shared/models/swin_t_mini/model_opset{12,17} ../../shared/models/public/micro-kws-qdq/model; do
