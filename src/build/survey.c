@@ -231,7 +231,8 @@ static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *
             mark_expr(s, node->out[0]->known.at[i]);
         return NULL;
     }
-    TN_CHECK(!is_dims_op(node), TN_INTERNAL, "%s uses sizes that are not known when it runs",
+    TN_CHECK(!is_dims_op(node), TN_INVALID,
+             "%s uses a size that no input has as a dim and no node before it finds out",
              tn_node_label(node, label, sizeof(label)));
     if (can_be_view(s, node)) {
         plan->kind = TN_NODE_VIEW;

@@ -149,7 +149,8 @@ static tn_status store_known(tn_value *value, const tn_known *known)
         return NULL;
     tn_expr *at = TN_NEW_ARRAY(graph->arena, tn_expr, known->count);
     TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory for known values");
-    memcpy(at, known->at, bytes);
+    for (int64_t i = 0; i < known->count; i++)
+        at[i] = tn_expr_could_wrap(graph->exprs, known->at[i]) ? TN_EXPR_NONE : known->at[i];
     value->known = (tn_known){at, known->count};
     return NULL;
 }

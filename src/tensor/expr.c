@@ -139,6 +139,18 @@ bool tn_expr_is_runtime(const tn_exprs *exprs, tn_expr e)
     return tn_expr_get(exprs, e)->runtime;
 }
 
+bool tn_expr_could_wrap(const tn_exprs *exprs, tn_expr e)
+{
+    const int64_t most = (int64_t)1 << 40;
+    tn_sum sum;
+    int64_t number;
+    if (e == TN_EXPR_NONE || tn_expr_is_const(exprs, e, &number)) return false;
+    tn_sum_of(exprs, e, &sum);
+    for (int i = 0; i < sum.count; i++)
+        if (sum.at[i].factor > most || sum.at[i].factor < -most) return true;
+    return false;
+}
+
 bool tn_expr_at_least(const tn_exprs *exprs, tn_expr e, int64_t bound)
 {
     tn_sum sum;

@@ -83,6 +83,9 @@ bool tn_expr_is_const(const tn_exprs *exprs, tn_expr e, int64_t *value);
 bool tn_expr_equals(const tn_exprs *exprs, tn_expr e, int64_t value); /* is this constant */
 /* Is e >= bound for all symbols >= 0; false if that cannot be proven. */
 bool tn_expr_at_least(const tn_exprs *exprs, tn_expr e, int64_t bound);
+/* A sum with symbols whose factors are so large that 64 bits could overflow at sizes that occur,
+ * where a kernel would wrap. */
+bool tn_expr_could_wrap(const tn_exprs *exprs, tn_expr e);
 /* Depends on a symbol that only a run finds out. */
 bool tn_expr_is_runtime(const tn_exprs *exprs, tn_expr e);
 

@@ -219,6 +219,17 @@ static void overflow_is_kept_for_evaluation(void **state)
     assert_non_null(strstr(tn_status_message(status), "overflow in 1+9223372036854775807"));
 }
 
+/* Kernels wrap where an expression would fail: such values are not taken for known. */
+static void large_factors_could_wrap(void **state)
+{
+    (void)state;
+    assert_true(tn_expr_could_wrap(&pool, parse("9223372036854775807*N")));
+    assert_true(tn_expr_could_wrap(&pool, parse("N-9223372036854775807")));
+    assert_false(tn_expr_could_wrap(&pool, parse("9223372036854775807")));
+    assert_false(tn_expr_could_wrap(&pool, parse("4096*N*M+7")));
+    assert_false(tn_expr_could_wrap(&pool, TN_EXPR_NONE));
+}
+
 static void division_by_zero_is_an_error_of_evaluation(void **state)
 {
     (void)state;
@@ -477,19 +488,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(expressions_have_one_form),
-        TEST(ceil_div_is_right_for_all_signs),
-        TEST(bounds_are_proven_or_not),
-        TEST(overflow_is_kept_for_evaluation),
-        TEST(division_by_zero_is_an_error_of_evaluation),
-        TEST(unknown_values_spread),
-        TEST(broadcast_conflicts_are_errors),
-        TEST(fresh_symbols_are_new),
-        TEST(simplifying_keeps_the_value),
-        TEST(large_sums_stay_correct),
-        TEST(bad_text_is_refused),
-        TEST(deep_expressions_print_bounded),
-        TEST(every_failed_allocation_is_reported),
+        TEST(expressions_have_one_form),      TEST(ceil_div_is_right_for_all_signs),
+        TEST(bounds_are_proven_or_not),       TEST(overflow_is_kept_for_evaluation),
+        TEST(large_factors_could_wrap),       TEST(division_by_zero_is_an_error_of_evaluation),
+        TEST(unknown_values_spread),          TEST(broadcast_conflicts_are_errors),
+        TEST(fresh_symbols_are_new),          TEST(simplifying_keeps_the_value),
+        TEST(large_sums_stay_correct),        TEST(bad_text_is_refused),
+        TEST(deep_expressions_print_bounded), TEST(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
