@@ -54,7 +54,7 @@ static void push_item(maker *m, tn_value *value, const tn_tensor *at)
     if (m->item_count >= ITEMS_MAX) return;
     item *it = &m->item[m->item_count++];
     *it = (item){.value = value, .missing = !at};
-    if (at) memcpy(it->at, at, sizeof it->at);
+    if (at) memcpy(it->at, at, SETS * sizeof *at);
 }
 
 static bool ok(maker *m, tn_status status)
@@ -484,6 +484,51 @@ static bool accept(maker *m, tn_node *node, tn_problem p[SETS], bool fails[SETS]
     for (int s = 0; s < SETS; s++)
         for (int i = 0; i < p[s].out_count; i++)
             if (!is_tame(&p[s].out[i]) && !chance(&m->dice, 2)) return false;
+    return true;
+}
+
+static double rounding_of(tn_dtype dtype)
+{
+    if (dtype == TN_DTYPE_F64 || dtype == TN_DTYPE_F32) return 3e-7;
+    return dtype == TN_DTYPE_F16 ? 2e-3 : dtype == TN_DTYPE_BF16 ? 1.6e-2 : 1e-1;
+}
+
+static bool shake_tensor(maker *m, const tn_tensor *from, dice *d, tn_tensor *to)
+{
+    *to = *from;
+    if (tn_dtype_kind_of(from->dtype) != TN_KIND_F) return true;
+    double unit_size = rounding_of(from->dtype), most = 0;
+    if (!new_tensor(m, from->dtype, from->rank, from->dim, to)) return false;
+    for (int64_t i = 0; i < tn_tensor_count(from); i++)
+        most = fmax(most, fabs(tn_load_f64(from->dtype, from->data, i)));
+    if (!isfinite(most)) most = 0;
+    for (int64_t i = 0; i < tn_tensor_count(from); i++) {
+        double value = tn_load_f64(from->dtype, from->data, i);
+        /* Zeros stay: what is masked or padded is exact. */
+        if (value != 0)
+            value += unit_size * (value * (2 * unit(d) - 1) + 0.1 * most * (2 * unit(d) - 1));
+        tn_store_f64(to->dtype, to->data, i, value);
+    }
+    return true;
+}
+
+bool shake(maker *m, int set, dice *d)
+{
+    tn_problem p;
+    for (int i = 0; i < m->item_count; i++) {
+        item *it = &m->item[i];
+        if (!it->missing && it->value->kind != TN_VALUE_NODE &&
+            !shake_tensor(m, &it->at[set], d, &it->at[SHAKEN]))
+            return false;
+    }
+    for (const tn_node *node = m->graph->first; node; node = node->next) {
+        if (node->out[0] && find_item(m, node->out[0])->missing) continue;
+        if (compute(m, node, SHAKEN, &p)) return false;
+        for (int k = 0; k < node->out_count; k++) {
+            item *it = node->out[k] ? (item *)find_item(m, node->out[k]) : NULL;
+            if (it && !shake_tensor(m, &p.out[k], d, &it->at[SHAKEN])) return false;
+        }
+    }
     return true;
 }
 

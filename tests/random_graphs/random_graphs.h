@@ -23,10 +23,12 @@ double unit(dice *d); /* [0, 1) */
 /* ---- The maker
  * ---------------------------------------------------------------------------------*/
 
-/* A value with what it holds at each set of sizes, found by the reference kernels one by one. */
+/* A value with what it holds at each set of sizes, found by the reference kernels one by one; at
+ * SHAKEN, what it held when every float of a set was shaken last. */
+enum { SHAKEN = SETS };
 typedef struct item {
     tn_value *value;
-    tn_tensor at[SETS];
+    tn_tensor at[SETS + 1];
     bool missing; /* its node fails at some set: it can be an output, but nothing reads it */
 } item;
 
@@ -81,6 +83,10 @@ tn_value *add_random_input(maker *m, tn_dtype dtype, int rank, const int64_t *di
                            int dynamic_percent, double lo, double hi);
 tn_value *add_input_of(maker *m, const tn_tensor *t); /* with the data given, at every set */
 const item *find_item(const maker *m, const tn_value *value);
+/* The reference kernels one by one again, with rounding errors of all floats made anew at random:
+ * of what is read and of what each node gives, a few units in the last place of its largest
+ * element. False where a kernel fails. */
+bool shake(maker *m, int set, dice *d);
 /* A value that others may read, the last ones more often; NULL if there is none. rank -1: any. */
 tn_value *pick_value(maker *m, tn_dtypes types, int rank);
 
