@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What libtenon.so writes, read by torch and by safetensors, against what NumPy put in.
-Usage: peers.py LIBTENON.so     Exit code 77: neither package is here, nothing was checked."""
+Usage: checkpoints.py LIBTENON.so     Exit code 77: neither package is here, nothing was checked."""
 import ctypes
 import os
 import sys
