@@ -24,6 +24,10 @@ $(BUILD)/CMakeCache.txt: CMakeLists.txt
 demo: tool
 	@examples/demo $(BUILD)/tenon
 
+# The five workflows: make example-sentiment and so on, one for each folder of examples/.
+example-%: tool
+	@examples/$*/run $(BUILD)/tenon
+
 test:
 	@scripts/test
 
@@ -42,6 +46,7 @@ clean:
 help:
 	@echo "make          build the library, the command and the tests into build/"
 	@echo "make demo     build, then import, check, run and time the example models"
+	@echo "make example-NAME  one of the workflows in examples/, from its files to its results"
 	@echo "make test     every test, sanitizers and fuzzers included"
 	@echo "make bench    time the example models, results under bench/results/"
 	@echo "make dist     dist/tenon-VERSION-ARCH.tar.gz: static command, shared library, header"

@@ -54,6 +54,7 @@ void log_line(char level, const char *format, ...)
     FILE *out = level == 'W' || level == 'E' ? stderr : stdout;
     va_list arguments;
     va_start(arguments, format);
+    if (out == stderr) fflush(stdout); /* lines in their order where both go to one place */
     fprintf(out, "[%s] [%c] ", stamp, level);
     vfprintf(out, format, arguments);
     fprintf(out, "\n");
