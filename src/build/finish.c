@@ -29,5 +29,6 @@ tn_status tn_finish(tn_engine *engine, const tn_graph *graph, tn_constant_list *
     tn_text_fini(&text);
     TN_TRY(status);
     TN_TRY(tn_exec_engine_own(engine, constants->at, (int32_t)constants->count));
+    tn_constants_fini(constants); /* what was packed is in the engine now */
     return tn_exec_engine_ready(engine);
 }

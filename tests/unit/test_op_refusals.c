@@ -57,6 +57,8 @@ static const char *const refused[] = {
     "QLinearConv u8[1,1,2] f32={0.5} u8={1} u8[2,1,1] f32[3] u8[2] f32={2} u8={10}",
     "QLinearConv u8[1,1,2] f32[2] u8={1} u8[2,1,1] f32[2] u8[2] f32={2} u8={10}",
     "ConvInteger u8[1,1,2] u8[2,1,1] u8={1} u8[3]",
+    "QuantizeLinear f32[1,2] f32={2} i8[0]={}",
+    "DequantizeLinear i8[1,2] f32={2} i8[0]={}",
     "QLinearMatMul u8[1,2] f32[0] u8={1} u8[2,1] f32={2} u8={0} f32={4} u8={0}",
     "Dropout f32[2] f32={0.5} bool[0]",
     "ReduceMax{keepdims=0} f32[2,3] i64[2]={1,-1}",

@@ -56,6 +56,20 @@ static tn_status check_blocks(tn_infer *f, int axis)
     return NULL;
 }
 
+/* Every scale has its zero point. */
+static tn_status check_zeros(tn_infer *f)
+{
+    const tn_type *scale = &f->in[1], *zero = &f->in[2];
+    char text_scale[128], text[128];
+    if (!tn_infer_has(f, 2)) return NULL;
+    int64_t scales = constant_count(f, scale), zeros = constant_count(f, zero);
+    TN_CHECK(zeros < 0 || scales < 0 || zeros == scales, TN_INVALID,
+             "scale and zero point differ in shape: %s, %s",
+             tn_type_text(f->exprs, scale, text_scale, sizeof text_scale),
+             tn_type_text(f->exprs, zero, text, sizeof text));
+    return NULL;
+}
+
 tn_status tn_quantize_check(tn_infer *f)
 {
     const tn_quantize_params *params = f->params;
@@ -64,6 +78,7 @@ tn_status tn_quantize_check(tn_infer *f)
     int axis = 0;
     TN_CHECK(params->block_size >= 0 && params->block_size <= INT32_MAX, TN_INVALID,
              "block_size is %lld", (long long)params->block_size);
+    TN_TRY(check_zeros(f));
     if (x->rank < 0 || scale->rank < 0) return NULL;
     int64_t scales = constant_count(f, scale), dim;
     if (params->block_size == 0 && (scale->rank == 0 || scales == 1)) return NULL;
@@ -78,12 +93,6 @@ tn_status tn_quantize_check(tn_infer *f)
                  axis, tn_type_text(f->exprs, x, text_x, sizeof text_x),
                  tn_type_text(f->exprs, scale, text, sizeof text));
     }
-    if (!tn_infer_has(f, 2)) return NULL;
-    int64_t zeros = constant_count(f, &f->in[2]);
-    TN_CHECK(zeros < 0 || scales < 0 || zeros == scales, TN_INVALID,
-             "scale and zero point differ in shape: %s, %s",
-             tn_type_text(f->exprs, scale, text_x, sizeof text_x),
-             tn_type_text(f->exprs, &f->in[2], text, sizeof text));
     return NULL;
 }
 
