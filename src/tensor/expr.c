@@ -139,6 +139,12 @@ bool tn_expr_is_runtime(const tn_exprs *exprs, tn_expr e)
     return tn_expr_get(exprs, e)->runtime;
 }
 
+/* A product or sum whose factors did not fit. */
+static bool is_opaque(const tn_expr_node *node)
+{
+    return (node->op == TN_EXPR_OP_ADD || node->op == TN_EXPR_OP_MUL) && node->value != 0;
+}
+
 bool tn_expr_could_wrap(const tn_exprs *exprs, tn_expr e)
 {
     const int64_t most = (int64_t)1 << 40;
@@ -146,8 +152,12 @@ bool tn_expr_could_wrap(const tn_exprs *exprs, tn_expr e)
     int64_t number;
     if (e == TN_EXPR_NONE || tn_expr_is_const(exprs, e, &number)) return false;
     tn_sum_of(exprs, e, &sum);
-    for (int i = 0; i < sum.count; i++)
-        if (sum.at[i].factor > most || sum.at[i].factor < -most) return true;
+    for (int i = 0; i < sum.count; i++) {
+        const tn_term *term = &sum.at[i];
+        if (term->factor > most || term->factor < -most) return true;
+        for (int k = 0; k < term->degree; k++)
+            if (is_opaque(&exprs->node[term->atom[k]])) return true;
+    }
     return false;
 }
 

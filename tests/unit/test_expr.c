@@ -225,6 +225,7 @@ static void large_factors_could_wrap(void **state)
     (void)state;
     assert_true(tn_expr_could_wrap(&pool, parse("9223372036854775807*N")));
     assert_true(tn_expr_could_wrap(&pool, parse("N-9223372036854775807")));
+    assert_true(tn_expr_could_wrap(&pool, parse("2*max(N-2,0)*9223372036854775807")));
     assert_false(tn_expr_could_wrap(&pool, parse("9223372036854775807")));
     assert_false(tn_expr_could_wrap(&pool, parse("4096*N*M+7")));
     assert_false(tn_expr_could_wrap(&pool, TN_EXPR_NONE));
