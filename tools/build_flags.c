@@ -21,14 +21,13 @@ int build_options(build_flags *flags, tool_option *out)
          "skip the comparison with the unoptimised graph (the engine records it)"},
         {"no-optimize", OPTION_FLAG, &flags->no_optimize, NULL,
          "no passes, reference kernels only: the slow, obvious engine"},
-        {"random-weights", OPTION_FLAG, &flags->random_weights, NULL,
-         "generate weights whose external file is absent"},
         {"timings", OPTION_TEXT, &flags->timings, "FILE", "measured times, read and kept here"},
         {"dump", OPTION_TEXT, &flags->dump, "FOLDER", "write the graph here after every pass"},
         {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
     };
     memcpy(out, rows, sizeof(rows));
-    return (int)(sizeof(rows) / sizeof(rows[0]));
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return count + model_options(&flags->model, out + count);
 }
 
 /* Profiles from the three shape flags: what is not given follows opt, then max, then min. */
@@ -84,9 +83,8 @@ tn_status engine_open(const char *path, const build_flags *flags, tn_engine **ou
     int profile_count = 0;
     if (is_engine_file(path)) return tn_engine_load(path, NULL, flags->threads, out);
     if (!make_profiles(flags, profile, &profile_count, store)) exit(EXIT_USAGE);
-    tn_load_options load = {.size = sizeof(load), .random_weights = flags->random_weights};
     tn_model *model;
-    tn_status status = tn_model_load(path, &load, &model);
+    tn_status status = model_open(path, &flags->model, &model);
     if (status) return status;
     tn_build_config config = {
         .size = sizeof(config),

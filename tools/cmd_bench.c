@@ -302,7 +302,7 @@ static int run(text_list *arguments)
                        : arguments->count ? arguments->at[0]
                                           : NULL;
     if (!path || arguments->count > 1) {
-        fprintf(stderr, "usage: tenon bench MODEL.onnx|FILE.engine [OPTION ...]\n");
+        fprintf(stderr, "usage: tenon bench MODEL.onnx|MODEL.pth|FILE.engine [OPTION ...]\n");
         return EXIT_USAGE;
     }
     if (own.iterations < 1) own.iterations = 1;
@@ -315,7 +315,7 @@ static int run(text_list *arguments)
 
 const tool_command command_bench = {
     .name = "bench",
-    .usage = "MODEL.onnx|FILE.engine [OPTION ...]",
+    .usage = "MODEL.onnx|MODEL.pth|FILE.engine [OPTION ...]",
     .about = "Time an engine and print trtexec's performance summary",
     .notes =
         "Defaults are trtexec's: 200 ms of warm-up, then at least 10 queries and at least 3 s.",

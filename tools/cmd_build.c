@@ -25,7 +25,7 @@ static int options(tool_option *out)
 static int run(text_list *arguments)
 {
     if (arguments->count != 1) {
-        fprintf(stderr, "usage: tenon build MODEL.onnx [-o FILE] [OPTION ...]\n");
+        fprintf(stderr, "usage: tenon build MODEL.onnx|MODEL.pth [-o FILE] [OPTION ...]\n");
         return EXIT_USAGE;
     }
     const char *model = arguments->at[0];
@@ -57,7 +57,7 @@ static int run(text_list *arguments)
 
 const tool_command command_build = {
     .name = "build",
-    .usage = "MODEL.onnx [-o FILE] [OPTION ...]",
+    .usage = "MODEL.onnx|MODEL.pth [-o FILE] [OPTION ...]",
     .about =
         "Optimise a model, choose kernels by measuring, check the result, write an engine file",
     .notes = "The engine is compared with the unoptimised graph at the min, opt and max shapes; a "

@@ -137,7 +137,8 @@ static int check_folder(const tn_engine *engine, tn_context *context, const char
 static int run(text_list *arguments)
 {
     if (arguments->count < 2) {
-        fprintf(stderr, "usage: tenon check MODEL.onnx|FILE.engine FOLDER... [OPTION ...]\n");
+        fprintf(stderr,
+                "usage: tenon check MODEL.onnx|MODEL.pth|FILE.engine FOLDER... [OPTION ...]\n");
         return EXIT_USAGE;
     }
     set_verbose(flags.verbose);
@@ -161,7 +162,7 @@ static int run(text_list *arguments)
 
 const tool_command command_check = {
     .name = "check",
-    .usage = "MODEL.onnx|FILE.engine FOLDER... [OPTION ...]",
+    .usage = "MODEL.onnx|MODEL.pth|FILE.engine FOLDER... [OPTION ...]",
     .about =
         "Replay test_data_set folders (input_N.pb, output_N.pb or .npy) and compare the outputs",
     .notes = "An element passes when |got - want| <= atol + rtol * |want|.",

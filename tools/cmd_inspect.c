@@ -6,9 +6,10 @@
 #include "tool.h"
 
 static struct {
-    bool onnx_text, graph, report, random_weights, json, as_is;
+    bool onnx_text, graph, report, json, as_is;
     const char *svg;
 } own;
+static model_flags flags;
 
 static int options(tool_option *out)
 {
@@ -21,11 +22,10 @@ static int options(tool_option *out)
          "draw a model's graph, simplified so that a person can read it"},
         {"as-is", OPTION_FLAG, &own.as_is, NULL, "draw the graph as the file has it"},
         {"report", OPTION_FLAG, &own.report, NULL, "an engine's build report"},
-        {"random-weights", OPTION_FLAG, &own.random_weights, NULL,
-         "generate weights whose external file is absent"},
     };
     memcpy(out, rows, sizeof(rows));
-    return (int)(sizeof(rows) / sizeof(rows[0]));
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return count + model_options(&flags, out + count);
 }
 
 static tn_status engine_text(const char *path, char **text)
@@ -51,9 +51,8 @@ static tn_status draw(tn_model *model, char **text)
 
 static tn_status model_text(const char *path, char **text)
 {
-    tn_load_options load = {.size = sizeof(load), .random_weights = own.random_weights};
     tn_model *model;
-    tn_status status = tn_model_load(path, &load, &model);
+    tn_status status = model_open(path, &flags, &model);
     if (status) return status;
     tn_model_text_kind kind = own.onnx_text ? TN_TEXT_ONNX_INPUTS
                               : own.graph   ? TN_TEXT_GRAPH
@@ -92,7 +91,9 @@ static int run(text_list *arguments)
                         "this is an engine\n");
         return EXIT_USAGE;
     }
-    if (!engine && is_checkpoint_file(arguments->at[0]))
+    /* Of a checkpoint the tensors, unless it is asked for as the graph of a network. */
+    bool as_graph = flags.arch || own.onnx_text || own.graph || own.json || own.svg;
+    if (!engine && !as_graph && is_checkpoint_file(arguments->at[0]))
         return report(inspect_checkpoint(arguments->at[0]));
     int code =
         report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));

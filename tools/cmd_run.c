@@ -102,7 +102,7 @@ static int run(text_list *arguments)
 {
     static shape_list shapes;
     if (arguments->count != 1) {
-        fprintf(stderr, "usage: tenon run MODEL.onnx|FILE.engine [OPTION ...]\n");
+        fprintf(stderr, "usage: tenon run MODEL.onnx|MODEL.pth|FILE.engine [OPTION ...]\n");
         return EXIT_USAGE;
     }
     if (!shapes_parse("shapes", &own.shapes, &shapes)) return EXIT_USAGE;
@@ -121,7 +121,7 @@ static int run(text_list *arguments)
 
 const tool_command command_run = {
     .name = "run",
-    .usage = "MODEL.onnx|FILE.engine [OPTION ...]",
+    .usage = "MODEL.onnx|MODEL.pth|FILE.engine [OPTION ...]",
     .about = "Run once and print or save the outputs",
     .notes = "Inputs without a file are random: floats in [-1, 1), integers 0 or 1.",
     .options = options,

@@ -10,8 +10,9 @@ static struct {
     text_list overwrite, keep, min, opt, max;
     int opset, threads;
     double tolerance;
-    bool no_check, external_data, random_weights, verbose;
+    bool no_check, external_data, verbose;
 } own;
+static model_flags flags;
 
 static int options(tool_option *out)
 {
@@ -29,13 +30,12 @@ static int options(tool_option *out)
         {"maxShapes", OPTION_LIST, &own.max, "NAME:1x3x4,...", "largest shapes to compare at"},
         {"external-data", OPTION_FLAG, &own.external_data, NULL,
          "put the weights into a file beside the model; done unasked above 2 GB"},
-        {"random-weights", OPTION_FLAG, &own.random_weights, NULL,
-         "generate weights whose external file is absent"},
         {"threads", OPTION_INT, &own.threads, "N", "CPU threads; 0 (default) takes all cores"},
         {"verbose", OPTION_FLAG, &own.verbose, NULL, "say more"},
     };
     memcpy(out, rows, sizeof(rows));
-    return (int)(sizeof(rows) / sizeof(rows[0]));
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return count + model_options(&flags, out + count);
 }
 
 static tn_input_shape fixed[SHAPES_MAX];
@@ -81,7 +81,6 @@ static long long file_bytes(const char *path)
 
 static int simplify_model(const char *in, const char *out)
 {
-    const tn_load_options load = {.size = sizeof(load), .random_weights = own.random_weights};
     tn_simplify_options simplify = {.size = sizeof(simplify),
                                     .opset = own.opset,
                                     .keep = own.keep.at,
@@ -98,7 +97,7 @@ static int simplify_model(const char *in, const char *out)
         for (int i = 0; i < shapes[k].count; i++) add_profile(&simplify, shapes[k].at[i].name);
     double begin = now_ms();
     fprintf(stderr, "reading %s\n", in);
-    int code = report(tn_model_load(in, &load, &model));
+    int code = report(model_open(in, &flags, &model));
     if (code) return code;
     fprintf(stderr, "simplifying%s\n",
             own.no_check ? "" : " and comparing with the model as it was");
@@ -122,7 +121,7 @@ static int simplify_model(const char *in, const char *out)
 static int run(text_list *arguments)
 {
     if (arguments->count != 2) {
-        fprintf(stderr, "usage: tenon simplify IN.onnx OUT.onnx [OPTION ...]\n");
+        fprintf(stderr, "usage: tenon simplify IN.onnx|IN.pth OUT.onnx [OPTION ...]\n");
         return EXIT_USAGE;
     }
     set_verbose(own.verbose);
@@ -136,7 +135,7 @@ static int run(text_list *arguments)
 
 const tool_command command_simplify = {
     .name = "simplify",
-    .usage = "IN.onnx OUT.onnx [OPTION ...]",
+    .usage = "IN.onnx|IN.pth OUT.onnx [OPTION ...]",
     .about = "Write a smaller model that computes the same",
     .notes = "The result is run beside the model on random inputs at a few shapes; a difference "
              "above the\n"

@@ -1,11 +1,13 @@
 /* tenon COMMAND ...: finds the command, parses its options, runs it. */
 #include <string.h>
+#include <tenon/op.h>
 
 #include "tool.h"
 
 static const tool_command *const commands[] = {
-    &command_build,    &command_run,      &command_bench,    &command_check,   &command_inspect,
-    &command_simplify, &command_tokenize, &command_classify, &command_devices,
+    &command_build,    &command_run,      &command_bench,  &command_check,
+    &command_inspect,  &command_simplify, &command_export, &command_tokenize,
+    &command_classify, &command_train,    &command_plot,   &command_devices,
 };
 #define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
 
@@ -33,6 +35,19 @@ static void print_markdown(void)
            "Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 results outside the "
            "tolerance. Results go to stdout, errors and progress to stderr.\n");
     for (int i = 0; i < COMMAND_COUNT; i++) options_markdown(commands[i], stdout);
+}
+
+/* Engines need their operators as models do, so this goes before everything else. */
+static int load_op_libraries(const tool_option *option, int count)
+{
+    int code = EXIT_DONE;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(option[i].name, "op-library") != 0) continue;
+        const text_list *files = option[i].to;
+        for (int k = 0; k < files->count && !code; k++)
+            code = report(tn_op_library_load(files->at[k]));
+    }
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -71,5 +86,6 @@ int main(int argc, char **argv)
     int count = chosen->options(option);
     text_list arguments = {0};
     if (!options_parse(chosen, option, count, argc - 2, argv + 2, &arguments)) return EXIT_USAGE;
-    return chosen->run(&arguments);
+    int code = load_op_libraries(option, count);
+    return code ? code : chosen->run(&arguments);
 }

@@ -49,7 +49,8 @@ typedef struct tool_command {
 
 #define OPTIONS_MAX 48
 extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
-    command_simplify, command_tokenize, command_classify, command_devices;
+    command_simplify, command_export, command_tokenize, command_classify, command_train,
+    command_plot, command_devices;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
 bool options_parse(const tool_command *command, const tool_option *option, int option_count,
@@ -77,16 +78,32 @@ const named_shape *shapes_find(const shape_list *shapes, const char *name);
 /* "1x3x10" into dst, "scalar" for rank 0. */
 const char *shape_text(const int64_t *dim, int rank, char *dst, size_t dst_bytes);
 
+/* ---- Models
+ * ------------------------------------------------------------------------------------*/
+
+/* The flags of every command that reads a model. */
+typedef struct model_flags {
+    const char *arch;
+    text_list set;
+    bool random_weights;
+    text_list op_libraries; /* main.c loads them before the command runs */
+} model_flags;
+
+int model_options(model_flags *flags, tool_option *out);
+/* An ONNX file, or a checkpoint of a network by name. */
+tn_status model_open(const char *path, const model_flags *flags, tn_model **out) TN_MUST_USE;
+
 /* ---- Building
  * ----------------------------------------------------------------------------------*/
 
 /* The flags that build, run, bench and check share. */
 typedef struct build_flags {
+    model_flags model;
     text_list min, opt, max;
     int threads;
     double budget_ms;
     double tolerance;
-    bool no_check, no_optimize, random_weights, verbose;
+    bool no_check, no_optimize, verbose;
     const char *timings, *dump;
 } build_flags;
 

@@ -258,6 +258,27 @@ TN_API TN_MUST_USE tn_status tn_model_load_bytes(const void *bytes, size_t byte_
                                                  tn_model **out);
 TN_API void tn_model_free(tn_model *model);
 
+/* ---- Networks by name -------------------------------------------------------------------------
+ *
+ * Graphs that Tenon writes down itself for the tensors of a checkpoint: lstm, lenet, alexnet,
+ * resnet50, swin, bert. Names of parameters may be those of torchvision, timm, Microsoft's Swin,
+ * bert4torch or Hugging Face, also behind prefixes ("module."). Sizes come from the tensors'
+ * shapes; what these do not tell has defaults and can be set.
+ */
+
+/* The networks, their settings and defaults, a paragraph each; free with tn_text_free. */
+TN_API TN_MUST_USE tn_status tn_archs_text(char **out);
+/* The name of the network whose tensors these are; NULL: of none that is known. Lives for ever. */
+TN_API const char *tn_checkpoint_arch(const tn_checkpoint *checkpoint);
+/* The model of network `arch` (NULL: the one it is recognised as) with the checkpoint's tensors.
+ * settings: "key=value", such as "heads=12"; "strict=0" lets tensors be that the network has no use
+ * for. Tensors that are missing, not expected or of another shape are told all at once (INVALID).
+ * Inputs and outputs are f32, and i64 token ids; other floats of the checkpoint are converted to
+ * f32. The model keeps the checkpoint alive, which may be freed at once. */
+TN_API TN_MUST_USE tn_status tn_model_from_checkpoint(tn_checkpoint *checkpoint, const char *arch,
+                                                      const char *const *settings,
+                                                      int setting_count, tn_model **out);
+
 /* What an input or output is. All but tensors are lists of tensors (tn_context_bind_sequence). */
 typedef enum tn_io_kind {
     TN_IO_TENSOR,
@@ -517,4 +538,10 @@ TN_API TN_MUST_USE tn_status tn_tokenizer_encode_batch(const tn_tokenizer *token
 #ifdef __cplusplus
 }
 #endif
+
+#include <tenon/image.h>
+#include <tenon/network.h>
+
+#include <tenon/train.h>
+
 #endif

@@ -220,8 +220,8 @@ static void print_json(const summary *s, tn_text *out)
         const tn_op *op = s->op[i].op;
         bool foreign = op->domain && op->domain[0];
         tn_text_printf(out, "%s\n    \"%s%s%s\": {\"count\": %" PRId64 ", \"flops\": %.0f}",
-                       i ? "," : "", foreign ? op->domain : "", foreign ? "." : "", op->name,
-                       s->op[i].count, s->op[i].flops);
+                       i ? "," : "", foreign ? op->domain : "", foreign ? "." : "",
+                       tn_op_file_name(op), s->op[i].count, s->op[i].flops);
     }
     tn_text_printf(
         out,

@@ -5,8 +5,8 @@
 
 #include "api/api.h"
 
-static tn_status describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output,
-                          tn_io *io)
+tn_status tn_io_describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output,
+                         tn_io *io)
 {
     const tn_exprs *exprs = value->graph->exprs;
     const tn_type *type = &value->type;
@@ -35,11 +35,11 @@ tn_status tn_model_describe(tn_model *model)
     model->output = TN_NEW_ARRAY(&model->arena, tn_io, graph->output_count);
     TN_CHECK(model->input && model->output, TN_OUT_OF_MEMORY, "no memory to describe a model");
     for (int64_t i = 0; i < graph->input_count; i++)
-        TN_TRY(describe(&model->arena, graph->input[i]->name, graph->input[i], false,
-                        &model->input[i]));
+        TN_TRY(tn_io_describe(&model->arena, graph->input[i]->name, graph->input[i], false,
+                              &model->input[i]));
     for (int64_t i = 0; i < graph->output_count; i++)
-        TN_TRY(describe(&model->arena, graph->output[i].name, graph->output[i].value, true,
-                        &model->output[i]));
+        TN_TRY(tn_io_describe(&model->arena, graph->output[i].name, graph->output[i].value, true,
+                              &model->output[i]));
     return NULL;
 }
 
@@ -110,6 +110,7 @@ void tn_model_free(tn_model *model)
     if (!model) return;
     tn_graph_free(model->simplified);
     tn_import_free(model->import);
+    tn_checkpoint_close(model->checkpoint);
     tn_arena_fini(&model->arena);
     tn_free(model, sizeof(*model));
 }

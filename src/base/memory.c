@@ -209,6 +209,6 @@ tn_status tn_arena_grow(tn_arena *arena, void *at_pointer, int64_t count, int64_
     return NULL;
 }
 
-/* See CMakeLists.txt: what the static jansson takes for stdin. */
-extern const void *const tn_no_stdin;
-const void *const tn_no_stdin = NULL;
+/* See CMakeLists.txt: what static libraries take for stdin and stderr. */
+extern const void *const tn_no_stream;
+const void *const tn_no_stream = NULL;

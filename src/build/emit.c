@@ -189,7 +189,7 @@ static tn_status emit_launch(emitter *e, const tn_node *node, const tn_node_plan
 {
     tn_arena *arena = &e->plan->arena;
     step->kind = TN_STEP_LAUNCH;
-    step->params_bytes = node->op->params_bytes;
+    step->params_bytes = node->params_bytes;
     step->params = tn_arena_alloc(arena, step->params_bytes);
     TN_CHECK(step->params, TN_OUT_OF_MEMORY, "no memory for a step");
     if (step->params_bytes) memcpy(step->params, node->params, step->params_bytes);

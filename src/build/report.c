@@ -2,9 +2,11 @@
  * go into the file, so nothing here may differ between two builds that made the same choices:
  * measured times are kept apart. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "build/stage.h"
+#include "ops/user_op.h"
 
 static void append(tn_text *out, const tn_text *text)
 {
@@ -35,6 +37,23 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     tn_text_printf(out, "check: %s\n", r->check);
 }
 
+/* Operators of users, each once, in the order of the plan, with where they came from: a reader that
+ * lacks them has to say what to do. Recursion: as deep as plans are nested. */
+static void print_operators(const tn_plan *plan, tn_text *out)
+{
+    char line[300];
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const tn_op *op =
+            plan->step[i].kind == TN_STEP_LAUNCH ? tn_op_find_any(plan->step[i].op) : NULL;
+        const char *library = op ? tn_user_op_library(op) : NULL;
+        if (!library) continue;
+        snprintf(line, sizeof(line), "\nop:%s=", op->name);
+        if (!out->failed && !strstr(out->at, line))
+            tn_text_printf(out, "%s%s\n", line + 1, library);
+    }
+    for (int32_t i = 0; i < plan->sub_count; i++) print_operators(plan->sub[i], out);
+}
+
 static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out)
 {
     tn_text_printf(out, "tenon=%s\nparams=%016llx\ndevice=%s\nmachine=%s\n", tn_version(),
@@ -43,6 +62,7 @@ static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out
     tn_text_printf(out, "check=%s\n", r->check);
     if (r->tolerance > 0) tn_text_printf(out, "tolerance=%.9g\n", r->tolerance);
     if (r->rebuilt) tn_text_printf(out, "rebuilt=yes\n");
+    print_operators(&engine->plan, out);
 }
 
 static tn_status keep(tn_engine *engine, tn_text *text, const char **out)

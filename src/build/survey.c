@@ -194,7 +194,7 @@ static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
                     .in_count = node->in_count,
                     .out_count = node->out_count,
                     .params = node->params,
-                    .params_bytes = node->op->params_bytes};
+                    .params_bytes = node->params_bytes};
     if (plan->resolves) return 0;
     tn_arena_init(&arena);
     tn_status status = chooser->values ? tn_node_problem(node, chooser->values, &arena, &p) : NULL;

@@ -166,6 +166,8 @@ typedef struct tn_tactic {
     uint64_t needs;        /* feature bits of the device (base/cpu.h) */
     uint32_t params_bytes; /* of the operator's params struct; filled in reference tactics only,
                               where the reader of engine files looks it up */
+    bool (*params_fit)(const void *params, uint32_t bytes); /* NULL: the size alone tells. Of
+                              references whose parameters are of their own size */
     tn_verdict (*accepts)(const tn_problem *p);
     size_t (*scratch_bytes)(const tn_problem *p); /* NULL: none */
     double (*estimate_ns)(const tn_problem *p); /* NULL: no idea; used when nothing was measured */
@@ -202,11 +204,23 @@ typedef struct tn_backend {
     const tn_tactic *const *(*tactics)(void);
 } tn_backend;
 
+/* Tactics beside the tables of the backends, which are found like those in them: those of operators
+ * that a program registers. An entry lives for ever; one thread adds at a time, any number may look
+ * meanwhile. The name tells the backend. */
+typedef struct tn_tactic_entry {
+    tn_tactic tactic;
+    struct tn_tactic_entry *next;
+} tn_tactic_entry;
+void tn_tactic_entry_add(tn_tactic_entry *entry);
+
 /* By name; NULL if there is none. */
 const tn_tactic *tn_tactic_find(const tn_backend *backend, const char *name);
 
 /* Tactics of `op` on a backend that this device can run, in table order; at most max. */
 int tn_tactics_of(const tn_backend *backend, const char *op, uint64_t features,
                   const tn_tactic **out, int max);
+/* The reference of `op`, which knows what parameters it takes; NULL if the backend has no such
+ * operator. */
+const tn_tactic *tn_tactic_reference(const tn_backend *backend, const char *op);
 
 #endif

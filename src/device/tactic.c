@@ -1,12 +1,51 @@
-/* Finding tactics in a backend's table. */
+/* Finding tactics: in a backend's table, then among those that were added. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "device/device.h"
 
+/* Newest first. Entries never change once they are here, so readers need no lock. */
+static _Atomic(tn_tactic_entry *) added;
+
+void tn_tactic_entry_add(tn_tactic_entry *entry)
+{
+    entry->next = atomic_load_explicit(&added, memory_order_relaxed);
+    atomic_store_explicit(&added, entry, memory_order_release);
+}
+
+typedef struct walk {
+    const tn_backend *backend;
+    const tn_tactic *const *table;
+    const tn_tactic_entry *entry;
+} walk;
+
+static walk walk_of(const tn_backend *backend)
+{
+    return (walk){backend, backend->tactics(), atomic_load_explicit(&added, memory_order_acquire)};
+}
+
+/* "cpu.softmax.any.reference" is of "cpu". */
+static bool is_of(const tn_tactic *tactic, const tn_backend *backend)
+{
+    size_t bytes = strlen(backend->name);
+    return !strncmp(tactic->name, backend->name, bytes) && tactic->name[bytes] == '.';
+}
+
+static const tn_tactic *next(walk *w)
+{
+    if (*w->table) return *w->table++;
+    while (w->entry && !is_of(&w->entry->tactic, w->backend)) w->entry = w->entry->next;
+    if (!w->entry) return NULL;
+    const tn_tactic *tactic = &w->entry->tactic;
+    w->entry = w->entry->next;
+    return tactic;
+}
+
 const tn_tactic *tn_tactic_find(const tn_backend *backend, const char *name)
 {
-    for (const tn_tactic *const *tactic = backend->tactics(); *tactic; tactic++)
-        if (!strcmp((*tactic)->name, name)) return *tactic;
+    const tn_tactic *t;
+    for (walk w = walk_of(backend); (t = next(&w));)
+        if (!strcmp(t->name, name)) return t;
     return NULL;
 }
 
@@ -14,7 +53,16 @@ int tn_tactics_of(const tn_backend *backend, const char *op, uint64_t features,
                   const tn_tactic **out, int max)
 {
     int count = 0;
-    for (const tn_tactic *const *tactic = backend->tactics(); *tactic && count < max; tactic++)
-        if (!strcmp((*tactic)->op, op) && !((*tactic)->needs & ~features)) out[count++] = *tactic;
+    const tn_tactic *t;
+    for (walk w = walk_of(backend); count < max && (t = next(&w));)
+        if (!strcmp(t->op, op) && !(t->needs & ~features)) out[count++] = t;
     return count;
+}
+
+const tn_tactic *tn_tactic_reference(const tn_backend *backend, const char *op)
+{
+    const tn_tactic *t;
+    for (walk w = walk_of(backend); (t = next(&w));)
+        if (!strcmp(t->op, op) && strstr(t->name, ".reference")) return t;
+    return NULL;
 }

@@ -181,17 +181,6 @@ tn_status tn_exec_engine_ready(tn_engine *engine)
     return describe_ios(engine, plan->output, plan->output_count, true, &engine->output);
 }
 
-bool tn_exec_params_bytes(const tn_backend *backend, const char *op, uint32_t *bytes)
-{
-    for (int i = 0; backend->tactics()[i]; i++) {
-        const tn_tactic *t = backend->tactics()[i];
-        if (strcmp(t->op, op) || !strstr(t->name, ".reference")) continue;
-        *bytes = t->params_bytes;
-        return true;
-    }
-    return false;
-}
-
 uint64_t tn_exec_params_hash(const tn_backend *backend)
 {
     uint64_t sum = 0;

@@ -12,13 +12,14 @@
  * zero.
  *
  *     1 meta       lines "key=value\n": tenon (version), params (hash of all parameter structs),
- * device, check (passed, skipped, inconclusive), tolerance, and what else build/ says 2 plan see
- * below; read only if tenon and params are those of the reader 3 constants  u32 count; each: dtype
- * u8, rank u8, rank x i64 dims, offset u64 (in section 6, a multiple of 64), bytes u64 4 graph u32
- * count, count x u32: the constant number of "#k" in the text; then the text (.tn) 5 report text
- * without a length 6 data       the constants' bytes. Dense elements as in memory; packed types low
- * bits first. A string tensor: for each element offset u64 (from the tensor's begin), bytes u64;
- * then the bytes. It is mapped, not copied.
+ * device, check (passed, skipped, inconclusive), tolerance, op:NAME (operators of users and the
+ * libraries they came from), and what else build/ says 2 plan see below; read only if tenon and
+ * params are those of the reader 3 constants  u32 count; each: dtype u8, rank u8, rank x i64 dims,
+ * offset u64 (in section 6, a multiple of 64), bytes u64 4 graph u32 count, count x u32: the
+ * constant number of "#k" in the text; then the text (.tn) 5 report text without a length 6 data
+ * the constants' bytes. Dense elements as in memory; packed types low bits first. A string tensor:
+ * for each element offset u64 (from the tensor's begin), bytes u64; then the bytes. It is mapped,
+ * not copied.
  *
  *     plan:    u32 count, expressions: op u8 (tn_expr_op), a b c u32, value i64, name text
  *              u32 count, symbols: name text, expression u32, input i32, axis i32, tensor i32
@@ -373,6 +374,42 @@ static tn_status check_version(tn_engine *engine)
     return NULL;
 }
 
+/* Operators of users stand in lines "op:my.ops.Scale=libscale.so", told all at once when they are
+ * missing: neither the plan nor the portable graph can do without. */
+static tn_status check_operators(const tn_engine *engine, const char *name)
+{
+    tn_text missing = {0};
+    int count = 0;
+    for (const char *line = engine->meta; *line;) {
+        size_t bytes = strcspn(line, "\n"), op_bytes = strcspn(line, "=\n");
+        char op[256];
+        if (!strncmp(line, "op:", 3) && op_bytes < bytes && op_bytes - 3 < sizeof(op)) {
+            memcpy(op, line + 3, op_bytes - 3);
+            op[op_bytes - 3] = 0;
+            const char *dot = strrchr(op, '.'), *from = line + op_bytes + 1;
+            int from_bytes = (int)(bytes - op_bytes - 1);
+            if (!tn_tactic_reference(engine->backend, op)) {
+                tn_text_printf(&missing, "%s'%s' of domain '%.*s', ", count++ ? "; " : "",
+                               dot ? dot + 1 : op, dot ? (int)(dot - op) : 0, op);
+                if (from_bytes)
+                    tn_text_printf(&missing, "which came from the library %.*s", from_bytes, from);
+                else tn_text_printf(&missing, "which the program that built it registered itself");
+            }
+        }
+        line += bytes + (line[bytes] != 0);
+    }
+    if (!count) return NULL;
+    tn_status status =
+        TN_ERROR(TN_UNAVAILABLE,
+                 "%s uses %d operator%s that %s not registered here: %s. Name the library with "
+                 "--op-library=FILE (tn_op_library_load), or call tn_op_register, before the "
+                 "engine is loaded",
+                 name, count, count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                 missing.at ? missing.at : "no memory for their names");
+    tn_text_fini(&missing);
+    return status;
+}
+
 tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char *name)
 {
     image file = {.name = name, .at = mapping.at, .bytes = mapping.bytes};
@@ -389,6 +426,7 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
                 name);
     TN_TRY_NOTE(read_graph(engine, &file.section[GRAPH]), "in %s", name);
     TN_TRY(check_version(engine));
+    TN_TRY(check_operators(engine, name));
     if (engine->plan_usable)
         TN_TRY_NOTE(tn_plan_read(&file.section[PLAN], engine->backend, &engine->plan), "in %s",
                     name);

@@ -56,8 +56,6 @@ tn_status tn_exec_engine_meta(const tn_engine *engine, const char *key, tn_arena
 /* Changes when the parameters of any operator change their layout: plans of another one are not
  * read. */
 uint64_t tn_exec_params_hash(const tn_backend *backend);
-/* The size of `op`'s params struct, false if the backend has no such operator. */
-bool tn_exec_params_bytes(const tn_backend *backend, const char *op, uint32_t *bytes);
 
 /* engine_file.c: the format is described on top of that file and in docs/engine-format.md. */
 tn_status tn_engine_file_write(const tn_engine *engine, tn_writer *out) TN_MUST_USE;

@@ -5,7 +5,7 @@
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
-enum { PORTS_MAX = 1 << 16, PARAMS_BYTES_MAX = 1 << 16 };
+enum { PORTS_MAX = 1 << 16, PARAMS_BYTES_MAX = 1 << 24 };
 
 static const char *const place_names[] = {"none", "input", "constant", "block", "alias", "output"};
 

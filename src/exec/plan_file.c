@@ -216,24 +216,28 @@ static tn_status read_choices(tn_reader *in, tn_arena *arena, tn_plan_step *s)
     return NULL;
 }
 
-/* Parameters are the operator's own struct: only one of exactly its size is believed. */
+/* Parameters are the operator's own struct: only one of exactly its size is believed, or one that
+ * the operator has looked through. */
 static tn_status read_params(tn_reader *in, const tn_backend *backend, tn_arena *arena,
                              tn_plan_step *s)
 {
-    uint32_t want = 0;
+    const tn_tactic *reference = NULL;
     const void *bytes;
     TN_TRY(tn_read_count(in, "the parameters of a step", 1, &s->params_bytes));
     TN_TRY(tn_read_bytes(in, s->params_bytes, "the parameters of a step", &bytes));
     if (s->kind == TN_STEP_LAUNCH) {
-        TN_CHECK(tn_exec_params_bytes(backend, s->op, &want), TN_CORRUPT,
-                 "%s: there is no operator '%s'", in->what, s->op);
-        TN_CHECK(want == s->params_bytes, TN_CORRUPT,
+        reference = tn_tactic_reference(backend, s->op);
+        TN_CHECK(reference, TN_CORRUPT, "%s: there is no operator '%s'", in->what, s->op);
+        TN_CHECK(reference->params_fit || reference->params_bytes == s->params_bytes, TN_CORRUPT,
                  "%s: %s '%s' has %u bytes of parameters, must have %u", in->what, s->op, s->name,
-                 s->params_bytes, want);
+                 s->params_bytes, reference->params_bytes);
     }
     s->params = tn_arena_alloc(arena, s->params_bytes);
     TN_CHECK(s->params, TN_OUT_OF_MEMORY, "no memory for a step");
     if (s->params_bytes > 0) memcpy(s->params, bytes, s->params_bytes);
+    TN_CHECK(!reference || !reference->params_fit ||
+                 reference->params_fit(s->params, s->params_bytes),
+             TN_CORRUPT, "%s: %s '%s' has parameters that make no sense", in->what, s->op, s->name);
     return NULL;
 }
 

@@ -123,7 +123,7 @@ static void spell_gelu(tn_speller *s, tn_node *node)
     tn_value *x = node->in[0], *inner;
     tn_dtype dtype = x->type.dtype;
     const tn_attr *approximate = tn_node_find_attr(node, "approximate");
-    if (approximate && approximate->text.bytes == 4) {
+    if (approximate && strcmp(approximate->text.text, "tanh") == 0) {
         tn_value *cube = tn_spell2(s, "Mul", tn_spell2(s, "Mul", x, x), x);
         cube = tn_spell2(s, "Mul", cube, tn_spell_scalar(s, dtype, 0.044715));
         inner = tn_spell2(s, "Add", x, cube);

@@ -243,9 +243,10 @@ static tn_status write_attr(exporter *x, const tn_attr *attr, tn_wire *out)
 }
 
 /* Operators whose attributes are moved to inputs of our own at import have no form in ONNX any
- * more. */
+ * more, unless there is a way back. */
 static bool is_rewritten(const tn_op *op)
 {
+    if (op->restore) return false;
     for (int i = 0; i < TN_UPGRADES_MAX && op->upgrade[i].run; i++)
         if (op->upgrade[i].below == INT32_MAX) return true;
     return false;
@@ -263,15 +264,45 @@ static int told_inputs(const tn_node *node)
 
 static bool is_own_word(const tn_node *node, const tn_attr *attr)
 {
-    return (node->op->runs == TN_RUNS_LOOP || node->op->runs == TN_RUNS_SCAN) &&
-           !strcmp(attr->name, "carried");
+    bool carries = node->op->runs == TN_RUNS_LOOP || node->op->runs == TN_RUNS_SCAN;
+    return (carries && !strcmp(attr->name, "carried")) ||
+           (node->op->runs == TN_RUNS_MAP && !strcmp(attr->name, "given"));
+}
+
+/* The type that an Optional without an input says it would hold is a TypeProto in files. */
+static tn_status write_type_attr(const exporter *x, const tn_node *node, tn_wire *out)
+{
+    enum { TP = 14, TYPE_PROTO = 13, SEQUENCE = 4 };
+    tn_wire proto = {0}, type = {0};
+    tn_type held = node->out[0]->type;
+    held.rank = -1;
+    tn_status status = write_tensor_type(x, &held, &type);
+    if (held.kind == TN_TYPE_OPTIONAL_SEQUENCE) wrap_type(&type, SEQUENCE);
+    tn_wire_text(&proto, 1, "type");
+    tn_wire_message(&proto, TP, &type);
+    tn_wire_int(&proto, 20, TYPE_PROTO);
+    tn_wire_message(out, 5, &proto);
+    tn_wire_fini(&proto);
+    tn_wire_fini(&type);
+    return status;
+}
+
+static tn_status write_attrs(exporter *x, const tn_node *node, tn_wire *out)
+{
+    for (int i = 0; i < node->attr_count; i++) {
+        const tn_attr *attr = &node->attr[i];
+        bool type = tn_onnx_is_plain(node->op, "Optional") && !strcmp(attr->name, "type");
+        if (is_own_word(node, attr)) continue;
+        TN_TRY(type ? write_type_attr(x, node, out) : write_attr(x, attr, out));
+    }
+    return NULL;
 }
 
 static tn_status write_node(exporter *x, const tn_node *node, tn_wire *graph)
 {
     tn_wire proto = {0};
     char label[160];
-    tn_status status = NULL;
+    tn_status status;
     const char *domain = node->op->domain;
     TN_CHECK(!is_rewritten(node->op) && (!domain || strcmp(domain, "tenon") != 0), TN_UNSUPPORTED,
              "%s has no form in ONNX after import: models with it cannot be written",
@@ -282,9 +313,8 @@ static tn_status write_node(exporter *x, const tn_node *node, tn_wire *graph)
     for (int i = 0; i < node->out_count; i++)
         tn_wire_text(&proto, 2, tn_onnx_name_of(x->scope, node->out[i]));
     if (node->name && node->name[0]) tn_wire_text(&proto, 3, node->name);
-    tn_wire_text(&proto, 4, node->op->name);
-    for (int i = 0; i < node->attr_count && !status; i++)
-        if (!is_own_word(node, &node->attr[i])) status = write_attr(x, &node->attr[i], &proto);
+    tn_wire_text(&proto, 4, tn_op_file_name(node->op));
+    status = write_attrs(x, node, &proto);
     if (!tn_onnx_is_plain(node->op, NULL)) tn_wire_text(&proto, 7, domain);
     tn_wire_message(graph, 1, &proto);
     tn_wire_fini(&proto);
@@ -453,6 +483,7 @@ static tn_status form_nodes(tn_graph *graph, int64_t opset)
         tn_graph *inside;
         for (int i = 0; (inside = tn_node_inside(node, i)); i++) TN_TRY(form_nodes(inside, opset));
         TN_TRY(tn_onnx_node_form(node, opset));
+        if (node->op->restore) TN_TRY(tn_node_blame(node, node->op->restore(node)));
     }
     return NULL;
 }

@@ -205,9 +205,14 @@ tn_status tn_checkpoint_open(const char *path, tn_checkpoint **out)
     return NULL;
 }
 
+void tn_checkpoint_keep(tn_checkpoint *c)
+{
+    __atomic_add_fetch(&c->keepers, 1, __ATOMIC_RELAXED);
+}
+
 void tn_checkpoint_close(tn_checkpoint *c)
 {
-    if (!c) return;
+    if (!c || __atomic_fetch_sub(&c->keepers, 1, __ATOMIC_ACQ_REL) > 0) return;
     tn_text_fini(&c->note);
     tn_arena_fini(&c->arena);
     tn_file_unmap(&c->mapping);

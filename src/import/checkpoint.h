@@ -44,6 +44,7 @@ struct tn_checkpoint {
     const uint8_t *bytes; /* the whole file */
     size_t byte_count;
     int note_lines;
+    int keepers;      /* how many beside its owner must close it */
     size_t copy_left; /* bytes that may still be copied or inflated */
 };
 
@@ -53,6 +54,8 @@ bool tn_checkpoint_is(const void *bytes, size_t byte_count);
 tn_status tn_checkpoint_read(const void *bytes, size_t byte_count, tn_checkpoint **out) TN_MUST_USE;
 /* From a file, which is mapped. */
 tn_status tn_checkpoint_open(const char *path, tn_checkpoint **out) TN_MUST_USE;
+/* One more that must close it before it goes; any thread. */
+void tn_checkpoint_keep(tn_checkpoint *checkpoint);
 void tn_checkpoint_close(tn_checkpoint *checkpoint);
 /* NULL: there is none. */
 const tn_checkpoint_tensor *tn_checkpoint_get(const tn_checkpoint *checkpoint, const char *name);

@@ -58,6 +58,10 @@ static tn_status report_unsupported(const tn_onnx_importer *importer, const unsu
         TN_ERROR(TN_UNSUPPORTED, "%lld operator%s of %s %s not supported: %s", (long long)kinds,
                  kinds == 1 ? "" : "s", importer->name, kinds == 1 ? "is" : "are", printed);
     tn_text_free(printed);
+    for (const unsupported *u = first; u; u = u->next)
+        if (u->domain[0])
+            return tn_status_note(status, "operators of other domains can be registered: "
+                                          "--op-library=FILE, or tn_op_register (tenon/op.h)");
     return status;
 }
 

@@ -146,3 +146,14 @@ tn_value *tn_draft_unsqueeze(tn_draft *draft, const char *name, tn_value *x, int
     return tn_draft_op(draft, "Unsqueeze", name, TN_IN(x, tn_draft_ints(draft, &axis, 1)),
                        TN_PLAIN);
 }
+
+tn_value *tn_draft_shape(tn_draft *draft, tn_value *x)
+{
+    int64_t dim[TN_RANK_MAX];
+    if (draft->failed) return NULL;
+    bool constant = x->type.rank >= 0;
+    for (int i = 0; constant && i < x->type.rank; i++)
+        constant = tn_expr_is_const(draft->graph->exprs, x->type.dim[i], &dim[i]);
+    if (constant) return tn_draft_ints(draft, dim, x->type.rank);
+    return tn_draft_op(draft, "Shape", NULL, TN_IN(x), TN_PLAIN);
+}

@@ -58,6 +58,19 @@ tn_value *tn_draft_slice(tn_draft *draft, const char *name, tn_value *x, int64_t
                          int64_t begin, int64_t end);
 tn_value *tn_draft_squeeze(tn_draft *draft, const char *name, tn_value *x, int64_t axis);
 tn_value *tn_draft_unsqueeze(tn_draft *draft, const char *name, tn_value *x, int64_t axis);
+tn_value *tn_draft_shape(tn_draft *draft, tn_value *x); /* i64 */
+/* An expression over named values and numbers, which become scalars of `dtype`:
+ *
+ *     "dy * (1 - y * y)"    "x > 0 ? dy : 0"    "dy * Exp(x - y)"
+ *
+ * with + - * / and a unary minus, comparisons, ?: (Where), and Name(a, b) for any operator. */
+typedef struct tn_named {
+    const char *name;
+    tn_value *value; /* NULL: it is a number */
+    double number;
+} tn_named;
+tn_value *tn_draft_formula(tn_draft *draft, const char *name, const char *text, tn_dtype dtype,
+                           const tn_named *named, int named_count);
 /* Keep a failure of the caller's own; true where the draft is still good. */
 bool tn_draft_try(tn_draft *draft, tn_status status);
 /* The first failure; clears it. */

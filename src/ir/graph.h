@@ -105,8 +105,9 @@ struct tn_node {
     int32_t out_count;
     tn_attr *attr;
     int32_t attr_count, attr_capacity;
-    void *params;     /* op->params_bytes; filled by tn_node_lower */
-    tn_expr *runtime; /* symbols that tn_infer_fresh made here: the same ones each time */
+    void *params;          /* params_bytes; filled by tn_node_lower */
+    uint32_t params_bytes; /* op->params_bytes, unless the operator packs them itself */
+    tn_expr *runtime;      /* symbols that tn_infer_fresh made here: the same ones each time */
     int64_t runtime_count, runtime_capacity;
     tn_node *prev, *next;
     tn_graph *graph; /* NULL once removed */

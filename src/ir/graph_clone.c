@@ -88,9 +88,10 @@ static tn_status copy_node(const cloner *c, const tn_node *from)
     for (int i = 0; i < from->out_count; i++)
         if (from->out[i]) TN_TRY(copy_facts(c, from->out[i], to->out[i]));
     if (from->params) {
-        to->params = tn_arena_alloc(arena, from->op->params_bytes);
+        to->params = tn_arena_alloc(arena, from->params_bytes);
         TN_CHECK(to->params, TN_OUT_OF_MEMORY, "no memory for parameters");
-        memcpy(to->params, from->params, from->op->params_bytes);
+        memcpy(to->params, from->params, from->params_bytes);
+        to->params_bytes = from->params_bytes;
     }
     if (from->runtime_count) {
         to->runtime = TN_NEW_ARRAY(arena, tn_expr, from->runtime_count);

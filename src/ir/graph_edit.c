@@ -106,6 +106,7 @@ void tn_node_set_op(tn_node *node, const tn_op *op)
 {
     node->op = op;
     node->params = NULL;
+    node->params_bytes = 0;
 }
 
 bool tn_value_is_constant(const tn_value *value)

@@ -163,9 +163,31 @@ static void list_attrs(const tn_op *op, char *dst, size_t dst_bytes)
             (size_t)snprintf(dst + used, dst_bytes - used, i ? ", %s" : "%s", op->field[i].name);
 }
 
+/* The same parameters again keep their place: passes lower many times over. */
+static tn_status pack(tn_node *node)
+{
+    tn_arena scratch;
+    void *params;
+    uint32_t bytes;
+    tn_arena_init(&scratch);
+    tn_status status = node->op->pack(node, &scratch, &params, &bytes);
+    bool same = !status && node->params && node->params_bytes == bytes &&
+                !memcmp(node->params, params, bytes);
+    if (!status && !same) {
+        node->params = tn_arena_alloc(node->graph->arena, bytes);
+        node->params_bytes = bytes;
+        if (node->params) memcpy(node->params, params, bytes);
+        else status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory for parameters");
+    }
+    tn_arena_fini(&scratch);
+    return status;
+}
+
 static tn_status lower(tn_node *node)
 {
     const tn_op *op = node->op;
+    if (op->pack) return pack(node);
+    node->params_bytes = op->params_bytes;
     if (!node->params) node->params = tn_arena_alloc(node->graph->arena, op->params_bytes);
     TN_CHECK(node->params, TN_OUT_OF_MEMORY, "no memory for parameters");
     tn_params_default(op->field, op->field_count, node->params, op->params_bytes);

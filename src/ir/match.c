@@ -45,7 +45,8 @@ static bool op_fits(const tn_op *op, const char *words)
 {
     char full[128];
     bool foreign = op->domain && op->domain[0];
-    snprintf(full, sizeof full, foreign ? "%s.%s" : "%s%s", foreign ? op->domain : "", op->name);
+    snprintf(full, sizeof full, foreign ? "%s.%s" : "%s%s", foreign ? op->domain : "",
+             tn_op_file_name(op));
     size_t bytes = strlen(full);
     for (const char *at = words; at;) {
         const char *end = strchr(at, '|');

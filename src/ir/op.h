@@ -9,6 +9,8 @@
 
 #include "ir/graph.h"
 
+typedef struct tn_gradient tn_gradient; /* ir/gradient.h */
+
 /* ---- Inference
  * ---------------------------------------------------------------------------------*/
 
@@ -98,9 +100,12 @@ typedef enum tn_runs {
 
 struct tn_op {
     const char *name;
-    const char *domain; /* NULL: ai.onnx. "tenon" for our own */
-    int since;          /* opset of this meaning */
-    const char *about;  /* one line for docs/ops.md, with the formula */
+    const char *domain;    /* NULL: ai.onnx. "tenon" for our own */
+    const char *file_name; /* NULL: name. What model files and .tn text call it within its domain:
+                              the name of a user's operator carries the domain, "my.ops.Scale", so
+                              that no name of ours is ever taken for it */
+    int since;             /* opset of this meaning */
+    const char *about;     /* one line for docs/ops.md, with the formula */
     const tn_port *in, *out;
     int in_count, out_count; /* ports; optional trailing ones may be left off by a node */
     const tn_field *field;
@@ -110,6 +115,9 @@ struct tn_op {
     uint32_t params_bytes;
     /* After the fields are filled: checks and derived values. NULL: nothing more. */
     tn_status (*lower)(const tn_node *node, void *params);
+    /* Instead of all of the above, for operators of users: every attribute of the node, in
+     * parameters of their own size. */
+    tn_status (*pack)(const tn_node *node, tn_arena *arena, void **params, uint32_t *bytes);
     tn_status (*infer)(tn_infer *f);
     tn_runs runs;
     /* Of operators with graphs inside (ir/subgraph.h). enter: the types that the inputs of a graph
@@ -130,6 +138,15 @@ struct tn_op {
     bool view;   /* output 0 is input 0's data, bit for bit, under another shape (Reshape) */
     bool impure; /* not to be folded or merged (random) */
     tn_upgrade upgrade[TN_UPGRADES_MAX];
+    /* The way back from an upgrade for every opset, for files: tables that it made inputs become
+     * attributes again. The node then only serves to be written. NULL: there is no way back. */
+    tn_status (*restore)(tn_node *node);
+    /* Gradients for training (ir/gradient.h). `derivative` is the rule of operators that work
+     * element by element, a formula for each input: "dy * b; dy * a". "0": the output is flat, no
+     * gradient goes on from it. `gradient` is a rule in C, which goes first. Neither: cannot be
+     * differentiated. */
+    const char *derivative;
+    void (*gradient)(tn_gradient *g);
     const tn_case *cases; /* ended by problem NULL */
 };
 
@@ -138,5 +155,16 @@ struct tn_op {
 extern const tn_op *const tn_op_table[];
 /* domain NULL, "" and "ai.onnx" are the same. NULL if there is none. */
 const tn_op *tn_op_find(const char *domain, const char *name);
+/* By `name` alone: names are unique over our domains, except that ai.onnx goes first. */
+const tn_op *tn_op_find_any(const char *name);
+const char *tn_op_file_name(const tn_op *op);
+
+/* Operators beside the table, which are found like those in it: what a program registers. An entry
+ * lives for ever; one thread adds at a time, any number may look meanwhile. */
+typedef struct tn_op_entry {
+    tn_op op;
+    struct tn_op_entry *next;
+} tn_op_entry;
+void tn_op_entry_add(tn_op_entry *entry);
 
 #endif

@@ -126,7 +126,7 @@ static tn_status print_node(printer *p, const tn_node *node)
     if (!node->out_count) tn_text_printf(out, "_");
     const char *domain = node->op->domain;
     tn_text_printf(out, domain && domain[0] ? " = %s.%s" : " = %s%s",
-                   domain && domain[0] ? domain : "", node->op->name);
+                   domain && domain[0] ? domain : "", tn_op_file_name(node->op));
     for (int i = 0; i < node->attr_count; i++) {
         tn_text_printf(out, i ? ", " : "{");
         TN_TRY(print_attr(p, node, &node->attr[i]));

@@ -19,33 +19,40 @@ static char tactic_names[OPS_MAX][TACTIC_NAME_MAX];
 static const tn_tactic *tactic_table[OPS_MAX + 1];
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
-/* By name alone: names are unique over our domains, except that ai.onnx goes first. */
-static const tn_op *find_op(const char *name)
-{
-    const tn_op *op = tn_op_find(NULL, name);
-    for (int i = 0; !op && tn_op_table[i]; i++)
-        if (!strcmp(tn_op_table[i]->name, name)) op = tn_op_table[i];
-    return op;
-}
-
 static tn_verdict accepts(const tn_problem *p)
 {
-    return find_op(p->op) ? TN_YES : TN_NO("the operator is not in the table");
+    return tn_op_find_any(p->op) ? TN_YES : TN_NO("the operator is not in the table");
 }
 
 static size_t scratch_bytes(const tn_problem *p)
 {
-    const tn_op *op = find_op(p->op);
+    const tn_op *op = tn_op_find_any(p->op);
     return op && op->scratch_bytes ? op->scratch_bytes(p) : 0;
 }
 
 static uint64_t unused(const tn_problem *p)
 {
-    const tn_op *op = find_op(p->op);
+    const tn_op *op = tn_op_find_any(p->op);
     return op ? op->shape_inputs : 0;
 }
 
 static tn_status check(const tn_problem *p, tn_arena *arena);
+
+tn_tactic tn_reference_tactic(const tn_op *op, const char *name)
+{
+    return (tn_tactic){
+        .name = name,
+        .op = op->name,
+        .revision = 1,
+        .params_bytes = op->params_bytes,
+        .accepts = accepts,
+        .scratch_bytes = scratch_bytes,
+        .unused = unused,
+        .launch = op->reference,
+        .resolve = tn_problem_infer,
+        .check = check,
+    };
+}
 
 static void make_table(void)
 {
@@ -56,18 +63,7 @@ static void make_table(void)
         char *name = tactic_names[count];
         snprintf(name, TACTIC_NAME_MAX, "cpu.%s.any.reference", op->name);
         for (char *at = name; *at; at++) *at = (char)tolower((unsigned char)*at);
-        tactics[count] = (tn_tactic){
-            .name = name,
-            .op = op->name,
-            .revision = 1,
-            .params_bytes = op->params_bytes,
-            .accepts = accepts,
-            .scratch_bytes = scratch_bytes,
-            .unused = unused,
-            .launch = op->reference,
-            .resolve = tn_problem_infer,
-            .check = check,
-        };
+        tactics[count] = tn_reference_tactic(op, name);
         tactic_table[count] = &tactics[count];
         count++;
     }
@@ -143,7 +139,7 @@ static tn_status take_output(const tn_exprs *exprs, const tn_problem *p, int ind
 /* With `partial`, an output that cannot be told yet is left without a type. */
 static tn_status infer_problem(tn_problem *p, tn_arena *arena, bool partial)
 {
-    const tn_op *op = find_op(p->op);
+    const tn_op *op = tn_op_find_any(p->op);
     TN_CHECK(op && op->infer, TN_NOT_FOUND, "there is no operator \"%s\"", p->op);
     tn_exprs *exprs = TN_NEW(arena, tn_exprs);
     int32_t out_count = TN_MAX(p->out_count, op->out_count);
@@ -336,7 +332,7 @@ tn_status tn_problem_parse(const char *text, tn_arena *arena, tn_problem *out)
     while (isalnum((unsigned char)*at) || *at == '_') at++;
     char *op_name = tn_arena_text(arena, name, (size_t)(at - name));
     TN_CHECK(op_name, TN_OUT_OF_MEMORY, "no memory for a problem");
-    const tn_op *op = find_op(op_name);
+    const tn_op *op = tn_op_find_any(op_name);
     TN_CHECK(op, TN_NOT_FOUND, "there is no operator \"%s\" (problem \"%.200s\")", op_name, text);
     tn_problem p = {.op = op->name, .field = op->field, .field_count = op->field_count};
     void *params = tn_arena_alloc(arena, op->params_bytes);
@@ -359,7 +355,7 @@ tn_status tn_problem_parse(const char *text, tn_arena *arena, tn_problem *out)
 
 tn_status tn_problem_run_reference(tn_problem *p, tn_arena *arena)
 {
-    const tn_op *op = find_op(p->op);
+    const tn_op *op = tn_op_find_any(p->op);
     TN_CHECK(op && op->reference, TN_NOT_FOUND, "%s has no reference kernel", p->op);
     for (int i = 0; i < p->in_count; i++) {
         bool read = i >= 64 || !(op->shape_inputs >> i & 1);
@@ -421,7 +417,7 @@ tn_status tn_node_problem(const tn_node *node, const int64_t *values, tn_arena *
         .in_count = node->in_count,
         .out_count = node->out_count,
         .params = node->params,
-        .params_bytes = op->params_bytes,
+        .params_bytes = node->params_bytes,
     };
     p.in = TN_NEW_ARRAY(arena, tn_tensor, p.in_count);
     p.out = TN_NEW_ARRAY(arena, tn_tensor, p.out_count);

@@ -9,6 +9,8 @@
 /* The reference tactics of all operators, ended by NULL; made once, in table order, without
  * allocation. A tactic's resolve runs the operator's infer over constants. */
 const tn_tactic *const *tn_reference_tactics(void);
+/* The same of an operator beside the table; the name is borrowed. */
+tn_tactic tn_reference_tactic(const tn_op *op, const char *name);
 
 /* A problem from its text (device.h): op, params and inputs; "none" is an absent input. Outputs are
  * those the schema requires, or as many as "-> 3" or "-> f32[2] f32[2]" says, and are inferred: one

@@ -54,6 +54,42 @@ tn_status tn_table_move(tn_graph *graph, tn_node *node, const char *attr, int in
     return NULL;
 }
 
+/* The contents of a constant input, which goes; dtype NONE without it. */
+static tn_status take_input(tn_node *node, int index, tn_tensor *out)
+{
+    const tn_value *value = index < node->in_count ? node->in[index] : NULL;
+    *out = (tn_tensor){.dtype = TN_DTYPE_NONE};
+    if (!value) return NULL;
+    TN_CHECK(tn_value_is_constant(value), TN_UNSUPPORTED,
+             "input %d, '%s', is no constant, and model files have it as an attribute", index,
+             value->name);
+    *out = value->constant;
+    return tn_node_set_input(node, index, NULL);
+}
+
+tn_status tn_table_restore(tn_node *node, int index, const char *ints, const char *floats,
+                           const char *texts)
+{
+    tn_tensor t;
+    TN_TRY(take_input(node, index, &t));
+    if (t.dtype == TN_DTYPE_NONE) return NULL;
+    tn_attr attr = {.count = tn_tensor_count(&t), .ints = t.data, .floats = t.data};
+    attr.texts = t.data;
+    if (t.dtype == TN_DTYPE_I64) attr.name = ints, attr.kind = TN_ATTR_INTS;
+    if (t.dtype == TN_DTYPE_F32) attr.name = floats, attr.kind = TN_ATTR_FLOATS;
+    if (t.dtype == TN_DTYPE_STRING) attr.name = texts, attr.kind = TN_ATTR_TEXTS;
+    TN_CHECK(attr.name, TN_UNSUPPORTED, "input %d is %s, for which model files have no attribute",
+             index, tn_dtype_name(t.dtype));
+    return tn_node_set_attr(node, &attr);
+}
+
+tn_status tn_table_restore_tensor(tn_node *node, int index, const char *name)
+{
+    tn_attr attr = {.name = name, .kind = TN_ATTR_TENSOR};
+    TN_TRY(take_input(node, index, &attr.tensor));
+    return attr.tensor.dtype ? tn_node_set_attr(node, &attr) : NULL;
+}
+
 void tn_table_drop(tn_node *node, const char *attrs)
 {
     char name[64];

@@ -20,6 +20,12 @@ tn_status tn_table_add(tn_graph *graph, tn_node *node, int index,
                        const tn_tensor *table) TN_MUST_USE;
 /* Both: an attribute becomes input `index` and goes; nothing happens without it. */
 tn_status tn_table_move(tn_graph *graph, tn_node *node, const char *attr, int index) TN_MUST_USE;
+/* Back again (tn_op.restore): input `index`, a constant, becomes the attribute whose name is given
+ * for its type (NULL: none of that type is known); nothing happens without it. */
+tn_status tn_table_restore(tn_node *node, int index, const char *ints, const char *floats,
+                           const char *texts) TN_MUST_USE;
+/* The same as an attribute that is a tensor, of any numbers or texts. */
+tn_status tn_table_restore_tensor(tn_node *node, int index, const char *attr) TN_MUST_USE;
 /* Attributes "a|b|c" go. */
 void tn_table_drop(tn_node *node, const char *attrs);
 

@@ -30,7 +30,7 @@ static tn_status make_problem(const tn_node *node, tn_arena *arena, tn_problem *
                       .field = op->field,
                       .field_count = op->field_count,
                       .params = node->params,
-                      .params_bytes = op->params_bytes,
+                      .params_bytes = node->params_bytes,
                       .in_count = node->in_count,
                       .out_count = node->out_count};
     p->in = TN_NEW_ARRAY(arena, tn_tensor, p->in_count);

@@ -134,7 +134,9 @@ static bool same_node(const void *left, const void *right)
     /* What the later one gives, the earlier one must give too. */
     for (int i = 0; i < a->out_count; i++)
         if (b->out[i] && !a->out[i]) return false;
-    if (a->op->params_bytes && memcmp(a->params, b->params, a->op->params_bytes) != 0) return false;
+    if (a->params_bytes != b->params_bytes) return false;
+    if (a->params_bytes && memcmp(a->params, b->params, a->params_bytes) != 0) return false;
+    if (a->op->pack) return true; /* all attributes are in there */
     return same_attrs(a, b);
 }
 
@@ -150,8 +152,7 @@ static tn_status merge_nodes(tn_graph *graph, tn_arena *arena, int64_t *changed)
         uint64_t hash = tn_hash_bytes(node->op->name, strlen(node->op->name));
         for (int i = 0; i < node->in_count; i++)
             hash = mix(hash, node->in[i] ? (uint64_t)node->in[i]->id + 1 : 0);
-        if (node->op->params_bytes)
-            hash = mix(hash, tn_hash_bytes(node->params, node->op->params_bytes));
+        if (node->params_bytes) hash = mix(hash, tn_hash_bytes(node->params, node->params_bytes));
         tn_node *first = find_or_add(&t, hash, node, same_node);
         if (first == node) continue;
         for (int i = 0; i < node->out_count; i++)

@@ -31,4 +31,8 @@ $enter /tenon devices
 $enter /tenon build /model.onnx -o /model.engine
 rm "$work/root/model.onnx"
 $enter /tenon run /model.engine
+# Operators of a shared library, which is linked with nothing: the command has no libtenon to offer it.
+cp examples/user_op/model.onnx "$work/root/ops.onnx"
+${CC:-cc} -shared -fPIC -O2 -I "$stage/include" examples/user_op/ops.c -o "$work/root/ops.so" -lm
+$enter /tenon run /ops.onnx --op-library=/ops.so --shapes=x:2x4,ids:5
 echo "the archive's command runs in an empty root: $(du -h "$stage/bin/tenon" | cut -f1) static, $(find "$work/root" -type f | wc -l) files"

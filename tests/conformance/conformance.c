@@ -22,8 +22,10 @@
 
 static const char usage[] =
     "usage: conformance [options] FOLDER\n"
-    "  --mode=given|baked|dynamic  inputs at run time (given), inputs after the first as\n"
-    "                        constants, or at run time with every dim declared dynamic\n"
+    "  --mode=given|baked|dynamic|written  inputs at run time (given), inputs after the first\n"
+    "                        as constants, at run time with every dim declared dynamic, or given\n"
+    "                        with the model written as ONNX and read again\n"
+    "  --keep=FOLDER         keep the models that are written there, as NAME.onnx\n"
     "  --manifest=FILE       cases that must pass; a lost or an unlisted pass fails the run\n"
     "  --bless               write the manifest from this run instead\n"
     "  --filter=TEXT         only cases whose name contains TEXT\n"
@@ -33,6 +35,7 @@ static const char usage[] =
     "  --expect-cases=N      fail if fewer cases are found\n"
     "  --no-optimize         no passes, reference kernels\n"
     "  --verbose             a line for each case\n"
+    "  --operators           and a line with its operators\n"
     "exit code: 0 as the manifest says, 1 not so, 2 wrong usage or too few cases\n";
 
 typedef struct job {
@@ -260,18 +263,13 @@ static long compare_manifest(test_case *cases, long count, const options *o)
 static bool read_options(int argc, char **argv, options *o)
 {
     static const struct option known[] = {
-        {"mode", required_argument, NULL, 'm'},
-        {"manifest", required_argument, NULL, 'f'},
-        {"bless", no_argument, NULL, 'b'},
-        {"filter", required_argument, NULL, 'F'},
-        {"rtol", required_argument, NULL, 'r'},
-        {"atol", required_argument, NULL, 'a'},
-        {"timeout", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"expect-cases", required_argument, NULL, 'e'},
-        {"no-optimize", no_argument, NULL, 'n'},
-        {"verbose", no_argument, NULL, 'v'},
-        {0},
+        {"mode", required_argument, NULL, 'm'},   {"manifest", required_argument, NULL, 'f'},
+        {"keep", required_argument, NULL, 'k'},   {"bless", no_argument, NULL, 'b'},
+        {"filter", required_argument, NULL, 'F'}, {"rtol", required_argument, NULL, 'r'},
+        {"atol", required_argument, NULL, 'a'},   {"timeout", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},   {"expect-cases", required_argument, NULL, 'e'},
+        {"no-optimize", no_argument, NULL, 'n'},  {"verbose", no_argument, NULL, 'v'},
+        {"operators", no_argument, NULL, 'O'},    {0},
     };
     *o = (options){.rtol = 1e-3, .atol = 1e-5, .timeout_s = 20, .jobs = 2};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -279,8 +277,11 @@ static bool read_options(int argc, char **argv, options *o)
         case 'm':
             o->baked = strcmp(optarg, "baked") == 0;
             o->dynamic = strcmp(optarg, "dynamic") == 0;
-            if (!o->baked && !o->dynamic && strcmp(optarg, "given") != 0) return false;
+            o->written = strcmp(optarg, "written") == 0;
+            if (!o->baked && !o->dynamic && !o->written && strcmp(optarg, "given") != 0)
+                return false;
             break;
+        case 'k': o->keep = optarg; break;
         case 'f': o->manifest = optarg; break;
         case 'b': o->bless = true; break;
         case 'F': o->filter = optarg; break;
@@ -291,6 +292,7 @@ static bool read_options(int argc, char **argv, options *o)
         case 'e': o->expected_cases = atol(optarg); break;
         case 'n': o->no_optimize = true; break;
         case 'v': o->verbose = true; break;
+        case 'O': o->operators = true; break;
         default: return false;
         }
     }
@@ -327,6 +329,11 @@ int main(int argc, char **argv)
     }
     long count = apply_filter(cases, found, o.filter);
     run_all(cases, count, &o);
+    for (long i = 0; o.operators && i < count; i++) {
+        printf("ops %s ", cases[i].name);
+        print_operators(cases[i].model, stdout);
+        printf("\n");
+    }
     for (long i = 0; i < count; i++) totals[cases[i].outcome.verdict]++;
     print_groups(cases, count);
     long differing = 0;

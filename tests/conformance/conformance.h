@@ -3,6 +3,7 @@
 #ifndef TN_TESTS_CONFORMANCE_H
 #define TN_TESTS_CONFORMANCE_H
 
+#include <stdio.h>
 #include <tenon/tenon.h>
 
 #define NAME_MAX_BYTES 256
@@ -27,11 +28,13 @@ typedef struct test_case {
 typedef struct options {
     bool baked;   /* inputs after the first are constants */
     bool dynamic; /* every dim of the inputs is declared dynamic */
-    bool no_optimize, bless, verbose;
+    bool written; /* the model is written as ONNX and read again first */
+    bool no_optimize, bless, verbose, operators;
     double rtol, atol;
     int timeout_s, jobs;
     long expected_cases;
     const char *filter, *manifest;
+    const char *keep; /* folder for the models that were written; NULL: none is kept */
 } options;
 
 /* All cases below a folder, sorted by name. Exits with a message where memory or the folder fails.
@@ -45,6 +48,9 @@ typedef struct input_name {
     tn_io_kind kind;
 } input_name;
 input_name *read_input_names(const char *model_path, int *count);
+/* "Add,ai.onnx.ml.Scaler": the operators of a model file, each once; nothing if it cannot be read.
+ */
+void print_operators(const char *model_path, FILE *out);
 /* tn_model_load of the model with all input dims dynamic. */
 tn_status load_dynamic(const char *path, const tn_load_options *load, tn_model **model);
 void run_case(const test_case *c, const options *o, outcome *out);

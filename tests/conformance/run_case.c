@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "api/api.h"
 #include "base/file.h"
 #include "conformance.h"
 #include "import/import.h"
+#include "same_graph.h"
 
 #define INPUTS_MAX 256
 
@@ -220,6 +223,40 @@ static bool declare_types(run *r, value *inputs, int count)
     return true;
 }
 
+/* "node/test_abs" as a file of the folder; of the process alone where none is to be kept. */
+static void written_path(const run *r, char *dst, size_t dst_bytes)
+{
+    if (!r->o->keep) {
+        snprintf(dst, dst_bytes, "/tmp/tn_conformance_%ld.onnx", (long)getpid());
+        return;
+    }
+    size_t begin = (size_t)snprintf(dst, dst_bytes, "%s/", r->o->keep);
+    snprintf(dst + begin, dst_bytes - begin, "%s.onnx", r->c->name);
+    for (char *at = dst + begin; *at; at++)
+        if (*at == '/') *at = '.';
+}
+
+/* The model as it comes back from a file that we have written. */
+static bool rewrite(run *r, tn_model **model)
+{
+    char path[4096], why[400];
+    written_path(r, path, sizeof(path));
+    tn_status status = tn_model_save(*model, path, NULL);
+    if (status) {
+        tn_model_free(*model);
+        return succeeds(r, status, "writing");
+    }
+    tn_model *back;
+    status = tn_model_load(path, NULL, &back);
+    if (!r->o->keep) remove(path);
+    bool same =
+        !status && same_graph(tn_model_graph(*model), tn_model_graph(back), why, sizeof(why));
+    tn_model_free(*model);
+    if (!succeeds(r, status, "reading what was written")) return false;
+    *model = back;
+    return same || conclude(r, FAILED, "written and read again: %s", why);
+}
+
 /* The tensors among the first `baked_count` inputs behind the first become constants. */
 static bool build(run *r, const value *baked, int baked_count, tn_engine **engine)
 {
@@ -240,6 +277,7 @@ static bool build(run *r, const value *baked, int baked_count, tn_engine **engin
     tn_status (*loader)(const char *, const tn_load_options *, tn_model **) =
         r->o->dynamic ? load_dynamic : tn_model_load;
     if (!succeeds(r, loader(r->c->model, &load, &model), "loading")) return false;
+    if (r->o->written && !rewrite(r, &model)) return false;
     bool built = succeeds(r, tn_build(model, &config, engine), "building");
     tn_model_free(model);
     return built;

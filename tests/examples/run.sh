@@ -32,5 +32,6 @@ example() { # NAME, then for each line that must be there a fixed text; ":N" beh
 
 example bilstm10 'elem_type: 1:3' 'dim_param: "sequence":1' 'PASSED Tenon.bench:3' 'PASS:2'
 example sentiment '====preds====: [0]:2' '====preds====: [1]:2' 'Tenon, tokenizer included:1' '0.788:1'
+example user_op '1 passed, 0 failed:1' 'example.RunLengths:1'
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

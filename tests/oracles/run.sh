@@ -37,6 +37,10 @@ check checkpoints "$python" tests/oracles/checkpoints.py "$library"
 check tokenizer with_shared "$python" tests/oracles/tokenizer.py "$tenon" $shared/data/bert-base-chinese-vocab/vocab.txt \
     $shared/data/sentiment-zh/sentiment.test.data
 check sentiment with_shared sentiment
+suite=${TN_SUITES:-$shared/tests}/onnx-backend-tests.tar.zst
+written() { [ -f "$suite" ] || absent && "$python" tests/oracles/written.py "$(dirname "$tenon")/tests/conformance" "$suite"; }
+check written written
+check images "$python" tests/oracles/images.py "$library" $(ls -d $shared/data/photos 2>/dev/null)
 [ -x tests/nets/run.sh ] && check nets tests/nets/run.sh "$tenon"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 typedef double (*binary_f)(double a, double b, const tn_binary_params *p);
@@ -200,6 +201,24 @@ static tn_status upgrade_prelu_below_7(tn_graph *graph, tn_node *node)
     return one_axis ? tn_upgrade_align(graph, node, 1) : NULL;
 }
 
+/* B may be of another type. Below 0 the logarithm is not there; PyTorch too gives 0 where A is 0.
+ */
+static void gradient_pow(tn_gradient *g)
+{
+    tn_value *a = g->node->in[0], *b = g->node->in[1];
+    if (b->type.dtype != a->type.dtype)
+        b = tn_gradient_op(g, "Cast", TN_IN(b), TN_WITH(tn_attr_int("to", a->type.dtype)));
+    tn_named e = {.name = "e", .value = b};
+    if (tn_gradient_wants(g, 0)) {
+        bool square = tn_value_is_constant(b) && b->type.rank == 0 &&
+                      tn_load_f64(b->constant.dtype, b->constant.data, 0) == 2;
+        const char *rule = square ? "2 * dy * x" : "dy * e * Pow(x, e - 1)";
+        tn_gradient_give(g, 0, tn_gradient_write(g, rule, &e, 1));
+    }
+    if (tn_gradient_wants(g, 1))
+        tn_gradient_give(g, 1, tn_gradient_write(g, "x == 0 ? 0 : dy * y * Log(x)", &e, 1));
+}
+
 #define NO_FIELDS .params_bytes = 0
 #define FIELDS(list)                                                                               \
     .field = fields_##list, .field_count = TN_COUNT(fields_##list),                                \
@@ -208,7 +227,11 @@ static tn_status upgrade_prelu_below_7(tn_graph *graph, tn_node *node)
 #define AXIS_BELOW_7 .upgrade = {{7, tn_upgrade_broadcast_axis}}
 #define CHANNEL_BELOW_7 .upgrade = {{7, upgrade_prelu_below_7}}
 
-#define ROW(c, title, opset, types_a, types_b, result, f, i, known, attributes, old, text)         \
+#define DERIVATIVE(formulas) .derivative = formulas
+#define RULE(name) .gradient = gradient_##name
+#define NO_RULE .gradient = NULL
+
+#define ROW(c, title, opset, types_a, types_b, result, f, i, known, attributes, old, rule, text)   \
     extern const tn_case tn_##c##_cases[];                                                         \
     static const tn_port in_##c[] = {                                                              \
         {"A", types_a, 'T', 0}, {"B", types_b ? (types_b) : (types_a), types_b ? 0 : 'T', 0}};     \
@@ -234,6 +257,7 @@ static tn_status upgrade_prelu_below_7(tn_graph *graph, tn_node *node)
         .infer = infer_##c,                                                                        \
         .reference = reference_##c,                                                                \
         old,                                                                                       \
+        rule,                                                                                      \
         .cases = tn_##c##_cases,                                                                   \
     };
 #include "ops/binary/binary.def"

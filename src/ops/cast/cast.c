@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ir/gradient.h"
 #include "ops/cast/cast_text.h"
 #include "ops/elementwise/elementwise.h"
 
@@ -98,6 +99,13 @@ static tn_status upgrade_below_6(tn_graph *graph, tn_node *node)
     TN_FAIL(TN_INVALID, "\"%.40s\" is not a type", to->text.text);
 }
 
+static void gradient(tn_gradient *g)
+{
+    int64_t type = g->node->in[0]->type.dtype;
+    tn_gradient_give(g, 0,
+                     tn_gradient_op(g, "Cast", TN_IN(g->dy[0]), TN_WITH(tn_attr_int("to", type))));
+}
+
 extern const tn_case tn_cast_cases[], tn_cast_like_cases[];
 
 const tn_op tn_op_cast = {
@@ -113,6 +121,7 @@ const tn_op tn_op_cast = {
     .params_bytes = sizeof(tn_cast_params),
     .infer = infer_cast,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{6, upgrade_below_6}},
     .cases = tn_cast_cases,
 };
@@ -131,5 +140,6 @@ const tn_op tn_op_cast_like = {
     .infer = infer_like,
     .reference = reference,
     .shape_inputs = 1u << 1,
+    .gradient = gradient,
     .cases = tn_cast_like_cases,
 };

@@ -3,6 +3,7 @@
  * Before opset 11 the bounds were float attributes; they become constants of the input's type. */
 #include <math.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 static const tn_port ins[] = {{"input", TN_DTS_NUMBER, 'T', 0},
@@ -86,6 +87,22 @@ static tn_status upgrade_below_11(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+/* Where x meets a bound, it still counts as inside. */
+static void gradient(tn_gradient *g)
+{
+    tn_value *low = tn_gradient_input(g, 1), *high = tn_gradient_input(g, 2);
+    tn_value *dx = g->dy[0];
+    tn_named more = {.name = "dy"};
+    if (low) dx = tn_gradient_write(g, "x < b ? 0 : dy", NULL, 0);
+    more.value = dx;
+    if (high) dx = tn_gradient_write(g, "x > c ? 0 : dy", &more, 1);
+    tn_gradient_give(g, 0, dx);
+    if (tn_gradient_wants(g, 1))
+        tn_gradient_give(g, 1, tn_gradient_write(g, "x < b ? dy : 0", NULL, 0));
+    if (tn_gradient_wants(g, 2))
+        tn_gradient_give(g, 2, tn_gradient_write(g, "x > c ? dy : 0", NULL, 0));
+}
+
 extern const tn_case tn_clip_cases[];
 
 const tn_op tn_op_clip = {
@@ -98,6 +115,7 @@ const tn_op tn_op_clip = {
     .out_count = 1,
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{11, upgrade_below_11}},
     .cases = tn_clip_cases,
 };

@@ -1,6 +1,7 @@
 /* Concat-4: tensors one after the other along an axis. */
 #include "ops/concat/concat.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -99,6 +100,28 @@ static tn_status upgrade_below_4(tn_graph *graph, tn_node *node)
     return tn_node_find_attr(node, "axis") ? NULL : tn_node_set_int(node, "axis", 1);
 }
 
+static void gradient(tn_gradient *g)
+{
+    const tn_concat_params *params = g->node->params;
+    tn_value *sizes[TN_KNOWN_MAX], *parts[TN_KNOWN_MAX];
+    int count = g->node->in_count;
+    if (count > TN_KNOWN_MAX) {
+        tn_gradient_refuse(g, "it has too many inputs");
+        return;
+    }
+    int64_t axis = params->axis, end = axis + 1;
+    for (int i = 0; i < count; i++) {
+        if (axis < 0) end = axis + 1 + g->node->in[i]->type.rank;
+        sizes[i] = tn_gradient_op(g, "Shape", TN_IN(g->node->in[i]),
+                                  TN_WITH(tn_attr_int("start", axis), tn_attr_int("end", end)));
+    }
+    tn_value *split = tn_gradient_op(g, "Concat", sizes, count, TN_WITH(tn_attr_int("axis", 0)));
+    tn_draft_ops(g->draft, "Split", g->name, TN_IN(g->dy[0], split),
+                 TN_WITH(tn_attr_int("axis", axis)), parts, count);
+    for (int i = 0; i < count; i++)
+        if (parts[i] && tn_gradient_wants(g, i)) g->dx[i] = parts[i];
+}
+
 static const tn_case cases[] = {
     {.problem = "Concat{axis=0} f32[1,2]={1,2} f32[2,2]={3,4,5,6}",
      .expect = "f32[3,2]={1,2,3,4,5,6}"},
@@ -124,6 +147,7 @@ const tn_op tn_op_concat = {
     .params_bytes = sizeof(tn_concat_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{4, upgrade_below_4}},
     .cases = cases,
 };

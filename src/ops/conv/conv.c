@@ -172,5 +172,6 @@ const tn_op tn_op_conv = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = tn_conv_gradient,
     .cases = tn_conv_cases,
 };

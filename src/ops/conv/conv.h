@@ -21,6 +21,12 @@ tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype) TN_M
 tn_status tn_conv_lower(const tn_node *node, void *params) TN_MUST_USE;
 /* plane[out] += one input channel under its kernel_count weights. */
 void tn_conv_add_channel(const tn_window *w, const double *x, const double *weights, double *plane);
+/* The other way: plane[in] += one output channel under its weights. */
+void tn_conv_add_back(const tn_window *w, const double *y, const double *weights, double *plane);
+/* The window of ConvDataGradient (else ConvWeightGradient): that of the convolution. */
+void tn_conv_gradient_window(const tn_problem *p, bool data, tn_window *out);
+void tn_conv_gradient(tn_gradient *g);
+void tn_conv_transpose_gradient(tn_gradient *g);
 
 #define TN_CONV_FIELDS                                                                             \
     {.name = "kernel_shape",                                                                       \

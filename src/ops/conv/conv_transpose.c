@@ -190,6 +190,15 @@ static void add_tap(const tn_window *w, const double *x, const int64_t tap[3], d
     }
 }
 
+void tn_conv_add_back(const tn_window *w, const double *y, const double *weights, double *plane)
+{
+    for (int64_t k = 0; k < w->kernel_count; k++) {
+        int64_t tap[3] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1],
+                          k % w->kernel[2]};
+        add_tap(w, y, tap, weights[k], plane);
+    }
+}
+
 static tn_status reference(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
@@ -209,16 +218,9 @@ static tn_status reference(const tn_launch *l)
         for (int64_t o = 0; o < y->dim[1]; o++) {
             for (int64_t i = 0; i < w.in_count; i++) plane[i] = bias ? bias[o] : 0;
             int64_t first = o / group_out * each;
-            for (int64_t c = first; c < first + each; c++) {
-                const double *src = x + (n * channels + c) * w.out_count;
-                const double *tap_weight =
-                    weights + (c * group_out + o % group_out) * w.kernel_count;
-                for (int64_t k = 0; k < w.kernel_count; k++) {
-                    int64_t tap[3] = {k / w.kernel[2] / w.kernel[1], k / w.kernel[2] % w.kernel[1],
-                                      k % w.kernel[2]};
-                    add_tap(&w, src, tap, tap_weight[k], plane);
-                }
-            }
+            for (int64_t c = first; c < first + each; c++)
+                tn_conv_add_back(&w, x + (n * channels + c) * w.out_count,
+                                 weights + (c * group_out + o % group_out) * w.kernel_count, plane);
             tn_store_f64s(y->dtype, y->data, (n * y->dim[1] + o) * w.in_count, w.in_count, plane);
         }
     }
@@ -242,5 +244,6 @@ const tn_op tn_op_conv_transpose = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = tn_conv_transpose_gradient,
     .cases = tn_conv_transpose_cases,
 };

@@ -2,6 +2,7 @@
  * random and refused. */
 #include "ops/dropout/dropout.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -73,6 +74,15 @@ static tn_status upgrade_below_10(tn_graph *graph, tn_node *node)
     return tn_node_set_input(cast, 0, mask);
 }
 
+static void gradient(tn_gradient *g)
+{
+    tn_value *training = tn_gradient_input(g, 2);
+    bool off = !training || (tn_value_is_constant(training) &&
+                             !tn_load_i64(TN_DTYPE_BOOL, training->constant.data, 0));
+    if (off) tn_gradient_give(g, 0, g->dy[0]);
+    else tn_gradient_refuse(g, "training_mode is not a constant false: it draws random bits");
+}
+
 static const tn_case cases[] = {
     {.problem = "Dropout f32[3]={1,2,3} -> 2", .expect = "f32[3]={1,2,3} bool[3]={1,1,1}"},
     {.problem = "Dropout f16[2,5] f16={0.5} bool={0}"},
@@ -94,6 +104,7 @@ const tn_op tn_op_dropout = {
     .params_bytes = sizeof(tn_dropout_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{10, upgrade_below_10}, {12, upgrade_below_12}},
     .cases = cases,
 };

@@ -87,5 +87,6 @@ const tn_op tn_op_expand = {
     .infer = infer,
     .reference = reference,
     .shape_inputs = 1 << 1,
+    .derivative = "dy; 0",
     .cases = cases,
 };

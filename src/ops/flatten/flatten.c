@@ -1,6 +1,7 @@
 /* Flatten-11: to two dims, the product of those before axis and of those from it on. */
 #include "ops/flatten/flatten.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -49,5 +50,6 @@ const tn_op tn_op_flatten = {
     .infer = infer,
     .reference = tn_move_same,
     .view = true,
+    .gradient = tn_gradient_reshape,
     .cases = cases,
 };

@@ -2,6 +2,7 @@
  */
 #include "ops/gather_elements/gather_elements.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -44,6 +45,16 @@ static tn_status reference(const tn_launch *l)
     return NULL;
 }
 
+static void gradient(tn_gradient *g)
+{
+    const tn_gather_elements_params *params = g->node->params;
+    tn_value *zeros = tn_gradient_zeros(g, g->node->in[0]);
+    tn_gradient_give(g, 0,
+                     tn_gradient_op(g, "ScatterElements", TN_IN(zeros, g->node->in[1], g->dy[0]),
+                                    TN_WITH(tn_attr_int("axis", params->axis),
+                                            tn_attr_text("reduction", "add"))));
+}
+
 static const tn_case cases[] = {
     {.problem = "GatherElements{axis=1} f32[2,2]={1,2,3,4} i64[2,2]={0,0,1,0}",
      .expect = "f32[2,2]={1,1,4,3}"},
@@ -66,5 +77,6 @@ const tn_op tn_op_gather_elements = {
     .params_bytes = sizeof(tn_gather_elements_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .cases = cases,
 };

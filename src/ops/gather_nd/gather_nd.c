@@ -3,6 +3,7 @@
  * indices[b.., i.., 1], .., s..]. */
 #include "ops/gather_nd/gather_nd.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -70,6 +71,19 @@ static tn_status reference(const tn_launch *l)
     return NULL;
 }
 
+static void gradient(tn_gradient *g)
+{
+    const tn_gather_nd_params *params = g->node->params;
+    tn_value *zeros = tn_gradient_zeros(g, g->node->in[0]);
+    if (params->batch_dims) {
+        tn_gradient_refuse(g, "batch_dims is not 0");
+        return;
+    }
+    tn_gradient_give(g, 0,
+                     tn_gradient_op(g, "ScatterND", TN_IN(zeros, g->node->in[1], g->dy[0]),
+                                    TN_WITH(tn_attr_text("reduction", "add"))));
+}
+
 static const tn_case cases[] = {
     {.problem = "GatherND f32[2,2]={0,1,2,3} i64[2,2]={0,0,1,1}", .expect = "f32[2]={0,3}"},
     {.problem = "GatherND i32[2,2,2]={0,1,2,3,4,5,6,7} i64[2,2]={0,1,1,0}",
@@ -93,5 +107,6 @@ const tn_op tn_op_gather_nd = {
     .params_bytes = sizeof(tn_gather_nd_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .cases = cases,
 };

@@ -3,6 +3,7 @@
 #include "ops/gemm/gemm.h"
 
 #include "ir/op.h"
+#include "ir/gradient.h"
 #include "ops/wide/wide.h"
 
 #define TYPES (TN_DTS_FLOAT | TN_DT(I32) | TN_DT(I64) | TN_DT(U32) | TN_DT(U64))
@@ -154,6 +155,30 @@ static tn_status upgrade_below_7(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+/* alpha * left * right, each transposed where told. */
+static tn_value *multiply(tn_gradient *g, tn_value *left, bool turn_left, tn_value *right,
+                          bool turn_right)
+{
+    const tn_gemm_params *params = g->node->params;
+    return tn_gradient_op(g, "Gemm", TN_IN(left, right),
+                          TN_WITH(tn_attr_int("transA", turn_left),
+                                  tn_attr_int("transB", turn_right),
+                                  tn_attr_float("alpha", (double)params->alpha)));
+}
+
+static void gradient(tn_gradient *g)
+{
+    const tn_gemm_params *params = g->node->params;
+    tn_value *a = g->node->in[0], *b = g->node->in[1], *dy = g->dy[0];
+    bool ta = params->transA, tb = params->transB;
+    if (tn_gradient_wants(g, 0))
+        tn_gradient_give(g, 0, ta ? multiply(g, b, tb, dy, true) : multiply(g, dy, false, b, !tb));
+    if (tn_gradient_wants(g, 1))
+        tn_gradient_give(g, 1, tb ? multiply(g, dy, true, a, ta) : multiply(g, a, !ta, dy, false));
+    if (tn_gradient_wants(g, 2))
+        tn_gradient_give(g, 2, params->beta == 1 ? dy : tn_gradient_write(g, "beta * dy", NULL, 0));
+}
+
 extern const tn_case tn_gemm_cases[];
 
 const tn_op tn_op_gemm = {
@@ -170,6 +195,7 @@ const tn_op tn_op_gemm = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = gradient,
     .upgrade = {{7, upgrade_below_7}},
     .cases = tn_gemm_cases,
 };

@@ -1,4 +1,5 @@
 /* Identity-1: the input. */
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_port ins[] = {{"input", TN_DTS_ANY, 'V', TN_PORT_ANY_KIND}};
@@ -29,5 +30,6 @@ const tn_op tn_op_identity = {
     .infer = infer,
     .reference = tn_move_same,
     .view = true,
+    .gradient = tn_gradient_reshape,
     .cases = cases,
 };

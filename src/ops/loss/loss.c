@@ -113,6 +113,7 @@ const tn_op tn_op_negative_log_likelihood_loss = {
     .params_bytes = sizeof(tn_loss_params),
     .infer = infer,
     .reference = reference_nll,
+    .gradient = tn_loss_gradient,
     .cases = tn_negative_log_likelihood_loss_cases,
 };
 
@@ -129,5 +130,6 @@ const tn_op tn_op_softmax_cross_entropy_loss = {
     .params_bytes = sizeof(tn_loss_params),
     .infer = infer,
     .reference = reference_cross_entropy,
+    .gradient = tn_loss_gradient,
     .cases = tn_softmax_cross_entropy_loss_cases,
 };

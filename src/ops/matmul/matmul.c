@@ -3,6 +3,7 @@
 #include "ops/matmul/matmul.h"
 
 #include "ir/op.h"
+#include "ir/gradient.h"
 #include "ops/wide/wide.h"
 
 #define TYPES (TN_DTS_FLOAT | TN_DT(I32) | TN_DT(I64) | TN_DT(U32) | TN_DT(U64))
@@ -94,15 +95,23 @@ static bool is_float(const tn_problem *p)
     return tn_dtype_kind_of(p->in[0].dtype) == TN_KIND_F;
 }
 
+/* Rows of B that are widened at a time: weights of gigabytes are read where they lie. */
+#define ROWS_AT_ONCE 64
+
+static int64_t product(int64_t a, int64_t b)
+{
+    int64_t count;
+    return tn_mul_i64(a, b, &count) ? count : INT64_MAX;
+}
+
 static size_t scratch_bytes(const tn_problem *p)
 {
     tn_matmul_plan plan;
     if (!is_float(p)) return 0;
     tn_matmul_plan_of(p, &plan);
-    size_t bytes = tn_wide_add(tn_wide_tensor_bytes(&p->in[0]), tn_wide_tensor_bytes(&p->in[1]));
-    int64_t count;
-    if (!tn_mul_i64(plan.m, plan.n, &count)) count = INT64_MAX;
-    return tn_wide_add(bytes, tn_wide_bytes(count));
+    size_t bytes = tn_wide_add(tn_wide_tensor_bytes(&p->in[0]),
+                               tn_wide_bytes(product(TN_MIN(plan.k, ROWS_AT_ONCE), plan.n)));
+    return tn_wide_add(bytes, tn_wide_bytes(product(plan.m, plan.n)));
 }
 
 /* Integers are summed modulo 2^64, which is right for every narrower width. */
@@ -134,19 +143,79 @@ static tn_status reference(const tn_launch *l)
         multiply_integers(p, &plan);
         return NULL;
     }
+    const tn_tensor *weights = &p->in[1];
     void *scratch = l->scratch;
-    const double *a = tn_wide_load(&scratch, &p->in[0]), *b = tn_wide_load(&scratch, &p->in[1]);
-    int64_t count = plan.m * plan.n;
-    double *c = tn_wide_take(&scratch, count);
+    const double *a = tn_wide_load(&scratch, &p->in[0]);
+    int64_t count = plan.m * plan.n, rows = TN_MIN(plan.k, ROWS_AT_ONCE);
+    double *b = tn_wide_take(&scratch, rows * plan.n), *c = tn_wide_take(&scratch, count);
     if (count == 0) return NULL;
     for (int64_t at = 0; at < plan.batch; at++) {
         int64_t a_at, b_at;
         tn_matmul_offsets(&plan, at, &a_at, &b_at);
         for (int64_t i = 0; i < count; i++) c[i] = 0;
-        tn_wide_matmul(plan.m, plan.n, plan.k, a + a_at, plan.k, b + b_at, plan.n, c, plan.n);
+        for (int64_t k = 0; k < plan.k; k += rows) {
+            int64_t some = TN_MIN(rows, plan.k - k);
+            tn_load_f64s(weights->dtype, weights->data, b_at + k * plan.n, some * plan.n, b);
+            tn_wide_matmul(plan.m, plan.n, some, a + a_at + k, plan.k, b, plan.n, c, plan.n);
+        }
         tn_store_f64s(y->dtype, y->data, at * count, count, c);
     }
     return NULL;
+}
+
+/* With A [.., m, k] and B [.., k, n]: dA = dY B^T, dB = A^T dY, summed over batches that were
+ * broadcast. One matrix B for all batches of A is the usual layer: then both are single products
+ * over all rows. */
+static void gradient_rows(tn_gradient *g, tn_value *a, tn_value *b, tn_value *dy)
+{
+    const int64_t rows[] = {-1};
+    tn_value *shape[2], *flat[2];
+    tn_value *of[] = {a, dy};
+    for (int i = 0; i < 2; i++) {
+        flat[i] = of[i];
+        if (of[i]->type.rank == 2) continue;
+        tn_value *width =
+            tn_gradient_op(g, "Shape", TN_IN(of[i]), TN_WITH(tn_attr_int("start", -1)));
+        shape[i] = tn_gradient_op(g, "Concat", TN_IN(tn_draft_ints(g->draft, rows, 1), width),
+                                  TN_WITH(tn_attr_int("axis", 0)));
+        flat[i] = tn_gradient_op(g, "Reshape", TN_IN(of[i], shape[i]), TN_PLAIN);
+    }
+    if (tn_gradient_wants(g, 0)) {
+        tn_value *da =
+            tn_gradient_op(g, "Gemm", TN_IN(flat[1], b), TN_WITH(tn_attr_int("transB", 1)));
+        if (da) tn_gradient_give(g, 0, tn_gradient_reshape_like(g, da, a));
+    }
+    if (tn_gradient_wants(g, 1))
+        tn_gradient_give(
+            g, 1,
+            tn_gradient_op(g, "Gemm", TN_IN(flat[0], flat[1]), TN_WITH(tn_attr_int("transA", 1))));
+}
+
+static void gradient(tn_gradient *g)
+{
+    tn_value *a = g->node->in[0], *b = g->node->in[1], *dy = g->dy[0];
+    bool row = a->type.rank == 1, column = b->type.rank == 1;
+    if (column) b = tn_draft_unsqueeze(g->draft, g->name, b, 1);
+    if (column) dy = tn_draft_unsqueeze(g->draft, g->name, dy, -1);
+    if (row) a = tn_draft_unsqueeze(g->draft, g->name, a, 0);
+    if (row) dy = tn_draft_unsqueeze(g->draft, g->name, dy, -2);
+    if (g->draft->failed) return;
+    if (!row && !column && b->type.rank == 2) {
+        gradient_rows(g, a, b, dy);
+        return;
+    }
+    if (tn_gradient_wants(g, 0)) {
+        tn_value *da =
+            tn_gradient_op(g, "MatMul", TN_IN(dy, tn_gradient_transpose_last(g, b)), TN_PLAIN);
+        if (row) da = tn_draft_squeeze(g->draft, g->name, da, -2);
+        tn_gradient_give(g, 0, da);
+    }
+    if (tn_gradient_wants(g, 1)) {
+        tn_value *db =
+            tn_gradient_op(g, "MatMul", TN_IN(tn_gradient_transpose_last(g, a), dy), TN_PLAIN);
+        if (column) db = tn_draft_squeeze(g->draft, g->name, db, -1);
+        tn_gradient_give(g, 1, db);
+    }
 }
 
 extern const tn_case tn_matmul_cases[];
@@ -162,5 +231,6 @@ const tn_op tn_op_matmul = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = gradient,
     .cases = tn_matmul_cases,
 };

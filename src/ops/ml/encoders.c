@@ -71,6 +71,11 @@ static tn_status upgrade_one_hot(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+static tn_status restore_one_hot(tn_node *node)
+{
+    return tn_table_restore(node, 1, "cats_int64s", NULL, "cats_strings");
+}
+
 /* ---- FeatureVectorizer ------------------------------------------------------------------------*/
 
 static const tn_port vectorizer_ins[] = {{"X", TN_ML_NUMBERS, 'T', TN_PORT_VARIADIC}};
@@ -142,6 +147,21 @@ static tn_status upgrade_vectorizer(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+/* What inputdimensions says is in the shapes, where those are known; readers may ask for it. */
+static tn_status restore_vectorizer(tn_node *node)
+{
+    int64_t *columns = TN_NEW_ARRAY(node->graph->arena, int64_t, node->in_count);
+    TN_CHECK(columns, TN_OUT_OF_MEMORY, "no memory for an attribute");
+    for (int i = 0; i < node->in_count; i++) {
+        const tn_type *x = &node->in[i]->type;
+        if (x->rank < 1 || !tn_expr_is_const(node->graph->exprs, x->dim[x->rank - 1], &columns[i]))
+            return NULL;
+    }
+    const tn_attr attr = {
+        .name = "inputdimensions", .kind = TN_ATTR_INTS, .count = node->in_count, .ints = columns};
+    return tn_node_set_attr(node, &attr);
+}
+
 /* ---- Operators --------------------------------------------------------------------------------*/
 
 static const tn_case one_hot_cases[] = {
@@ -173,6 +193,7 @@ const tn_op tn_op_one_hot_encoder = {
     .infer = infer_one_hot,
     .reference = reference_one_hot,
     .upgrade = {{TN_OPSET_EVERY, upgrade_one_hot}},
+    .restore = restore_one_hot,
     .cases = one_hot_cases,
 };
 
@@ -188,5 +209,6 @@ const tn_op tn_op_feature_vectorizer = {
     .infer = infer_vectorizer,
     .reference = reference_vectorizer,
     .upgrade = {{TN_OPSET_EVERY, upgrade_vectorizer}},
+    .restore = restore_vectorizer,
     .cases = vectorizer_cases,
 };

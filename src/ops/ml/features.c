@@ -209,6 +209,29 @@ static tn_status upgrade_imputer(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+static tn_status restore_scaler(tn_node *node)
+{
+    TN_TRY(tn_table_restore(node, 1, NULL, "offset", NULL));
+    return tn_table_restore(node, 2, NULL, "scale", NULL);
+}
+
+static tn_status restore_imputer(tn_node *node)
+{
+    const tn_value *replaced = node->in_count > 2 ? node->in[2] : NULL;
+    TN_TRY(tn_table_restore(node, 1, "imputed_value_int64s", "imputed_value_floats", NULL));
+    if (!replaced) return NULL;
+    TN_CHECK(tn_value_is_constant(replaced) && tn_tensor_count(&replaced->constant) == 1,
+             TN_UNSUPPORTED, "what it replaces is no constant of one element");
+    const tn_tensor *t = &replaced->constant;
+    bool whole = t->dtype == TN_DTYPE_I64;
+    tn_attr attr = {.name = whole ? "replaced_value_int64" : "replaced_value_float",
+                    .kind = whole ? TN_ATTR_INT : TN_ATTR_FLOAT};
+    if (whole) attr.i = tn_load_i64(t->dtype, t->data, 0);
+    else attr.f = tn_load_f64(t->dtype, t->data, 0);
+    TN_TRY(tn_node_set_attr(node, &attr));
+    return tn_node_set_input(node, 2, NULL);
+}
+
 /* ---- Operators --------------------------------------------------------------------------------*/
 
 static const tn_case extractor_cases[] = {
@@ -286,6 +309,7 @@ const tn_op tn_op_scaler = {
     .infer = infer_float,
     .reference = reference_scaler,
     .upgrade = {{TN_OPSET_EVERY, upgrade_scaler}},
+    .restore = restore_scaler,
     .cases = scaler_cases,
 };
 
@@ -318,5 +342,6 @@ const tn_op tn_op_imputer = {
     .infer = infer_same,
     .reference = reference_imputer,
     .upgrade = {{TN_OPSET_EVERY, upgrade_imputer}},
+    .restore = restore_imputer,
     .cases = imputer_cases,
 };

@@ -156,6 +156,20 @@ static tn_status upgrade_below_2(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+/* The default is a tensor of one axis in files. */
+static tn_status restore(tn_node *node)
+{
+    const int64_t one = 1;
+    TN_TRY(tn_table_restore_tensor(node, KEYS, "keys_tensor"));
+    TN_TRY(tn_table_restore_tensor(node, VALUES, "values_tensor"));
+    TN_TRY(tn_table_restore_tensor(node, OTHER, "default_tensor"));
+    const tn_attr *other = tn_node_find_attr(node, "default_tensor");
+    if (!other || tn_tensor_count(&other->tensor) != 1) return NULL;
+    tn_attr flat = *other;
+    flat.tensor = tn_tensor_of(other->tensor.dtype, &one, 1, other->tensor.data);
+    return tn_node_set_attr(node, &flat);
+}
+
 static const tn_case cases[] = {
     {.problem =
          "LabelEncoder string[3]={\"b\",\"a\",\"x\"} string[2]={\"a\",\"b\"} i64[2]={5,6} i64={-1}",
@@ -181,5 +195,6 @@ const tn_op tn_op_label_encoder = {
     .infer = infer,
     .reference = reference,
     .upgrade = {{2, upgrade_below_2}, {TN_OPSET_EVERY, upgrade_tables}},
+    .restore = restore,
     .cases = cases,
 };

@@ -188,6 +188,18 @@ static tn_status upgrade_classifier(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+static tn_status restore_regressor(tn_node *node)
+{
+    TN_TRY(tn_table_restore(node, COEFFICIENTS, NULL, "coefficients", NULL));
+    return tn_table_restore(node, INTERCEPTS, NULL, "intercepts", NULL);
+}
+
+static tn_status restore_classifier(tn_node *node)
+{
+    TN_TRY(restore_regressor(node));
+    return tn_table_restore(node, LABELS, "classlabels_ints", NULL, "classlabels_strings");
+}
+
 static const tn_case regressor_cases[] = {
     {.problem = "LinearRegressor{targets=2} f32[2,2]={1,2,3,4} f32[4]={1,10,0,1} f32[2]={0.5,0}",
      .expect = "f32[2,2]={21.5,2,43.5,4}"},
@@ -222,6 +234,7 @@ const tn_op tn_op_linear_regressor = {
     .reference = reference_regressor,
     .scratch_bytes = scratch_bytes,
     .upgrade = {{TN_OPSET_EVERY, upgrade_regressor}},
+    .restore = restore_regressor,
     .cases = regressor_cases,
 };
 
@@ -241,5 +254,6 @@ const tn_op tn_op_linear_classifier = {
     .reference = reference_classifier,
     .scratch_bytes = scratch_bytes,
     .upgrade = {{TN_OPSET_EVERY, upgrade_classifier}},
+    .restore = restore_classifier,
     .cases = classifier_cases,
 };

@@ -79,6 +79,7 @@ enum {
 /* Attributes to tables: the nodes and leaves of TreeEnsemble, or the older form in which leaves are
  * nodes (prefix "target" or "class" of what names the votes). */
 tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node) TN_MUST_USE;
+tn_status tn_tree_restore(tn_node *node) TN_MUST_USE;
 tn_status tn_tree_upgrade_old(tn_graph *graph, tn_node *node, const char *prefix) TN_MUST_USE;
 
 #endif

@@ -103,6 +103,57 @@ tn_status tn_tree_upgrade(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+/* A column of the nodes' table as an attribute. */
+static tn_status restore_column(tn_node *node, const char *name, const int64_t *at, int64_t count)
+{
+    const tn_attr attr = {.name = name, .kind = TN_ATTR_INTS, .count = count, .ints = at};
+    return tn_node_set_attr(node, &attr);
+}
+
+static tn_status restore_nodes(tn_node *node, const tn_tensor *table)
+{
+    enum { FEATURE, TRUE, FALSE, TRUE_LEAF, FALSE_LEAF, MISSING, COLUMNS };
+    static const char *const names[COLUMNS] = {
+        "nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids",
+        "nodes_trueleafs",  "nodes_falseleafs",  "nodes_missing_value_tracks_true"};
+    int64_t count = tn_tensor_count(table) / TN_NODE_COLUMNS, *column[COLUMNS];
+    const int64_t *row = table->data;
+    uint8_t *mode = TN_NEW_ARRAY(node->graph->arena, uint8_t, count);
+    TN_CHECK(mode, TN_OUT_OF_MEMORY, "no memory for the attributes of trees");
+    for (int k = 0; k < COLUMNS; k++) TN_TRY(new_ints(node->graph, count, &column[k]));
+    for (int64_t i = 0; i < count; i++, row += TN_NODE_COLUMNS) {
+        int64_t yes = row[TN_NODE_TRUE], no = row[TN_NODE_FALSE];
+        column[FEATURE][i] = row[TN_NODE_FEATURE];
+        column[TRUE_LEAF][i] = yes < 0;
+        column[FALSE_LEAF][i] = no < 0;
+        column[TRUE][i] = yes < 0 ? -1 - yes : yes;
+        column[FALSE][i] = no < 0 ? -1 - no : no;
+        column[MISSING][i] = row[TN_NODE_MISSING_TRUE];
+        mode[i] = (uint8_t)row[TN_NODE_MODE];
+    }
+    for (int k = 0; k < COLUMNS; k++) TN_TRY(restore_column(node, names[k], column[k], count));
+    const tn_attr modes = {.name = "nodes_modes",
+                           .kind = TN_ATTR_TENSOR,
+                           .tensor = tn_tensor_of(TN_DTYPE_U8, &count, 1, mode)};
+    return tn_node_set_attr(node, &modes);
+}
+
+tn_status tn_tree_restore(tn_node *node)
+{
+    const tn_value *nodes = node->in_count > TN_TREE_NODES ? node->in[TN_TREE_NODES] : NULL;
+    TN_CHECK(nodes && tn_value_is_constant(nodes) && nodes->constant.dtype == TN_DTYPE_I64 &&
+                 node->in_count > TN_TREE_LEAVES,
+             TN_UNSUPPORTED, "its trees are no constants");
+    TN_TRY(restore_nodes(node, &nodes->constant));
+    TN_TRY(tn_node_set_input(node, TN_TREE_NODES, NULL));
+    TN_TRY(tn_node_set_input(node, TN_TREE_LEAVES, NULL)); /* one target a leaf, in order */
+    TN_TRY(tn_table_restore_tensor(node, TN_TREE_SPLITS, "nodes_splits"));
+    TN_TRY(tn_table_restore(node, TN_TREE_TARGETS, "leaf_targetids", NULL, NULL));
+    TN_TRY(tn_table_restore_tensor(node, TN_TREE_WEIGHTS, "leaf_weights"));
+    TN_TRY(tn_table_restore(node, TN_TREE_ROOTS, "tree_roots", NULL, NULL));
+    return tn_table_restore_tensor(node, TN_TREE_MEMBERS, "membership_values");
+}
+
 /* ---- TreeEnsembleRegressor, TreeEnsembleClassifier --------------------------------------------*/
 
 /* Nodes of all trees as the file lists them; leaves are among them. */

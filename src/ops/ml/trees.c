@@ -371,6 +371,7 @@ const tn_op tn_op_tree_ensemble = {
     .reference = reference,
     .scratch_bytes = scratch_bytes,
     .upgrade = {{TN_OPSET_EVERY, tn_tree_upgrade}},
+    .restore = tn_tree_restore,
     .cases = ensemble_cases,
 };
 

@@ -6,7 +6,7 @@
  * activation (spatial = 0), which has no newer spelling. */
 #include <math.h>
 
-#include "ir/op.h"
+#include "ir/gradient.h"
 #include "ops/norm/norm.h"
 #include "ops/wide/wide.h"
 
@@ -130,6 +130,76 @@ static tn_status upgrade_below_14(tn_graph *graph, tn_node *node)
     return training ? tn_node_set_int(node, "training_mode", 1) : NULL;
 }
 
+/* A per-channel vector [C] beside x [N, C, d...]: [C, 1...]. */
+static tn_value *lift(tn_gradient *g, tn_value *v)
+{
+    int64_t axes[TN_RANK_MAX];
+    int count = TN_MAX(0, g->node->in[0]->type.rank - 2);
+    for (int i = 0; i < count; i++) axes[i] = 1 + i;
+    v = tn_gradient_op(g, "Cast", TN_IN(v), TN_WITH(tn_attr_int("to", g->node->in[0]->type.dtype)));
+    if (count == 0) return v;
+    return tn_gradient_op(g, "Unsqueeze", TN_IN(v, tn_draft_ints(g->draft, axes, count)), TN_PLAIN);
+}
+
+/* The mean over all but the channels, kept. */
+static tn_value *channel_mean(tn_gradient *g, tn_value *v)
+{
+    int64_t axes[TN_RANK_MAX];
+    int count = 0;
+    for (int i = 0; i < g->node->in[0]->type.rank; i++)
+        if (i != 1) axes[count++] = i;
+    return tn_gradient_op(g, "ReduceMean", TN_IN(v, tn_draft_ints(g->draft, axes, count)),
+                          TN_PLAIN);
+}
+
+/* A gradient per channel: summed to the shape it has beside x, then a vector again. */
+static void give_vector(tn_gradient *g, int input, tn_value *lifted, tn_value *v)
+{
+    if (g->draft->failed || !tn_gradient_wants(g, input)) return;
+    v = tn_gradient_op(g, "SumTo", TN_IN(v, lifted), TN_PLAIN);
+    v = tn_gradient_op(g, "Cast", TN_IN(v),
+                       TN_WITH(tn_attr_int("to", g->node->in[input]->type.dtype)));
+    if (v) tn_gradient_give(g, input, tn_gradient_reshape_like(g, v, g->node->in[input]));
+}
+
+/* The statistics of the batch hang on x in training; the running ones are no way to the loss. */
+static void gradient(tn_gradient *g)
+{
+    const tn_batch_norm_params *params = g->node->params;
+    tn_value *x = g->node->in[0];
+    if (!g->dy[0] || x->type.rank < 2) {
+        tn_gradient_refuse(g, "X needs channels, and only Y can lead to the loss");
+        return;
+    }
+    tn_named n[] = {{.name = "scale", .value = lift(g, g->node->in[1])},
+                    {.name = "mean", .value = lift(g, g->node->in[3])},
+                    {.name = "var", .value = lift(g, g->node->in[4])},
+                    {.name = "epsilon", .number = (double)params->epsilon},
+                    {.name = "hat"},
+                    {.name = "one"},
+                    {.name = "two"}};
+    if (params->training_mode) {
+        n[1].value = channel_mean(g, x);
+        n[2].value = channel_mean(g, tn_gradient_write(g, "(x - mean) * (x - mean)", n, 2));
+    }
+    n[4].value = tn_gradient_write(g, "(x - mean) / Sqrt(var + epsilon)", n, 4);
+    tn_value *product = tn_gradient_write(g, "dy * hat", n, 5);
+    give_vector(g, 1, n[0].value, product);
+    give_vector(g, 2, n[0].value, g->dy[0]);
+    if (!params->training_mode) {
+        tn_gradient_give(g, 0, tn_gradient_write(g, "dy * (scale / Sqrt(var + epsilon))", n, 4));
+        give_vector(g, 3, n[0].value,
+                    tn_gradient_write(g, "-dy * (scale / Sqrt(var + epsilon))", n, 4));
+        give_vector(g, 4, n[0].value,
+                    tn_gradient_write(g, "-0.5 * dy * hat * scale / (var + epsilon)", n, 5));
+        return;
+    }
+    n[5].value = channel_mean(g, g->dy[0]);
+    n[6].value = channel_mean(g, product);
+    tn_gradient_give(
+        g, 0, tn_gradient_write(g, "(dy - one - hat * two) * (scale / Sqrt(var + epsilon))", n, 7));
+}
+
 extern const tn_case tn_batch_norm_cases[];
 
 const tn_op tn_op_batch_norm = {
@@ -146,6 +216,7 @@ const tn_op tn_op_batch_norm = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = gradient,
     .upgrade = {{14, upgrade_below_14}},
     .cases = tn_batch_norm_cases,
 };

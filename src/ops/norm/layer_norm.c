@@ -2,7 +2,7 @@
  * leaves out the mean: x / sqrt(mean(x^2) + epsilon) * scale. */
 #include <math.h>
 
-#include "ir/op.h"
+#include "ir/gradient.h"
 #include "ops/norm/norm.h"
 #include "ops/wide/wide.h"
 
@@ -129,6 +129,57 @@ static tn_status reference_rms(const tn_launch *l)
     return run(l, true);
 }
 
+/* With hat = (x - mean) / deviation and d = dy * scale, over the normalised axes:
+ * dx = (d - mean(d) - hat * mean(d * hat)) / deviation; RMSNormalization has no means to take off.
+ */
+static void gradient(tn_gradient *g)
+{
+    const tn_layer_norm_params *params = g->node->params;
+    tn_value *x = g->node->in[0];
+    int64_t axes[TN_RANK_MAX];
+    bool rms = g->node->op->name[0] == 'R', others = false;
+    for (int i = 1; i < g->node->out_count; i++) others = others || g->dy[i];
+    if (x->type.rank < 0 || others || !g->dy[0]) {
+        tn_gradient_refuse(g, "X needs a known rank, and only Y can lead to the loss");
+        return;
+    }
+    if (rms && g->node->in[1]->type.dtype != x->type.dtype) {
+        tn_gradient_refuse(g, "X and scale are of two types");
+        return;
+    }
+    int first = tn_axis_normal(params->axis, x->type.rank), count = x->type.rank - first;
+    for (int i = 0; i < count; i++) axes[i] = first + i;
+    tn_value *list = tn_draft_ints(g->draft, axes, count);
+    tn_named n[] = {{.name = "epsilon", .number = (double)params->epsilon},
+                    {.name = "off", .value = x},
+                    {.name = "root"},
+                    {.name = "hat"},
+                    {.name = "d"},
+                    {.name = "one"},
+                    {.name = "two"}};
+    if (!rms) {
+        tn_named mean = {.name = "mean",
+                         .value = tn_gradient_op(g, "ReduceMean", TN_IN(x, list), TN_PLAIN)};
+        n[1].value = tn_gradient_write(g, "x - mean", &mean, 1);
+    }
+    tn_named square = {.name = "square",
+                       .value = tn_gradient_op(g, "ReduceMean",
+                                               TN_IN(tn_gradient_write(g, "off * off", n, 2), list),
+                                               TN_PLAIN)};
+    tn_named under[] = {square, n[0]};
+    n[2].value = tn_gradient_write(g, "Sqrt(square + epsilon)", under, 2);
+    n[3].value = tn_gradient_write(g, "off / root", n, 3);
+    n[4].value = tn_gradient_write(g, "dy * b", NULL, 0);
+    if (tn_gradient_wants(g, 1)) tn_gradient_give(g, 1, tn_gradient_write(g, "dy * hat", n, 4));
+    tn_gradient_give(g, 2, g->dy[0]);
+    if (!tn_gradient_wants(g, 0)) return;
+    n[6].value = tn_gradient_op(g, "ReduceMean", TN_IN(tn_gradient_write(g, "d * hat", n, 5), list),
+                                TN_PLAIN);
+    if (!rms) n[5].value = tn_gradient_op(g, "ReduceMean", TN_IN(n[4].value, list), TN_PLAIN);
+    const char *rule = rms ? "(d - hat * two) / root" : "(d - one - hat * two) / root";
+    tn_gradient_give(g, 0, tn_gradient_write(g, rule, n, 7));
+}
+
 extern const tn_case tn_layer_norm_cases[];
 extern const tn_case tn_rms_norm_cases[];
 
@@ -147,6 +198,7 @@ const tn_op tn_op_layer_norm = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = scratch_bytes,
+    .gradient = gradient,
     .cases = tn_layer_norm_cases,
 };
 
@@ -165,5 +217,6 @@ const tn_op tn_op_rms_norm = {
     .infer = infer_rms,
     .reference = reference_rms,
     .scratch_bytes = scratch_bytes,
+    .gradient = gradient,
     .cases = tn_rms_norm_cases,
 };

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -139,6 +140,21 @@ static tn_status upgrade_below_11(tn_graph *graph, tn_node *node)
     return tn_node_set_input(node, 2, cast->out[0]);
 }
 
+/* What was added is cut off: negative pads do that; and the other way round. */
+static void gradient(tn_gradient *g)
+{
+    const tn_pad_params *params = g->node->params;
+    tn_value *axes = tn_gradient_input(g, 3);
+    if (params->mode != TN_PAD_CONSTANT) {
+        tn_gradient_refuse(g, "only padding by a constant can be");
+        return;
+    }
+    tn_value *back = tn_gradient_op(g, "Neg", TN_IN(g->node->in[1]), TN_PLAIN);
+    tn_value *dx = tn_gradient_op(g, "Pad", TN_IN(g->dy[0], back, NULL, axes), TN_PLAIN);
+    if (dx && tn_gradient_wants(g, 0)) g->dx[0] = tn_gradient_reshape_like(g, dx, g->node->in[0]);
+    if (tn_gradient_wants(g, 2)) tn_gradient_refuse(g, "its fill value is a parameter");
+}
+
 static const tn_case cases[] = {
     {.problem = "Pad f32[2,2]={1,2,3,4} i64[4]={0,1,1,0} f32={9}",
      .expect = "f32[3,3]={9,1,2,9,3,4,9,9,9}"},
@@ -168,6 +184,7 @@ const tn_op tn_op_pad = {
     .params_bytes = sizeof(tn_pad_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{11, upgrade_below_11}},
     .cases = cases,
 };

@@ -11,7 +11,7 @@ static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
 /* Taps of the window at `walk` that fall inside the input or its padding. */
-static int64_t count_padded(const tn_window *w, const tn_pool_walk *walk)
+int64_t tn_pool_count_padded(const tn_window *w, const tn_pool_walk *walk)
 {
     int64_t count = 1;
     for (int i = 0; i < 3; i++) {
@@ -38,7 +38,7 @@ static tn_status run(const tn_launch *l, bool global)
             tn_pool_walk walk;
             for (tn_pool_walk_init(&walk, &w, at); tn_pool_walk_next(&walk); count++)
                 sum += tn_load_f64(x->dtype, x->data, plane * w.in_count + walk.index);
-            if (include_pad) count = count_padded(&w, &walk);
+            if (include_pad) count = tn_pool_count_padded(&w, &walk);
             /* A window wholly in padding has nothing to average: 0, as onnxruntime gives. */
             double mean = count || global ? sum / (double)count : 0;
             tn_store_f64(y->dtype, y->data, plane * w.out_count + at, mean);
@@ -74,6 +74,7 @@ const tn_op tn_op_average_pool = {
     .lower = tn_pool_lower,
     .infer = tn_pool_infer,
     .reference = reference,
+    .gradient = tn_pool_gradient,
     .cases = tn_average_pool_cases,
 };
 
@@ -87,5 +88,6 @@ const tn_op tn_op_global_average_pool = {
     .out_count = 1,
     .infer = tn_pool_infer_global,
     .reference = reference_global,
+    .gradient = tn_pool_gradient_global,
     .cases = tn_global_average_pool_cases,
 };

@@ -97,6 +97,7 @@ const tn_op tn_op_max_pool = {
     .lower = tn_pool_lower,
     .infer = infer,
     .reference = reference,
+    .gradient = tn_pool_gradient,
     .cases = tn_max_pool_cases,
 };
 
@@ -110,5 +111,6 @@ const tn_op tn_op_global_max_pool = {
     .out_count = 1,
     .infer = tn_pool_infer_global,
     .reference = reference_global,
+    .gradient = tn_pool_gradient_global,
     .cases = tn_global_max_pool_cases,
 };

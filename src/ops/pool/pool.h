@@ -54,4 +54,11 @@ typedef struct tn_pool_walk {
 void tn_pool_walk_init(tn_pool_walk *walk, const tn_window *w, int64_t at);
 bool tn_pool_walk_next(tn_pool_walk *walk); /* call before each tap; false: no more */
 
+/* Rules of MaxPool and AveragePool, and of their global forms. */
+void tn_pool_gradient(tn_gradient *g);
+void tn_pool_gradient_global(tn_gradient *g);
+void tn_pool_gradient_window(const tn_problem *p, tn_window *out);
+/* Taps of the window at `walk` that AveragePool counts where padding does. */
+int64_t tn_pool_count_padded(const tn_window *w, const tn_pool_walk *walk);
+
 #endif

@@ -6,7 +6,9 @@
 #include "ops/reduce/reduce.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/moving.h"
 
@@ -273,7 +275,42 @@ static tn_status upgrade_axes(tn_graph *graph, tn_node *node)
     return tn_upgrade_ints_to_input(graph, node, "axes", 1);
 }
 
-#define ROW(c, title, opset, types, start, step_f, step_i, done, known, axes_opset, text)          \
+/* The formula of the row, in which y and dy have got their reduced axes back, n is the number of
+ * elements that one result was made of, e tells which elements are y and ties how many. */
+static void gradient_reduce(tn_gradient *g)
+{
+    const char *formula = g->node->op->derivative;
+    tn_value *x = g->node->in[0], *axes = tn_gradient_input(g, 1), *y = g->node->out[0];
+    tn_dtype dtype = x->type.dtype;
+    const tn_reduce_params *params = g->node->params;
+    tn_named more[] = {{.name = "y", .value = y},
+                       {.name = "dy", .value = g->dy[0]},
+                       {.name = "n"},
+                       {.name = "e"},
+                       {.name = "ties"}};
+    if (!params->keepdims && axes)
+        for (int i = 0; i < 2; i++)
+            more[i].value = tn_gradient_op(g, "Unsqueeze", TN_IN(more[i].value, axes), TN_PLAIN);
+    if (strstr(formula, "/ n")) {
+        tn_value *all = tn_gradient_op(g, "Size", TN_IN(x), TN_PLAIN);
+        tn_value *left = tn_gradient_op(g, "Size", TN_IN(y), TN_PLAIN);
+        tn_value *count = tn_gradient_op(g, "Div", TN_IN(all, left), TN_PLAIN);
+        more[2].value = tn_gradient_op(g, "Cast", TN_IN(count), TN_WITH(tn_attr_int("to", dtype)));
+    }
+    if (strstr(formula, "/ ties")) {
+        tn_value *equal = tn_gradient_op(g, "Equal", TN_IN(x, more[0].value), TN_PLAIN);
+        more[3].value = tn_gradient_op(g, "Cast", TN_IN(equal), TN_WITH(tn_attr_int("to", dtype)));
+        more[4].value = tn_gradient_op(
+            g, "ReduceSum", TN_IN(more[3].value, axes),
+            TN_WITH(tn_attr_int("noop_with_empty_axes", params->noop_with_empty_axes)));
+    }
+    tn_gradient_give_spread(g, 0, tn_gradient_write(g, formula, more, (int)TN_COUNT(more)));
+}
+
+#define NO_RULE .gradient = NULL
+#define DERIVATIVE(formula) .derivative = formula, .gradient = gradient_reduce
+
+#define ROW(c, title, opset, types, start, step_f, step_i, done, known, axes_opset, rule, text)    \
     extern const tn_case tn_##c##_cases[];                                                         \
     static const tn_port in_##c[] = {{"data", types, 'T', 0},                                      \
                                      {"axes", TN_DT(I64), 0, TN_PORT_OPTIONAL}};                   \
@@ -300,6 +337,7 @@ static tn_status upgrade_axes(tn_graph *graph, tn_node *node)
         .infer = infer_##c,                                                                        \
         .reference = reference_##c,                                                                \
         .scratch_bytes = scratch_bytes,                                                            \
+        rule,                                                                                      \
         .upgrade = {{axes_opset, upgrade_axes}},                                                   \
         .cases = tn_##c##_cases,                                                                   \
     };

@@ -69,6 +69,19 @@ static tn_status upgrade_pattern(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+static tn_status restore(tn_node *node)
+{
+    const tn_value *pattern = node->in_count > PATTERN ? node->in[PATTERN] : NULL;
+    if (!pattern) return NULL;
+    TN_CHECK(tn_value_is_constant(pattern) && tn_tensor_count(&pattern->constant) == 1,
+             TN_UNSUPPORTED, "the pattern is no constant, and model files have it as an attribute");
+    const tn_attr attr = {.name = "pattern",
+                          .kind = TN_ATTR_TEXT,
+                          .text = *(const tn_string *)pattern->constant.data};
+    TN_TRY(tn_node_set_attr(node, &attr));
+    return tn_node_set_input(node, PATTERN, NULL);
+}
+
 static const tn_case cases[] = {
     {.problem = "RegexFullMatch string[4]={\"ab\",\"b\",\"aab\",\"abc\"} string={\"a*b\"}",
      .expect = "bool[4]={1,1,1,0}"},
@@ -93,5 +106,6 @@ const tn_op tn_op_regex_full_match = {
     .reference = reference,
     .scratch_bytes = scratch_bytes,
     .upgrade = {{TN_OPSET_EVERY, upgrade_pattern}},
+    .restore = restore,
     .cases = cases,
 };

@@ -5,6 +5,7 @@
  * that is exact even where a symbolic dim may be 0, and [N, S, 12, 64] -> [N, S, -1] gives 768. */
 #include "ops/reshape/reshape.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -190,6 +191,7 @@ const tn_op tn_op_reshape = {
     .reference = tn_move_same,
     .shape_inputs = 1 << 1,
     .view = true,
+    .gradient = tn_gradient_reshape,
     .upgrade = {{5, upgrade_below_5}},
     .cases = cases,
 };

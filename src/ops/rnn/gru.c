@@ -5,7 +5,7 @@
  *     h~ = g(x Wh + r . (h Rh + Rbh) + Wbh)             linear_before_reset = 1 (PyTorch's)
  *     h' = (1 - z) . h~ + z . h
  */
-#include "ops/rnn/rnn.h"
+#include "ops/rnn/rnn_gradient.h"
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_RNN_FIELDS, TN_INT(tn_rnn_params, linear_before_reset, 0)};
@@ -17,7 +17,7 @@ static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
                               {"initial_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
                                {"Y_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
-static const tn_rnn_function usual[] = {TN_RNN_SIGMOID, TN_RNN_TANH};
+static const tn_rnn_function usual[] = {TN_RNN_F_SIGMOID, TN_RNN_F_TANH};
 
 static tn_status lower(const tn_node *node, void *params)
 {
@@ -30,7 +30,7 @@ static tn_status infer(tn_infer *f)
     return tn_rnn_infer(f, 3);
 }
 
-static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
+void tn_gru_step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 {
     int64_t n = cell->hidden;
     bool linear = cell->params->linear_before_reset;
@@ -54,7 +54,7 @@ static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 
 static tn_status reference(const tn_launch *l)
 {
-    return tn_rnn_run(l, usual, 2, step);
+    return tn_rnn_run(l, usual, 2, tn_gru_step);
 }
 
 extern const tn_case tn_gru_cases[];
@@ -74,6 +74,7 @@ const tn_op tn_op_gru = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = tn_rnn_scratch_bytes,
+    .gradient = tn_rnn_gradient,
     .upgrade = {{7, tn_rnn_upgrade_below_7}},
     .cases = tn_gru_cases,
 };

@@ -4,7 +4,7 @@
  *     f = f(x Wf + h Rf + Pf . c + Wbf + Rbf)        c~ = g(x Wc + h Rc + Wbc + Rbc)
  *     c' = f . c + i . c~                            h' = o . h(c')
  */
-#include "ops/rnn/rnn.h"
+#include "ops/rnn/rnn_gradient.h"
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_RNN_FIELDS, TN_INT(tn_rnn_params, input_forget, 0)};
@@ -19,7 +19,7 @@ static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
                                {"Y_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
                                {"Y_c", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
-static const tn_rnn_function usual[] = {TN_RNN_SIGMOID, TN_RNN_TANH, TN_RNN_TANH};
+static const tn_rnn_function usual[] = {TN_RNN_F_SIGMOID, TN_RNN_F_TANH, TN_RNN_F_TANH};
 
 static tn_status lower(const tn_node *node, void *params)
 {
@@ -32,7 +32,7 @@ static tn_status infer(tn_infer *f)
     return tn_rnn_infer(f, 4);
 }
 
-static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
+void tn_lstm_step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 {
     int64_t n = cell->hidden;
     const double *peep = cell->peephole;
@@ -52,7 +52,7 @@ static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 
 static tn_status reference(const tn_launch *l)
 {
-    return tn_rnn_run(l, usual, 3, step);
+    return tn_rnn_run(l, usual, 3, tn_lstm_step);
 }
 
 extern const tn_case tn_lstm_cases[];
@@ -72,6 +72,7 @@ const tn_op tn_op_lstm = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = tn_rnn_scratch_bytes,
+    .gradient = tn_rnn_gradient,
     .upgrade = {{7, tn_rnn_upgrade_below_7}},
     .cases = tn_lstm_cases,
 };

@@ -1,5 +1,5 @@
 /* RNN-22: h' = f(x W + h R + Wb + Rb). */
-#include "ops/rnn/rnn.h"
+#include "ops/rnn/rnn_gradient.h"
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_RNN_FIELDS};
@@ -11,7 +11,7 @@ static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
                               {"initial_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
                                {"Y_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
-static const tn_rnn_function usual[] = {TN_RNN_TANH};
+static const tn_rnn_function usual[] = {TN_RNN_F_TANH};
 
 static tn_status lower(const tn_node *node, void *params)
 {
@@ -24,7 +24,7 @@ static tn_status infer(tn_infer *f)
     return tn_rnn_infer(f, 1);
 }
 
-static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
+void tn_rnn_plain_step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 {
     int64_t n = cell->hidden;
     (void)c;
@@ -35,7 +35,7 @@ static void step(const tn_rnn_cell *cell, double *gate, double *h, double *c)
 
 static tn_status reference(const tn_launch *l)
 {
-    return tn_rnn_run(l, usual, 1, step);
+    return tn_rnn_run(l, usual, 1, tn_rnn_plain_step);
 }
 
 extern const tn_case tn_rnn_cases[];
@@ -55,6 +55,7 @@ const tn_op tn_op_rnn = {
     .infer = infer,
     .reference = reference,
     .scratch_bytes = tn_rnn_scratch_bytes,
+    .gradient = tn_rnn_gradient,
     .upgrade = {{7, tn_rnn_upgrade_below_7}},
     .cases = tn_rnn_cases,
 };

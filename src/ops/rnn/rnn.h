@@ -14,17 +14,17 @@
     "Relu|Tanh|Sigmoid|Affine|LeakyRelu|ThresholdedRelu|ScaledTanh|HardSigmoid|Elu|Softsign|"      \
     "Softplus"
 typedef enum tn_rnn_function {
-    TN_RNN_RELU,
-    TN_RNN_TANH,
-    TN_RNN_SIGMOID,
-    TN_RNN_AFFINE,
-    TN_RNN_LEAKY_RELU,
-    TN_RNN_THRESHOLDED_RELU,
-    TN_RNN_SCALED_TANH,
-    TN_RNN_HARD_SIGMOID,
-    TN_RNN_ELU,
-    TN_RNN_SOFTSIGN,
-    TN_RNN_SOFTPLUS,
+    TN_RNN_F_RELU,
+    TN_RNN_F_TANH,
+    TN_RNN_F_SIGMOID,
+    TN_RNN_F_AFFINE,
+    TN_RNN_F_LEAKY_RELU,
+    TN_RNN_F_THRESHOLDED_RELU,
+    TN_RNN_F_SCALED_TANH,
+    TN_RNN_F_HARD_SIGMOID,
+    TN_RNN_F_ELU,
+    TN_RNN_F_SOFTSIGN,
+    TN_RNN_F_SOFTPLUS,
     TN_RNN_FUNCTIONS
 } tn_rnn_function;
 

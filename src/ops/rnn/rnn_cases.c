@@ -28,6 +28,10 @@ const tn_case tn_gru_cases[] = {
      .expect = "f32[2,1,1,1]={3.75,21.875} f32[1,1,1]={21.875}"},
     {.problem = "GRU{direction=bidirectional, linear_before_reset=1} f32[7,2,5] f32[2,12,5]! "
                 "f32[2,12,4]! f32[2,24]! none f32[2,2,4] -> 2"},
+    {.problem = "GRU{direction=bidirectional, linear_before_reset=1} f32[9,19,12] f32[2,99,12] "
+                "f32[2,99,33] f32[2,198] -> 2"},
+    {.problem = "GRU{direction=reverse, linear_before_reset=1, layout=1} f32[11,3,2] f32[1,15,2]! "
+                "f32[1,15,5]! none none f32[11,1,5] -> 2"},
     {.problem = "GRU{layout=1, direction=reverse} f64[2,7,5] f64[1,12,5] f64[1,12,4] -> 2"},
     {0},
 };

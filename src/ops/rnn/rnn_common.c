@@ -12,12 +12,12 @@ typedef struct usage {
 } usage;
 
 static const usage usages[TN_RNN_FUNCTIONS] = {
-    [TN_RNN_AFFINE] = {true, true, 1, 0},
-    [TN_RNN_LEAKY_RELU] = {true, false, 0.01, 0},
-    [TN_RNN_THRESHOLDED_RELU] = {true, false, 1, 0},
-    [TN_RNN_SCALED_TANH] = {true, true, 1, 1},
-    [TN_RNN_HARD_SIGMOID] = {true, true, 0.2, 0.5},
-    [TN_RNN_ELU] = {true, false, 1, 0},
+    [TN_RNN_F_AFFINE] = {true, true, 1, 0},
+    [TN_RNN_F_LEAKY_RELU] = {true, false, 0.01, 0},
+    [TN_RNN_F_THRESHOLDED_RELU] = {true, false, 1, 0},
+    [TN_RNN_F_SCALED_TANH] = {true, true, 1, 1},
+    [TN_RNN_F_HARD_SIGMOID] = {true, true, 0.2, 0.5},
+    [TN_RNN_F_ELU] = {true, false, 1, 0},
 };
 
 void tn_rnn_activations(const tn_rnn_params *params, const tn_rnn_function *usual, int count,
@@ -40,17 +40,17 @@ void tn_rnn_activations(const tn_rnn_params *params, const tn_rnn_function *usua
 double tn_rnn_activate(const tn_rnn_activation *a, double x)
 {
     switch (a->function) {
-    case TN_RNN_RELU: return x > 0 ? x : 0;
-    case TN_RNN_TANH: return tanh(x);
-    case TN_RNN_SIGMOID: return 1 / (1 + exp(-x));
-    case TN_RNN_AFFINE: return a->alpha * x + a->beta;
-    case TN_RNN_LEAKY_RELU: return x >= 0 ? x : a->alpha * x;
-    case TN_RNN_THRESHOLDED_RELU: return x > a->alpha ? x : 0;
-    case TN_RNN_SCALED_TANH: return a->alpha * tanh(a->beta * x);
-    case TN_RNN_HARD_SIGMOID: return fmin(fmax(a->alpha * x + a->beta, 0), 1);
-    case TN_RNN_ELU: return x >= 0 ? x : a->alpha * expm1(x);
-    case TN_RNN_SOFTSIGN: return x / (1 + fabs(x));
-    case TN_RNN_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
+    case TN_RNN_F_RELU: return x > 0 ? x : 0;
+    case TN_RNN_F_TANH: return tanh(x);
+    case TN_RNN_F_SIGMOID: return 1 / (1 + exp(-x));
+    case TN_RNN_F_AFFINE: return a->alpha * x + a->beta;
+    case TN_RNN_F_LEAKY_RELU: return x >= 0 ? x : a->alpha * x;
+    case TN_RNN_F_THRESHOLDED_RELU: return x > a->alpha ? x : 0;
+    case TN_RNN_F_SCALED_TANH: return a->alpha * tanh(a->beta * x);
+    case TN_RNN_F_HARD_SIGMOID: return fmin(fmax(a->alpha * x + a->beta, 0), 1);
+    case TN_RNN_F_ELU: return x >= 0 ? x : a->alpha * expm1(x);
+    case TN_RNN_F_SOFTSIGN: return x / (1 + fabs(x));
+    case TN_RNN_F_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
     case TN_RNN_FUNCTIONS: break;
     }
     return x;

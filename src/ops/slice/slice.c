@@ -2,6 +2,9 @@
  *
  * A negative start or end counts from the end; both are then clamped to the dim. Symbolic limits
  * are clamped in expressions, with the clamps left out where they provably do nothing. */
+#include <string.h>
+
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_port ins[] = {
@@ -147,35 +150,100 @@ static tn_status infer(tn_infer *f)
     return NULL;
 }
 
+/* Where the part lies in the whole: the first element and the step along each axis, in elements.
+ * The limits are the inputs from `first` on. *nothing: the part is empty. */
+static tn_status find_part(const tn_problem *p, int first, const tn_tensor *whole,
+                           const tn_tensor *part, int64_t *at, int64_t *part_step, bool *nothing)
+{
+    const tn_tensor *starts = &p->in[first], *ends = &p->in[first + 1];
+    const tn_tensor *axes = p->in_count > first + 2 ? &p->in[first + 2] : NULL;
+    const tn_tensor *steps = p->in_count > first + 3 ? &p->in[first + 3] : NULL;
+    if (steps && !steps->dtype) steps = NULL;
+    int axis[TN_RANK_MAX], axis_count = (int)TN_MIN(tn_tensor_count(starts), TN_RANK_MAX);
+    for (int i = 0; i < axis_count; i++) axis[i] = i;
+    if (axes && axes->dtype) TN_TRY(tn_launch_axes(axes, whole->rank, axis, &axis_count));
+    TN_CHECK(tn_tensor_count(starts) == axis_count && tn_tensor_count(ends) == axis_count &&
+                 (!steps || tn_tensor_count(steps) == axis_count) && axis_count <= whole->rank,
+             TN_INVALID, "starts, ends, axes and steps differ in length");
+    for (int i = 0; i < axis_count; i++) {
+        int a = axis[i];
+        int64_t step = steps ? tn_load_i64(steps->dtype, steps->data, i) : 1, begin, count;
+        TN_CHECK(step != 0, TN_INVALID, "the step along axis %d is 0", a);
+        clamp_limits(whole->dim[a], tn_load_i64(starts->dtype, starts->data, i),
+                     tn_load_i64(ends->dtype, ends->data, i), step, &begin, &count);
+        TN_CHECK(count == part->dim[a], TN_INVALID,
+                 "axis %d: the limits give %lld elements, the output has %lld", a, (long long)count,
+                 (long long)part->dim[a]);
+        if (count == 0) *nothing = true;
+        else *at += begin * part_step[a];
+        part_step[a] = count > 1 ? part_step[a] * step : 0;
+    }
+    return NULL;
+}
+
 static tn_status reference(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
-    const tn_tensor *x = &p->in[0], *starts = &p->in[1], *ends = &p->in[2], *y = &p->out[0];
-    const tn_tensor *steps = p->in_count > 4 && p->in[4].dtype ? &p->in[4] : NULL;
-    int axis[TN_RANK_MAX], axis_count = (int)TN_MIN(tn_tensor_count(starts), TN_RANK_MAX);
-    for (int i = 0; i < axis_count; i++) axis[i] = i;
-    if (p->in_count > 3 && p->in[3].dtype)
-        TN_TRY(tn_launch_axes(&p->in[3], x->rank, axis, &axis_count));
-    TN_CHECK(tn_tensor_count(starts) == axis_count && tn_tensor_count(ends) == axis_count &&
-                 (!steps || tn_tensor_count(steps) == axis_count) && axis_count <= x->rank,
-             TN_INVALID, "starts, ends, axes and steps differ in length");
+    const tn_tensor *x = &p->in[0], *y = &p->out[0];
+    bool nothing = false;
     tn_move move = tn_move_of(x, y, y);
-    for (int i = 0; i < axis_count; i++) {
-        int a = axis[i];
-        int64_t step = steps ? tn_load_i64(steps->dtype, steps->data, i) : 1, first, count;
-        TN_CHECK(step != 0, TN_INVALID, "the step along axis %d is 0", a);
-        clamp_limits(x->dim[a], tn_load_i64(starts->dtype, starts->data, i),
-                     tn_load_i64(ends->dtype, ends->data, i), step, &first, &count);
-        TN_CHECK(count == y->dim[a], TN_INVALID,
-                 "axis %d: the limits give %lld elements, the output has %lld", a, (long long)count,
-                 (long long)y->dim[a]);
-        if (count == 0) return NULL;
-        move.src_at += first * move.src_step[a];
-        move.src_step[a] = count > 1 ? move.src_step[a] * step : 0;
-    }
-    tn_move_run(&move);
+    TN_TRY(find_part(p, 1, x, y, &move.src_at, move.src_step, &nothing));
+    if (!nothing) tn_move_run(&move);
     return NULL;
 }
+
+/* ---- The gradient: the part put back into zeros ----------------------------------------------*/
+
+static const tn_port gradient_ins[] = {
+    {"dY", TN_DTS_FLOAT, 'T', 0},
+    {"data", TN_DTS_FLOAT, 'T', 0},
+    {"starts", TN_DTS_INDEX, 'I', 0},
+    {"ends", TN_DTS_INDEX, 'I', 0},
+    {"axes", TN_DTS_INDEX, 'I', TN_PORT_OPTIONAL},
+    {"steps", TN_DTS_INDEX, 'I', TN_PORT_OPTIONAL},
+};
+static const tn_port gradient_outs[] = {{"dX", TN_DTS_FLOAT, 'T', 0}};
+
+static void gradient(tn_gradient *g)
+{
+    tn_value *in[6] = {g->dy[0]};
+    for (int i = 0; i < 5; i++) in[1 + i] = tn_gradient_input(g, i);
+    tn_gradient_give(g, 0, tn_gradient_op(g, "SliceGradient", in, 6, TN_PLAIN));
+}
+
+static tn_status infer_gradient(tn_infer *f)
+{
+    tn_infer_same(f, 0, 1);
+    return NULL;
+}
+
+static tn_status reference_gradient(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_tensor *dy = &p->in[0], *dx = &p->out[0];
+    bool nothing = false;
+    tn_move move = tn_move_of(dy, dx, dy);
+    TN_CHECK(dy->rank == dx->rank, TN_INVALID, "the slice has rank %d, the whole %d", dy->rank,
+             dx->rank);
+    if (tn_tensor_count(dx)) memset(dx->data, 0, (size_t)tn_tensor_bytes(dx));
+    for (int i = 0; i < dy->rank; i++)
+        TN_CHECK(dy->dim[i] <= dx->dim[i], TN_INVALID, "the slice is larger than the whole");
+    TN_TRY(find_part(p, 2, dx, dy, &move.dst_at, move.dst_step, &nothing));
+    if (!nothing && tn_tensor_count(dy)) tn_move_run(&move);
+    return NULL;
+}
+
+static const tn_case gradient_cases[] = {
+    {.problem = "SliceGradient f32[1,2]={5,7} f32[2,4] i64[2]={1,0} i64[2]={2,3} i64[2]={0,1} "
+                "i64[2]={1,2}",
+     .expect = "f32[2,4]={0,0,0,0,5,0,7,0}"},
+    {.problem = "SliceGradient f32[3]={5,3,1} f32[5] i64[1]={-1} i64[1]={-9223372036854775808} "
+                "i64[1]={0} i64[1]={-2}",
+     .expect = "f32[5]={1,0,3,0,5}"},
+    {.problem = "SliceGradient f32[0]={} f32[3] i64[1]={2} i64[1]={1}", .expect = "f32[3]={0,0,0}"},
+    {.problem = "SliceGradient f16[2,3] f16[4,3] i64[1]={1} i64[1]={3}"},
+    {0},
+};
 
 /* Slice-1 had starts, ends and axes as attributes. */
 static tn_status upgrade_below_10(tn_graph *graph, tn_node *node)
@@ -222,7 +290,23 @@ const tn_op tn_op_slice = {
     .infer = infer,
     .reference = reference,
     .upgrade = {{10, upgrade_below_10}},
+    .gradient = gradient,
     .cases = cases,
+};
+
+const tn_op tn_op_slice_gradient = {
+    .name = "SliceGradient",
+    .domain = "tenon",
+    .since = 1,
+    .about = "zeros of the shape of data, with dY where Slice would read",
+    .in = gradient_ins,
+    .in_count = TN_COUNT(gradient_ins),
+    .out = gradient_outs,
+    .out_count = TN_COUNT(gradient_outs),
+    .infer = infer_gradient,
+    .reference = reference_gradient,
+    .shape_inputs = 1 << 1,
+    .cases = gradient_cases,
 };
 
 const tn_op tn_op_dynamic_slice = {

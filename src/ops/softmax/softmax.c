@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 static const tn_field fields[] = {
@@ -133,6 +134,19 @@ static tn_status upgrade_below_13(tn_graph *graph, tn_node *node)
     return tn_node_set_input(reshaped->producer, 0, node->out[0]);
 }
 
+/* Softmax: y * (dy - sum(dy * y)). LogSoftmax: dy - e^y * sum(dy). */
+static void gradient(tn_gradient *g)
+{
+    const tn_softmax_params *params = g->node->params;
+    bool is_log = g->node->op->name[0] == 'L';
+    tn_value *part = is_log ? g->dy[0] : tn_gradient_write(g, "dy * y", NULL, 0);
+    tn_value *axes = tn_draft_ints(g->draft, &params->axis, 1);
+    tn_named sum = {.name = "sum",
+                    .value = tn_gradient_op(g, "ReduceSum", TN_IN(part, axes), TN_PLAIN)};
+    const char *rule = is_log ? "dy - Exp(y) * sum" : "y * (dy - sum)";
+    tn_gradient_give(g, 0, tn_gradient_write(g, rule, &sum, 1));
+}
+
 extern const tn_case tn_softmax_cases[], tn_log_softmax_cases[], tn_hardmax_cases[];
 
 const tn_op tn_op_softmax = {
@@ -148,6 +162,7 @@ const tn_op tn_op_softmax = {
     .params_bytes = sizeof(tn_softmax_params),
     .infer = infer,
     .reference = reference_softmax,
+    .gradient = gradient,
     .upgrade = {{13, upgrade_below_13}},
     .cases = tn_softmax_cases,
 };
@@ -165,6 +180,7 @@ const tn_op tn_op_log_softmax = {
     .params_bytes = sizeof(tn_softmax_params),
     .infer = infer,
     .reference = reference_log_softmax,
+    .gradient = gradient,
     .upgrade = {{13, upgrade_below_13}},
     .cases = tn_log_softmax_cases,
 };

@@ -2,6 +2,7 @@
  * smaller where they do not divide. */
 #include "ops/split/split.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -134,6 +135,27 @@ static tn_status upgrade_below_13(tn_graph *graph, tn_node *node)
     return tn_upgrade_ints_to_input(graph, node, "split", 1);
 }
 
+static void gradient(tn_gradient *g)
+{
+    const tn_split_params *params = g->node->params;
+    tn_value *parts[TN_KNOWN_MAX];
+    int count = g->node->out_count;
+    if (count > TN_KNOWN_MAX) {
+        tn_gradient_refuse(g, "it has too many outputs");
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!g->dy[i] && !g->node->out[i]) {
+            tn_gradient_refuse(g, "an output that nobody asked for leaves a hole");
+            return;
+        }
+        parts[i] = tn_gradient_dy(g, i);
+    }
+    tn_value *dx =
+        tn_gradient_op(g, "Concat", parts, count, TN_WITH(tn_attr_int("axis", params->axis)));
+    if (dx && tn_gradient_wants(g, 0)) g->dx[0] = tn_gradient_reshape_like(g, dx, g->node->in[0]);
+}
+
 static const tn_case cases[] = {
     {.problem = "Split{num_outputs=4} f32[5]={1,2,3,4,5} -> 4",
      .expect = "f32[2]={1,2} f32[2]={3,4} f32[1]={5} f32[0]={}"},
@@ -161,6 +183,7 @@ const tn_op tn_op_split = {
     .params_bytes = sizeof(tn_split_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .upgrade = {{13, upgrade_below_13}},
     .cases = cases,
 };

@@ -1,5 +1,6 @@
 /* Squeeze-13: take out axes of length 1: those named, or all of them. Without names the output's
  * rank hangs on symbolic dims, so it may only be known in a run. */
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_port ins[] = {
@@ -67,6 +68,7 @@ const tn_op tn_op_squeeze = {
     .reference = tn_move_same,
     .shape_inputs = 1 << 1,
     .view = true,
+    .gradient = tn_gradient_reshape,
     .upgrade = {{13, upgrade_below_13}},
     .cases = cases,
 };

@@ -132,6 +132,11 @@ static tn_status upgrade_tables(tn_graph *graph, tn_node *node)
     return tn_table_move(graph, node, "stopwords", STOP_WORDS);
 }
 
+static tn_status restore(tn_node *node)
+{
+    return tn_table_restore(node, STOP_WORDS, NULL, NULL, "stopwords");
+}
+
 static const tn_case cases[] = {
     {.problem = "StringNormalizer{case_change_action=UPPER} string[3]={\"Mon\",\"tue\",\"\"} "
                 "string[1]={\"mON\"}",
@@ -167,5 +172,6 @@ const tn_op tn_op_string_normalizer = {
     .infer = infer,
     .reference = reference,
     .upgrade = {{TN_OPSET_EVERY, upgrade_tables}},
+    .restore = restore,
     .cases = cases,
 };

@@ -173,6 +173,14 @@ static tn_status upgrade_tables(tn_graph *graph, tn_node *node)
     return NULL;
 }
 
+static tn_status restore(tn_node *node)
+{
+    TN_TRY(tn_table_restore(node, POOL, "pool_int64s", NULL, "pool_strings"));
+    TN_TRY(tn_table_restore(node, STARTS, "ngram_counts", NULL, NULL));
+    TN_TRY(tn_table_restore(node, COLUMNS, "ngram_indexes", NULL, NULL));
+    return tn_table_restore(node, WEIGHTS, NULL, "weights", NULL);
+}
+
 /* The pool: 1-grams 2 and 3; 2-grams 5 4 and 5 6. */
 #define POOL_TEXT "i64[6]={2,3,5,4,5,6} i64[2]={0,2} i64[4]={0,1,2,3}"
 static const tn_case cases[] = {
@@ -205,5 +213,6 @@ const tn_op tn_op_tf_idf_vectorizer = {
     .infer = infer,
     .reference = reference,
     .upgrade = {{TN_OPSET_EVERY, upgrade_tables}},
+    .restore = restore,
     .cases = cases,
 };

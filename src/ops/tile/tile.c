@@ -1,4 +1,5 @@
 /* Tile-6: the input over and over, repeats[k] times along axis k. */
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_port ins[] = {{"input", TN_DTS_ANY, 'T', 0}, {"repeats", TN_DT(I64), 0, 0}};
@@ -49,6 +50,35 @@ static tn_status reference(const tn_launch *l)
     return NULL;
 }
 
+/* [r0 d0, r1 d1] is [r0, d0, r1, d1], whose repeats are summed. */
+static void gradient(tn_gradient *g)
+{
+    tn_value *x = g->node->in[0], *repeats = g->node->in[1], *pieces[2 * TN_RANK_MAX];
+    int64_t axes[TN_RANK_MAX];
+    int rank = x->type.rank;
+    if (rank < 0 || 2 * rank > TN_RANK_MAX) {
+        tn_gradient_refuse(g, "X has more axes than half of what a tensor may have");
+        return;
+    }
+    if (rank == 0) {
+        tn_gradient_give(g, 0, g->dy[0]);
+        return;
+    }
+    for (int64_t k = 0; k < rank; k++) {
+        axes[k] = 2 * k;
+        pieces[2 * k] =
+            tn_gradient_op(g, "Gather", TN_IN(repeats, tn_draft_ints(g->draft, &k, 1)), TN_PLAIN);
+        pieces[2 * k + 1] = tn_gradient_op(
+            g, "Shape", TN_IN(x), TN_WITH(tn_attr_int("start", k), tn_attr_int("end", k + 1)));
+    }
+    tn_value *shape =
+        tn_gradient_op(g, "Concat", pieces, 2 * rank, TN_WITH(tn_attr_int("axis", 0)));
+    tn_value *cut = tn_gradient_op(g, "Reshape", TN_IN(g->dy[0], shape), TN_PLAIN);
+    tn_gradient_give(g, 0,
+                     tn_gradient_op(g, "ReduceSum", TN_IN(cut, tn_draft_ints(g->draft, axes, rank)),
+                                    TN_WITH(tn_attr_int("keepdims", 0))));
+}
+
 static const tn_case cases[] = {
     {.problem = "Tile f32[2,2]={0,1,2,3} i64[2]={2,2}",
      .expect = "f32[4,4]={0,1,0,1,2,3,2,3,0,1,0,1,2,3,2,3}"},
@@ -68,6 +98,7 @@ const tn_op tn_op_tile = {
     .out_count = TN_COUNT(outs),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .shape_inputs = 1 << 1,
     .cases = cases,
 };

@@ -1,6 +1,7 @@
 /* Transpose-1: output axis i is input axis perm[i]; without perm the axes are reversed. */
 #include "ops/transpose/transpose.h"
 
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_field fields[] = {
@@ -59,6 +60,19 @@ static tn_status reference(const tn_launch *l)
     return NULL;
 }
 
+static void gradient(tn_gradient *g)
+{
+    const tn_transpose_params *params = g->node->params;
+    int64_t inverse[TN_RANK_MAX];
+    if (params->perm.count < 0) {
+        tn_gradient_give(g, 0, tn_gradient_op(g, "Transpose", TN_IN(g->dy[0]), TN_PLAIN));
+        return;
+    }
+    for (int i = 0; i < params->perm.count; i++) inverse[params->perm.at[i]] = i;
+    tn_attr perm = tn_attr_ints("perm", inverse, params->perm.count);
+    tn_gradient_give(g, 0, tn_gradient_op(g, "Transpose", TN_IN(g->dy[0]), &perm, 1));
+}
+
 static const tn_case cases[] = {
     {.problem = "Transpose f32[2,3]={1,2,3,4,5,6}", .expect = "f32[3,2]={1,4,2,5,3,6}"},
     {.problem = "Transpose{perm=[1,2,0]} i8[2,1,3]={1,2,3,4,5,6}",
@@ -85,5 +99,6 @@ const tn_op tn_op_transpose = {
     .params_bytes = sizeof(tn_transpose_params),
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .cases = cases,
 };

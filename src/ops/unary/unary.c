@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 typedef double (*unary_f)(double x, const tn_unary_params *p);
@@ -231,14 +232,30 @@ static tn_status map_unary(const tn_launch *l, unary_f f, unary_i i)
     return NULL;
 }
 
+static void gradient_gelu(tn_gradient *g)
+{
+    const tn_unary_params *params = g->node->params;
+    static const char *const rules[] = {
+        "dy * (0.5 + 0.5 * Erf(x * 0.7071067811865476) + x * 0.3989422804014327 * Exp(-0.5 * x * "
+        "x))",
+        "dy * (0.5 + 0.5 * t + 0.3989422804014327 * x * (1 - t * t) * (1 + 0.134145 * x * x))"};
+    tn_value *t =
+        tn_gradient_write(g, "Tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))", NULL, 0);
+    tn_named more = {.name = "t", .value = t};
+    tn_gradient_give(g, 0, tn_gradient_write(g, rules[params->approximate ? 1 : 0], &more, 1));
+}
+
 #define SAME TN_DTYPE_NONE
 #define TRUTH TN_DTYPE_BOOL
 #define NO_FIELDS .params_bytes = 0
 #define FIELDS(list)                                                                               \
     .field = fields_##list, .field_count = TN_COUNT(fields_##list),                                \
     .params_bytes = sizeof(tn_unary_params)
+#define DERIVATIVE(formula) .derivative = formula
+#define RULE(name) .gradient = gradient_##name
+#define NO_RULE .gradient = NULL
 
-#define ROW(c, title, opset, types, result, f, i, known, attributes, text)                         \
+#define ROW(c, title, opset, types, result, f, i, known, attributes, rule, text)                   \
     extern const tn_case tn_##c##_cases[];                                                         \
     static const tn_port in_##c[] = {{"X", types, 'T', 0}};                                        \
     static const tn_port out_##c[] = {{"Y", result ? TN_DT(BOOL) : (types), result ? 0 : 'T', 0}}; \
@@ -259,6 +276,7 @@ static tn_status map_unary(const tn_launch *l, unary_f f, unary_i i)
         .out = out_##c,                                                                            \
         .out_count = 1,                                                                            \
         attributes,                                                                                \
+        rule,                                                                                      \
         .infer = infer_##c,                                                                        \
         .reference = reference_##c,                                                                \
         .cases = tn_##c##_cases,                                                                   \

@@ -1,4 +1,5 @@
 /* Unsqueeze-13: put axes of length 1 in, at the places they have in the output. */
+#include "ir/gradient.h"
 #include "ops/moving.h"
 
 static const tn_port ins[] = {{"data", TN_DTS_ANY, 'T', 0}, {"axes", TN_DT(I64), 0, 0}};
@@ -56,6 +57,7 @@ const tn_op tn_op_unsqueeze = {
     .reference = tn_move_same,
     .shape_inputs = 1 << 1,
     .view = true,
+    .gradient = tn_gradient_reshape,
     .upgrade = {{13, upgrade_below_13}},
     .cases = cases,
 };

@@ -2,6 +2,7 @@
  * 16-bit sums round once. */
 #include <math.h>
 
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 typedef double (*variadic_f)(double so_far, double x);
@@ -99,7 +100,35 @@ static tn_status fold_integers(const tn_launch *l, variadic_i i)
     return NULL;
 }
 
-#define ROW(c, title, opset, types, f, i, mean, known, text)                                       \
+/* The gradient of a maximum goes to the inputs that are it, in equal shares. */
+static void gradient_extreme(tn_gradient *g)
+{
+    tn_value *y = g->node->out[0], *ties = NULL;
+    tn_attr to = tn_attr_int("to", y->type.dtype);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < g->node->in_count; i++) {
+            tn_value *is = tn_gradient_op(g, "Equal", TN_IN(g->node->in[i], y), TN_PLAIN);
+            is = tn_gradient_op(g, "Cast", TN_IN(is), &to, 1);
+            tn_named more[] = {{.name = "is", .value = is}, {.name = "ties", .value = ties}};
+            if (pass == 1) tn_gradient_give(g, i, tn_gradient_write(g, "dy * is / ties", more, 2));
+            else ties = ties ? tn_gradient_op(g, "Add", TN_IN(ties, is), TN_PLAIN) : is;
+        }
+    }
+}
+
+static void gradient_sum(tn_gradient *g)
+{
+    for (int i = 0; i < g->node->in_count; i++) tn_gradient_give(g, i, g->dy[0]);
+}
+
+static void gradient_mean(tn_gradient *g)
+{
+    tn_named n = {.name = "n", .number = g->node->in_count};
+    tn_value *share = tn_gradient_write(g, "dy / n", &n, 1);
+    for (int i = 0; i < g->node->in_count; i++) tn_gradient_give(g, i, share);
+}
+
+#define ROW(c, title, opset, types, f, i, mean, known, rule, text)                                 \
     extern const tn_case tn_##c##_cases[];                                                         \
     static const tn_port in_##c[] = {{"data", types, 'T', TN_PORT_VARIADIC}};                      \
     static const tn_port out_##c[] = {{"result", types, 'T', 0}};                                  \
@@ -123,6 +152,7 @@ static tn_status fold_integers(const tn_launch *l, variadic_i i)
         .infer = infer_##c,                                                                        \
         .reference = reference_##c,                                                                \
         .scratch_bytes = scratch_bytes,                                                            \
+        .gradient = rule,                                                                          \
         .cases = tn_##c##_cases,                                                                   \
     };
 #include "ops/variadic/variadic.def"

@@ -1,4 +1,5 @@
 /* Where: condition ? X : Y, element by element under broadcasting, for every type. */
+#include "ir/gradient.h"
 #include "ops/elementwise/elementwise.h"
 
 #define TYPES (TN_DTS_NUMBER | TN_DTS_COMPLEX | TN_DT(BOOL) | TN_DT(STRING))
@@ -35,6 +36,14 @@ static tn_status reference(const tn_launch *l)
     return NULL;
 }
 
+static void gradient(tn_gradient *g)
+{
+    tn_value *zero = tn_draft_scalar(g->draft, g->node->out[0]->type.dtype, 0);
+    tn_named none = {.name = "none", .value = zero};
+    tn_gradient_give(g, 1, tn_gradient_write(g, "a ? dy : none", &none, 1));
+    tn_gradient_give(g, 2, tn_gradient_write(g, "a ? none : dy", &none, 1));
+}
+
 extern const tn_case tn_where_cases[];
 
 const tn_op tn_op_where = {
@@ -47,5 +56,6 @@ const tn_op tn_op_where = {
     .out_count = 1,
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .cases = tn_where_cases,
 };

@@ -37,7 +37,7 @@ static bool is_packed(const tn_problem *p)
 static tn_verdict accepts(const tn_problem *p)
 {
     const tn_rnn_params *params = p->params;
-    static const tn_rnn_function usual[] = {TN_RNN_SIGMOID, TN_RNN_TANH, TN_RNN_TANH};
+    static const tn_rnn_function usual[] = {TN_RNN_F_SIGMOID, TN_RNN_F_TANH, TN_RNN_F_TANH};
     if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
     for (int i = 0; i < params->activations.count; i++)
         if (params->activations.at[i] != (int64_t)usual[i % 3])
