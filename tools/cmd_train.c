@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "tool.h"
+#include "train.h"
 
 static struct {
-    const char *arch, *data, *output, *onnx, *columns, *scale, *cell, *optimizer;
+    const char *arch, *data, *output, *onnx, *plot, *loss_plot, *columns, *scale, *cell, *optimizer;
     text_list set;
     int window, horizon, hidden, layers, directions;
     int epochs, batch, seed, patience, checkpoint, every, threads;
@@ -61,6 +62,9 @@ static int options(tool_option *out)
         {"every", OPTION_INT, &own.every, "N",
          "print each Nth epoch, default 10; for images each Nth step, default 100"},
         {"onnx", OPTION_TEXT, &own.onnx, "FILE", "write the trained network as ONNX too"},
+        {"plot", OPTION_TEXT, &own.plot, "FILE",
+         "draw the forecast of all samples beside the truth: .jpg, .png or .svg"},
+        {"loss-plot", OPTION_TEXT, &own.loss_plot, "FILE", "draw the losses of the epochs"},
         {"threads", OPTION_INT, &own.threads, "N", "default: all cores"},
     };
     memcpy(out, rows, sizeof(rows));
@@ -94,6 +98,7 @@ static void on_signal(int number)
 }
 
 typedef struct session {
+    const tn_dataset *data;
     tn_trainer *trainer;
     bool classes;
     int every;
@@ -282,8 +287,8 @@ static bool make_options(bool classes, tn_train_options *o)
     return true;
 }
 
-/* The network as it was saved, as ONNX. Its tensors tell all but the horizon. */
-static int write_onnx(bool classes)
+/* The network as it was saved. Its tensors tell all but the horizon. */
+static int load_saved(bool classes, tn_model **out)
 {
     const char *settings[LIST_MAX + 1];
     char horizon[40];
@@ -292,13 +297,21 @@ static int write_onnx(bool classes)
     snprintf(horizon, sizeof(horizon), "horizon=%d", own.horizon ? own.horizon : 1);
     if (!classes) settings[count++] = horizon;
     tn_checkpoint *checkpoint;
-    tn_model *model = NULL;
     int code = report(tn_checkpoint_load(own.output, &checkpoint));
     if (code) return code;
-    code = report(tn_model_from_checkpoint(checkpoint, own.arch, settings, count, &model));
+    code = report(tn_model_from_checkpoint(checkpoint, own.arch, settings, count, out));
     tn_checkpoint_free(checkpoint);
-    tn_save_options save = {.size = sizeof(save), .opset = 12};
-    if (!code) code = report(tn_model_save(model, own.onnx, &save));
+    return code;
+}
+
+static int show_saved(const session *s)
+{
+    const tn_save_options save = {.size = sizeof(save), .opset = 12};
+    tn_model *model = NULL;
+    int code = s->classes && !own.onnx ? 0 : load_saved(s->classes, &model);
+    if (!code && own.onnx) code = report(tn_model_save(model, own.onnx, &save));
+    if (!code && !s->classes) code = train_show_forecast(model, s->data, own.plot);
+    if (!code && own.loss_plot) code = train_show_losses(s->trainer, own.loss_plot);
     tn_model_free(model);
     return code;
 }
@@ -328,13 +341,12 @@ static int train(session *s)
                 own.patience);
     if (!s->classes) printf("finish training\n");
     code = own.checkpoint > 0 ? save_all(s) : report(tn_trainer_save(s->trainer, own.output));
-    if (!code && own.onnx) code = write_onnx(s->classes);
-    return code;
+    return code ? code : show_saved(s);
 }
 
 static int run_on(const tn_dataset *data)
 {
-    session s = {0};
+    session s = {.data = data};
     const char *settings[LIST_MAX + 4];
     char text[4][40];
     tn_train_options o;
@@ -388,6 +400,8 @@ static int run(text_list *arguments)
     if (!own.output) own.output = "model.pth";
     int code = check_output(own.output);
     if (!code && own.onnx) code = check_folder(own.onnx);
+    if (!code && own.plot) code = check_folder(own.plot);
+    if (!code && own.loss_plot) code = check_folder(own.loss_plot);
     if (!code)
         code = own.data ? report(tn_dataset_load_images(own.data, &data))
                         : load_series(arguments->at[0], &data);

@@ -41,6 +41,6 @@ suite=${TN_SUITES:-$shared/tests}/onnx-backend-tests.tar.zst
 written() { [ -f "$suite" ] || absent && "$python" tests/oracles/written.py "$(dirname "$tenon")/tests/conformance" "$suite"; }
 check written written
 check images "$python" tests/oracles/images.py "$library" $(ls -d $shared/data/photos 2>/dev/null)
-[ -x tests/nets/run.sh ] && check nets tests/nets/run.sh "$tenon"
+check training with_shared "$python" tests/oracles/train.py "$tenon" examples/curve/data.csv $shared/data/mnist
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
