@@ -1,12 +1,15 @@
 /* Tenon: take a trained network, build a checked and tuned engine, run it anywhere.
  *
- * This header is the whole public C API and its manual. The journey:
+ * This header and those it includes are the public C API and its manual: network.h (define a
+ * network layer by layer), train.h (train one), image.h (pictures and plots). op.h is for operators
+ * of your own. The journey:
  *
  *     tn_model_load   an ONNX file            -> tn_model     (graph, weights)
+ *     tn_model_from_checkpoint, tn_model_from_network -> the same from a .pth, or from the program
  *     tn_build        a model + a config      -> tn_engine    (checked against the model, tuned)
  *     tn_engine_save / tn_engine_load         <-> one file that needs nothing beside it
- *     tn_context_new  an engine               -> tn_context   (the state of one stream of
- * execution) tn_context_bind, tn_context_run, tn_context_output
+ *     tn_context_new  an engine               -> tn_context   (one stream of execution)
+ *     tn_context_bind, tn_context_run, tn_context_output
  *
  * Conventions, true of every function unless its comment says otherwise:
  *   - Functions that can fail return tn_status: NULL is success (see "Status").
