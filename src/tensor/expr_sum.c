@@ -107,7 +107,9 @@ bool tn_sum_add_term(const tn_exprs *exprs, tn_sum *sum, const tn_term *term, in
     while (at < sum->count && (order = order_terms(exprs, &sum->at[at], &added)) < 0) at++;
     if (at < sum->count && order == 0) {
         int64_t *factor = &sum->at[at].factor;
-        if (__builtin_add_overflow(*factor, added.factor, factor)) return false;
+        /* INT64_MIN has no positive twin: it could not be printed and read as a difference. */
+        if (__builtin_add_overflow(*factor, added.factor, factor) || *factor == INT64_MIN)
+            return false;
         if (*factor == 0) {
             sum->count--;
             for (int i = at; i < sum->count; i++) sum->at[i] = sum->at[i + 1];

@@ -219,6 +219,17 @@ static void overflow_is_kept_for_evaluation(void **state)
     assert_non_null(strstr(tn_status_message(status), "overflow in 1+9223372036854775807"));
 }
 
+/* The least integer has no positive twin, which a difference would be printed with. */
+static void the_least_integer_is_printed_and_read(void **state)
+{
+    (void)state;
+    tn_text text = {0};
+    tn_expr e = tn_expr_sub(&pool, parse("N-9223372036854775807"), tn_expr_const(&pool, 1));
+    tn_expr_print(&pool, e, &text);
+    assert_int_equal(parse(text.at), e);
+    tn_text_fini(&text);
+}
+
 /* Kernels wrap where an expression would fail: such values are not taken for known. */
 static void large_factors_could_wrap(void **state)
 {
@@ -491,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(expressions_have_one_form),      TEST(ceil_div_is_right_for_all_signs),
         TEST(bounds_are_proven_or_not),       TEST(overflow_is_kept_for_evaluation),
+        TEST(the_least_integer_is_printed_and_read),
         TEST(large_factors_could_wrap),       TEST(division_by_zero_is_an_error_of_evaluation),
         TEST(unknown_values_spread),          TEST(broadcast_conflicts_are_errors),
         TEST(fresh_symbols_are_new),          TEST(simplifying_keeps_the_value),

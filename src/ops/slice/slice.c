@@ -80,7 +80,7 @@ static tn_expr sliced_dim(tn_exprs *x, tn_expr dim, tn_expr start, tn_expr end, 
     tn_expr to = clamp_expr(x, end, dim, backward, false);
     tn_expr span = backward ? tn_expr_sub(x, from, to) : tn_expr_sub(x, to, from);
     /* All but the first k: the plain form max(dim - k, 0), the same as all but the last k. */
-    if (!backward && start_known && end_known && s >= 0 && e >= FAR)
+    if (!backward && start_known && end_known && s >= 0 && s < FAR && e >= FAR)
         span = tn_expr_sub(x, dim, start);
     if (!tn_expr_at_least(x, span, 0)) span = tn_expr_max(x, span, tn_expr_const(x, 0));
     tn_expr length = tn_expr_ceil_div(x, span, tn_expr_const(x, backward ? -step : step));
