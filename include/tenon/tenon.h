@@ -177,7 +177,8 @@ typedef struct tn_tensor {
 
 /* A dense row-major view; a call cannot fail, bad ranks give rank 0 and dtype NONE. */
 TN_API tn_tensor tn_tensor_of(tn_dtype dtype, const int64_t *dim, int rank, void *data);
-/* Elements, and the bytes they take when dense; -1 where the product overflows. */
+/* Elements, and the bytes they take when dense; -1 where the product of the dims other than 0
+ * overflows (as in NumPy, an empty tensor may not have dims of any size). */
 TN_API int64_t tn_tensor_count(const tn_tensor *tensor);
 TN_API int64_t tn_tensor_bytes(const tn_tensor *tensor);
 

@@ -183,8 +183,17 @@ static bool is_dims_op(const tn_node *node)
     return !strcmp(node->op->name, "Dims");
 }
 
+/* Nothing but running its producer tells the size of such a value: it has no dims to evaluate. */
+static bool has_open_shape(const tn_type *type)
+{
+    if (type->rank < 0) return true;
+    for (int axis = 0; axis < type->rank; axis++)
+        if (type->dim[axis] == TN_EXPR_NONE) return true;
+    return false;
+}
+
 /* Inputs that none of the chosen tactics reads. When shapes are found by running, the inputs that
- * tell them are read after all. */
+ * tell them are read after all, and so is an input whose own shape is found by running. */
 static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
                               const tn_node_plan *plan)
 {
@@ -205,6 +214,8 @@ static uint64_t unused_inputs(const tn_chooser *chooser, const tn_node *node,
         else unused &= t->unused && types ? t->unused(&p) : 0;
     }
     tn_arena_fini(&arena);
+    for (int32_t k = 0; k < node->in_count && k < 64; k++)
+        if (node->in[k] && has_open_shape(&node->in[k]->type)) unused &= ~(UINT64_C(1) << k);
     return unused;
 }
 

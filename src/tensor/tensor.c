@@ -31,13 +31,13 @@ tn_tensor tn_tensor_of(tn_dtype dtype, const int64_t *dim, int rank, void *data)
 int64_t tn_tensor_count(const tn_tensor *tensor)
 {
     int64_t count = 1;
-    bool fits = true, empty = false;
+    bool empty = false;
     for (int axis = 0; axis < tensor->rank; axis++) {
         if (tensor->dim[axis] < 0) return -1;
         if (tensor->dim[axis] == 0) empty = true;
-        else if (fits) fits = tn_mul_i64(count, tensor->dim[axis], &count);
+        else if (!tn_mul_i64(count, tensor->dim[axis], &count)) return -1;
     }
-    return empty ? 0 : fits ? count : -1;
+    return empty ? 0 : count;
 }
 
 int64_t tn_tensor_bytes(const tn_tensor *tensor)

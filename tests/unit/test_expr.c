@@ -500,14 +500,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(expressions_have_one_form),      TEST(ceil_div_is_right_for_all_signs),
-        TEST(bounds_are_proven_or_not),       TEST(overflow_is_kept_for_evaluation),
+        TEST(expressions_have_one_form),
+        TEST(ceil_div_is_right_for_all_signs),
+        TEST(bounds_are_proven_or_not),
+        TEST(overflow_is_kept_for_evaluation),
         TEST(the_least_integer_is_printed_and_read),
-        TEST(large_factors_could_wrap),       TEST(division_by_zero_is_an_error_of_evaluation),
-        TEST(unknown_values_spread),          TEST(broadcast_conflicts_are_errors),
-        TEST(fresh_symbols_are_new),          TEST(simplifying_keeps_the_value),
-        TEST(large_sums_stay_correct),        TEST(bad_text_is_refused),
-        TEST(deep_expressions_print_bounded), TEST(every_failed_allocation_is_reported),
+        TEST(large_factors_could_wrap),
+        TEST(division_by_zero_is_an_error_of_evaluation),
+        TEST(unknown_values_spread),
+        TEST(broadcast_conflicts_are_errors),
+        TEST(fresh_symbols_are_new),
+        TEST(simplifying_keeps_the_value),
+        TEST(large_sums_stay_correct),
+        TEST(bad_text_is_refused),
+        TEST(deep_expressions_print_bounded),
+        TEST(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,14 @@ static void the_shape_of_what_only_a_run_sizes_is_known(void **unused)
                 "  %s = Shape(%v)\n"
                 "  output \"y\" = %s\n}\n",
                 &in, 2, (int64_t[]){1, 3});
+    int64_t dim[3] = {1, 2, 2};
+    tn_tensor cube = tn_tensor_of(TN_DTYPE_F32, dim, 3, x);
+    expect_ints("graph \"even its rank\" {\n"
+                "  input %x : f32[1,n,2]\n"
+                "  %v = Squeeze(%x)\n"
+                "  %s = Size(%v)\n"
+                "  output \"y\" = %s\n}\n",
+                &cube, 1, (int64_t[]){4});
 }
 
 /* Without a profile n is taken for 1, which fits no weight of 3 rows: nothing may be packed for it.

@@ -35,13 +35,16 @@ static void sizes_are_checked(void **state)
 {
     (void)state;
     tn_tensor t;
-    const int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40}, empty[] = {INT64_C(1) << 62, 4, 0};
+    const int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40}, empty[] = {INT64_C(1) << 62, 0};
+    const int64_t empty_and_huge[] = {0, INT64_C(1) << 62, 4};
     const int64_t negative[] = {2, -1}, good[] = {2, 3};
     t = tn_tensor_of(TN_DTYPE_F32, huge, 2, NULL);
     assert_int_equal(tn_tensor_count(&t), -1);
     assert_int_equal(tn_tensor_bytes(&t), -1);
-    t = tn_tensor_of(TN_DTYPE_F32, empty, 3, NULL);
+    t = tn_tensor_of(TN_DTYPE_F32, empty, 2, NULL);
     assert_int_equal(tn_tensor_count(&t), 0);
+    t = tn_tensor_of(TN_DTYPE_F32, empty_and_huge, 3, NULL); /* its strides would overflow */
+    assert_int_equal(tn_tensor_count(&t), -1);
     t = tn_tensor_of(TN_DTYPE_F32, good, 9, NULL);
     assert_int_equal(t.dtype, TN_DTYPE_NONE);
     assert_int_equal(tn_status_code(tn_tensor_new(TN_DTYPE_F32, huge, 2, &t)), TN_INVALID);

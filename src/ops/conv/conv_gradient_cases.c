@@ -8,6 +8,8 @@ const tn_case tn_conv_data_gradient_cases[] = {
     {.problem = "ConvDataGradient{strides=[2], pads=[1,0]} f32[1,1,2]={1,2} f32[1,1,2]={1,10} "
                 "f32[1,1,4]",
      .expect = "f32[1,1,4]={10,2,20,0}"},
+    {.problem = "ConvDataGradient f32[1,0,3]={} f32[0,2,2]={} f32[1,2,4]",
+     .expect = "f32[1,2,4]={0,0,0,0,0,0,0,0}"},
     {.problem = "ConvDataGradient f32[3,50,8,8] f32[50,20,5,5] f32[3,20,12,12]"},
     {.problem = "ConvDataGradient{pads=[1,0,2,1], strides=[2,3], dilations=[1,2], group=2} "
                 "f32[2,6,5,3] f32[6,2,3,3] f32[2,4,9,11]"},

@@ -39,6 +39,8 @@ const tn_case tn_group_norm_cases[] = {
 
 extern const tn_case tn_layer_norm_cases[];
 const tn_case tn_layer_norm_cases[] = {
+    {.problem = "LayerNormalization f32[2,0]={} f32[0]={} f32[0]={} -> 3",
+     .expect = "f32[2,0]={} f32[2,1]={nan,nan} f32[2,1]={nan,nan}"},
     {.problem =
          "LayerNormalization{epsilon=0} f32[2,2]={1,3,5,9} f32[2]={1,10} f32[2]={0.5,0} -> 3",
      .expect = "f32[2,2]={-0.5,10,-0.5,10} f32[2,1]={2,7} f32[2,1]={1,0.5}"},

@@ -168,7 +168,7 @@ static tn_status data_share(void *arg, int64_t begin, int64_t end, int thread)
         float *dx = j->out + sample * j->channels * j->w.in_count;
         memset(dx + channel * j->w.in_count, 0,
                (size_t)((last - channel) * j->w.in_count) * sizeof(float));
-        for (int64_t first = 0; first < size; first += TILE_COLUMNS) {
+        for (int64_t first = 0; j->outputs && first < size; first += TILE_COLUMNS) {
             positions_find(&j->w, first, TILE_COLUMNS, &s);
             int64_t end_tap = last * j->w.kernel_count;
             for (int64_t tap = channel * j->w.kernel_count; tap < end_tap; tap += TAPS)

@@ -106,9 +106,8 @@ static tn_status launch(const tn_launch *l)
              .inverse = output(p, 2),
              .count = tn_dims_product(x->dim, axis, x->rank),
              .epsilon = params->epsilon};
-    if (j.count == 0) return NULL;
-    return tn_pool_run(l->pool, tn_dims_product(x->dim, 0, axis), 1 + GRAIN / j.count, run_share,
-                       &j);
+    int64_t rows = tn_dims_product(x->dim, 0, axis);
+    return tn_pool_run(l->pool, rows, 1 + GRAIN / (1 + j.count), run_share, &j);
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[];
