@@ -37,6 +37,7 @@ int64_t tn_tensor_count(const tn_tensor *tensor)
         if (tensor->dim[axis] == 0) empty = true;
         else if (!tn_mul_i64(count, tensor->dim[axis], &count)) return -1;
     }
+    if (count > INT64_MAX / 16) return -1; /* of the widest type, no bytes that fit */
     return empty ? 0 : count;
 }
 
