@@ -12,6 +12,9 @@ int build_options(build_flags *flags, tool_option *out)
         {"optShapes", OPTION_LIST, &flags->opt, "NAME:1x3x4,...", "shapes to tune for"},
         {"maxShapes", OPTION_LIST, &flags->max, "NAME:1x3x4,...",
          "largest shapes to check at; hints, never limits"},
+        {"device", OPTION_TEXT, &flags->device, "NAME",
+         "cpu (default), cuda, or cuda:1 for a card by its number; an engine file by default runs "
+         "on what it was built for"},
         {"threads", OPTION_INT, &flags->threads, "N", "CPU threads; 0 (default) takes all cores"},
         {"budget", OPTION_NUMBER, &flags->budget_ms, "MS",
          "time for measuring tactics, default 2000; below 0 only estimates"},
@@ -81,13 +84,14 @@ tn_status engine_open(const char *path, const build_flags *flags, tn_engine **ou
     static shape_list store[3];
     tn_profile profile[SHAPES_MAX];
     int profile_count = 0;
-    if (is_engine_file(path)) return tn_engine_load(path, NULL, flags->threads, out);
+    if (is_engine_file(path)) return tn_engine_load(path, flags->device, flags->threads, out);
     if (!make_profiles(flags, profile, &profile_count, store)) exit(EXIT_USAGE);
     tn_model *model;
     tn_status status = model_open(path, &flags->model, &model);
     if (status) return status;
     tn_build_config config = {
         .size = sizeof(config),
+        .device = flags->device,
         .threads = flags->threads,
         .profiles = profile,
         .profile_count = profile_count,

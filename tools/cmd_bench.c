@@ -12,12 +12,15 @@
 #include "stats.h"
 #include "tool.h"
 
+enum { DEVICE_TENSORS_MAX = 64 };
+
 static build_flags flags;
 static struct {
     const char *onnx, *load, *save, *times;
     text_list shapes, inputs, percentile;
     int iterations, avg_runs, seed;
     double duration_s, warm_up_ms;
+    bool no_transfers;
 } own = {.iterations = 10, .avg_runs = 10, .seed = 1, .duration_s = 3, .warm_up_ms = 200};
 
 static int options(tool_option *out)
@@ -34,6 +37,8 @@ static int options(tool_option *out)
         {"warmUp", OPTION_NUMBER, &own.warm_up_ms, "MS",
          "run so long before measuring, default 200 ms"},
         {"avgRuns", OPTION_INT, &own.avg_runs, "N", "queries in each line of averages, default 10"},
+        {"noDataTransfers", OPTION_FLAG, &own.no_transfers, NULL,
+         "inputs and outputs stay in the memory of the card"},
         {"percentile", OPTION_LIST, &own.percentile, "P,...",
          "percentages to report, default 90,95,99"},
         {"exportTimes", OPTION_TEXT, &own.times, "FILE", "every query's times as JSON"},
@@ -83,17 +88,58 @@ static bool trace_add(trace *t, query q)
     return true;
 }
 
+static bool on_card(const tn_engine *engine)
+{
+    return strcmp(tn_engine_device(engine), "cpu") != 0;
+}
+
+/* Inputs and outputs in the memory of the card, for all queries. */
+static tn_status move_to_card(const tn_engine *engine, tn_context *context, const input_set *inputs,
+                              void **memory, int *count)
+{
+    tn_status status = inputs_bind(context, inputs);
+    int ins = tn_engine_input_count(engine), outs = tn_engine_output_count(engine);
+    for (int i = 0; !status && i < ins + outs && *count < DEVICE_TENSORS_MAX; i++) {
+        tn_io io;
+        tn_tensor t;
+        status = i < ins ? tn_engine_input(engine, i, &io) : tn_engine_output(engine, i - ins, &io);
+        if (status) return status;
+        if (i < ins) {
+            for (int k = 0; k < inputs->count; k++)
+                if (!strcmp(inputs->name[k], io.name)) t = inputs->tensor[k];
+        } else {
+            status = tn_context_output(context, io.name, &t);
+            if (status) return status;
+        }
+        const void *host = t.data;
+        size_t bytes = (size_t)tn_tensor_bytes(&t);
+        status = tn_device_alloc(engine, bytes, &memory[*count]);
+        if (status) return status;
+        t.data = memory[(*count)++];
+        if (i < ins) status = tn_device_copy(engine, t.data, host, bytes);
+        if (!status) status = tn_context_bind_device(context, io.name, &t);
+    }
+    return status;
+}
+
 static tn_status run_query(const tn_engine *engine, tn_context *context, const input_set *inputs,
                            query *out)
 {
-    query q;
+    query q = {.device_ms = -1};
+    bool card = on_card(engine);
+    double ns;
     q.h2d_begin = now_ms();
-    tn_status status = inputs_bind(context, inputs);
+    tn_status status = own.no_transfers ? NULL : inputs_bind(context, inputs);
     if (status) return status;
     q.compute_begin = now_ms();
     status = tn_context_run(context);
     if (status) return status;
     q.d2h_begin = now_ms();
+    if (card) {
+        status = tn_context_device_ns(context, &ns);
+        if (status) return status;
+        q.device_ms = ns * 1e-6;
+    }
     for (int i = 0; i < tn_engine_output_count(engine); i++) {
         tn_io io;
         tn_tensor tensor;
@@ -130,7 +176,7 @@ static tn_status measure(const tn_engine *engine, tn_context *context, const inp
 /* ---- Reporting
  * ---------------------------------------------------------------------------------*/
 
-static void print_averages(const trace *t)
+static void print_averages(const trace *t, const char *device)
 {
     log_line('I', "%s", "");
     log_line('I', "=== Trace details ===");
@@ -142,15 +188,16 @@ static void print_averages(const trace *t)
             log_line('I', "... Omitting %zu lines", lines - 2 * shown);
             line = lines - shown;
         }
-        double compute = 0, host = 0;
+        double compute = 0, enqueue = 0, host = 0;
         for (size_t i = line * group; i < (line + 1) * group; i++) {
             compute += query_time(&t->at[i], TIME_COMPUTE);
+            enqueue += query_time(&t->at[i], TIME_ENQUEUE);
             host += query_time(&t->at[i], TIME_LATENCY);
         }
         double n = (double)group;
         log_line('I',
-                 "Average on %d runs - CPU latency: %g ms - Host latency: %g ms (enqueue %g ms)",
-                 (int)group, compute / n, host / n, compute / n);
+                 "Average on %d runs - %s latency: %g ms - Host latency: %g ms (enqueue %g ms)",
+                 (int)group, device, compute / n, host / n, enqueue / n);
     }
 }
 
@@ -172,20 +219,22 @@ static void print_explanations(void)
         "=== Explanations of the performance metrics ===",
         "Total Host Walltime: host time from the start of the first measured query to the end of "
         "the last.",
-        "CPU Compute Time: time the kernels of one query take.",
+        "CPU (GPU) Compute Time: time the kernels of one query take; on a card, between two events "
+        "on its stream, with the copies of inputs and outputs unless --noDataTransfers is given.",
         "Total CPU Compute Time: CPU Compute Time of all queries; far below the walltime, the host "
         "was busy.",
         "Throughput: queries divided by Total Host Walltime.",
         "Enqueue Time: time of the call that starts a query; on the CPU the call runs it.",
         "H2D Latency: time to hand one query's inputs to the engine.",
         "D2H Latency: time to hand one query's outputs back.",
-        "Latency: H2D Latency + CPU Compute Time + D2H Latency of one query.",
+        "Latency: H2D Latency + Enqueue Time + D2H Latency of one query.",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) log_line('V', "%s", lines[i]);
 }
 
-static bool print_summary(const trace *t)
+static bool print_summary(const trace *t, const char *device)
 {
+    char name[64];
     double percentile[16];
     int percentile_count = percentiles_parse(&own.percentile, percentile, 16);
     if (percentile_count < 0) return false;
@@ -198,14 +247,16 @@ static bool print_summary(const trace *t)
     log_line('I', "=== Performance summary ===");
     log_line('I', "Throughput: %g qps", (double)t->count / wall_s);
     print_row("Latency", &row[TIME_LATENCY]);
-    print_row("Enqueue Time", &row[TIME_COMPUTE]);
+    print_row("Enqueue Time", &row[TIME_ENQUEUE]);
     print_row("H2D Latency", &row[TIME_H2D]);
-    print_row("CPU Compute Time", &row[TIME_COMPUTE]);
+    snprintf(name, sizeof name, "%s Compute Time", device);
+    print_row(name, &row[TIME_COMPUTE]);
     print_row("D2H Latency", &row[TIME_D2H]);
     log_line('I', "Total Host Walltime: %g s", wall_s);
-    log_line('I', "Total CPU Compute Time: %g s", row[TIME_COMPUTE].mean * (double)t->count * 1e-3);
+    log_line('I', "Total %s Compute Time: %g s", device,
+             row[TIME_COMPUTE].mean * (double)t->count * 1e-3);
     if (row[TIME_COMPUTE].variance_percent > 1.0)
-        log_line('W', "* CPU compute time is unstable, with coefficient of variance = %g%%.",
+        log_line('W', "* %s compute time is unstable, with coefficient of variance = %g%%.", device,
                  row[TIME_COMPUTE].variance_percent);
     log_line('I', "Explanations of the performance metrics are printed in the verbose logs.");
     if (flags.verbose) print_explanations();
@@ -242,6 +293,8 @@ static bool export_times(const trace *t, const char *path)
 static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes, trace *t)
 {
     input_set sets[2] = {{0}, {0}};
+    void *memory[DEVICE_TENSORS_MAX];
+    int memory_count = 0;
     tn_context *context;
     tn_status status = tn_context_new(engine, &context);
     if (status) return status;
@@ -254,12 +307,17 @@ static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes,
         log_line('I', "Input binding for %s with dimensions %s is created.", sets[0].name[i],
                  shape_text(x->dim, x->rank, text, sizeof(text)));
     }
+    if (!status) status = tn_context_measure(context, on_card(engine));
+    if (!status && own.no_transfers) {
+        status = move_to_card(engine, context, &sets[0], memory, &memory_count);
+    }
     if (!status) {
         log_line('I', "Starting inference");
         status = measure(engine, context, sets, t);
     }
     for (int k = 0; k < 2; k++) inputs_free(&sets[k]);
     tn_context_free(context);
+    while (memory_count) tn_device_free(engine, memory[--memory_count]);
     return status;
 }
 
@@ -283,8 +341,9 @@ static int bench(const char *path)
         log_line('I', "Warmup completed %d queries over %g ms", t.warm_up_count, t.warm_up_ms);
         log_line('I', "Timing trace has %zu queries over %g s", t.count,
                  (t.at[t.count - 1].d2h_end - t.at[0].h2d_begin) * 1e-3);
-        print_averages(&t);
-        if (!print_summary(&t)) code = EXIT_USAGE;
+        const char *device = on_card(engine) ? "GPU" : "CPU";
+        print_averages(&t, device);
+        if (!print_summary(&t, device)) code = EXIT_USAGE;
     }
     if (!code && own.times && !export_times(&t, own.times)) {
         fprintf(stderr, "error: cannot write %s\n", own.times);

@@ -6,9 +6,17 @@
 
 typedef struct query {
     double h2d_begin, compute_begin, d2h_begin, d2h_end; /* ms */
+    double device_ms; /* of the kernels on a card; -1: they ran in the call */
 } query;
 
-typedef enum time_kind { TIME_LATENCY, TIME_H2D, TIME_COMPUTE, TIME_D2H, TIME_KINDS } time_kind;
+typedef enum time_kind {
+    TIME_LATENCY,
+    TIME_H2D,
+    TIME_ENQUEUE, /* the call that runs a query */
+    TIME_COMPUTE, /* the kernels */
+    TIME_D2H,
+    TIME_KINDS
+} time_kind;
 double query_time(const query *q, time_kind kind);
 
 typedef struct summary {

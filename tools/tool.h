@@ -104,7 +104,7 @@ typedef struct build_flags {
     double budget_ms;
     double tolerance;
     bool no_check, no_optimize, verbose;
-    const char *timings, *dump;
+    const char *device, *timings, *dump;
 } build_flags;
 
 int build_options(build_flags *flags, tool_option *out);

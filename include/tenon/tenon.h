@@ -380,7 +380,7 @@ TN_API TN_MUST_USE tn_status tn_model_simplify(tn_model *model, const tn_simplif
 
 typedef struct tn_build_config {
     size_t size;
-    const char *device;         /* "cpu" (default) */
+    const char *device;         /* "cpu" (default), "cuda", "cuda:1"; NULL: $TENON_DEVICE, if set */
     int threads;                /* CPU threads, 0: all cores */
     const tn_profile *profiles; /* inputs without one: opt is 1 for each dynamic dim */
     int profile_count;
@@ -402,8 +402,10 @@ TN_API TN_MUST_USE tn_status tn_build(const tn_model *model, const tn_build_conf
 /* Write the engine file: the new file replaces an old one only once it is complete. The same model,
  * config and timings give the same bytes. */
 TN_API TN_MUST_USE tn_status tn_engine_save(const tn_engine *engine, const char *path);
-/* Map an engine file. device: "cpu" or NULL. threads: 0 for all cores. A damaged file gives
- * CORRUPT. */
+/* Map an engine file. device: as in tn_build_config; NULL: what it was built for (or
+ * $TENON_DEVICE), or the CPU where that cannot be had. An engine that was not tuned for the device
+ * is built anew from the graph it carries, by estimates. threads: 0 for all cores. A damaged file
+ * gives CORRUPT; a device that is asked for and missing, UNAVAILABLE. */
 TN_API TN_MUST_USE tn_status tn_engine_load(const char *path, const char *device, int threads,
                                             tn_engine **out);
 /* Contexts keep their engine alive: an engine may be freed before its contexts. */
@@ -470,11 +472,30 @@ TN_API int tn_context_step_count(const tn_context *context);
 TN_API TN_MUST_USE tn_status tn_context_step_time(const tn_context *context, int index,
                                                   tn_step_time *out);
 
+/* The time that the kernels of the last run took, in nanoseconds, from the first to the last one on
+ * the device; on the CPU, that of the run. Measured in the runs after it is switched on; -1 before.
+ */
+TN_API TN_MUST_USE tn_status tn_context_measure(tn_context *context, bool on);
+TN_API TN_MUST_USE tn_status tn_context_device_ns(const tn_context *context, double *out);
+
 /* ---- Devices ---------------------------------------------------------------------------------*/
 
 /* Text about what can run engines here, and in a sentence why a backend cannot. Free with
  * tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_devices_text(char **out);
+/* "cpu", or the name of the card an engine runs on. Valid as long as the engine. */
+TN_API const char *tn_engine_device(const tn_engine *engine);
+/* Memory of the device that an engine runs on: on the CPU, plain memory. Freed with tn_device_free,
+ * before the engine. Copies go from and to such memory or the host's, and are done on return. */
+TN_API TN_MUST_USE tn_status tn_device_alloc(const tn_engine *engine, size_t bytes, void **out);
+TN_API void tn_device_free(const tn_engine *engine, void *at);
+TN_API TN_MUST_USE tn_status tn_device_copy(const tn_engine *engine, void *to, const void *from,
+                                            size_t bytes);
+/* Like tn_context_bind, with data in memory of the engine's device (of tn_device_alloc, or a
+ * pointer of another CUDA library to the same card), dense and of the declared type: nothing is
+ * copied. */
+TN_API TN_MUST_USE tn_status tn_context_bind_device(tn_context *context, const char *name,
+                                                    const tn_tensor *tensor);
 
 /* ---- Tokenizers --------------------------------------------------------------------------------
  *

@@ -85,6 +85,29 @@ tn_status tn_context_profile(tn_context *context, bool on)
     return NULL;
 }
 
+tn_status tn_context_measure(tn_context *context, bool on)
+{
+    TN_NOT_NULL(context);
+    tn_exec_context_measure(context, on);
+    return NULL;
+}
+
+tn_status tn_context_device_ns(const tn_context *context, double *out)
+{
+    TN_NOT_NULL(context);
+    TN_NOT_NULL(out);
+    *out = tn_exec_context_device_ns(context);
+    return NULL;
+}
+
+tn_status tn_context_bind_device(tn_context *context, const char *name, const tn_tensor *tensor)
+{
+    TN_NOT_NULL(context);
+    TN_NOT_NULL(name);
+    TN_NOT_NULL(tensor);
+    return tn_exec_context_bind_device(context, name, tensor);
+}
+
 int tn_context_step_count(const tn_context *context)
 {
     return context ? tn_exec_context_step_count(context) : 0;

@@ -3,8 +3,10 @@
 
 #include "api/api.h"
 #include "backends/cpu/cpu.h"
+#include "backends/cuda/cuda.h"
 #include "base/cpu.h"
 #include "base/text.h"
+#include "exec/exec.h"
 
 static void print_features(uint64_t features, tn_text *out)
 {
@@ -40,16 +42,61 @@ static tn_status print_backend(const tn_backend *backend, tn_text *out)
     }
     for (int i = 0; i < count; i++) {
         tn_text_printf(out, "%s: %s\n", backend->name, info[i].name);
-        print_features(info[i].features, out);
+        if (!backend->card) print_features(info[i].features, out);
         tn_text_printf(out, "  memory: %.1f GiB\n",
                        (double)info[i].memory_bytes / (double)(1 << 30));
-        tn_text_printf(out, "  caches: %zu KiB data, %zu KiB second, %zu KiB third level\n",
-                       tn_cpu_cache_bytes(1) >> 10, tn_cpu_cache_bytes(2) >> 10,
-                       tn_cpu_cache_bytes(3) >> 10);
+        if (!backend->card)
+            tn_text_printf(out, "  caches: %zu KiB data, %zu KiB second, %zu KiB third level\n",
+                           tn_cpu_cache_bytes(1) >> 10, tn_cpu_cache_bytes(2) >> 10,
+                           tn_cpu_cache_bytes(3) >> 10);
         tn_text_printf(out, "  tactics: %d, of which %d are references\n", tactics,
                        tactics - kernels);
     }
     return NULL;
+}
+
+/* ---- Memory of a device ----------------------------------------------------------------------*/
+
+const char *tn_engine_device(const tn_engine *engine)
+{
+    return engine && engine->card ? engine->card->info.name : "cpu";
+}
+
+tn_status tn_device_alloc(const tn_engine *engine, size_t bytes, void **out)
+{
+    TN_NOT_NULL(engine);
+    TN_NOT_NULL(out);
+    *out = NULL;
+    if (engine->card) return engine->card->backend->card->alloc(engine->card, false, bytes, out);
+    *out = tn_alloc_sized(TN_MAX(bytes, (size_t)1));
+    TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for %zu bytes", bytes);
+    return NULL;
+}
+
+void tn_device_free(const tn_engine *engine, void *at)
+{
+    if (!engine || !at) return;
+    if (engine->card) engine->card->backend->card->free(engine->card, false, at);
+    else tn_free_sized(at);
+}
+
+tn_status tn_device_copy(const tn_engine *engine, void *to, const void *from, size_t bytes)
+{
+    void *stream;
+    TN_NOT_NULL(engine);
+    if (!bytes) return NULL;
+    TN_NOT_NULL(to);
+    TN_NOT_NULL(from);
+    if (!engine->card) {
+        memmove(to, from, bytes);
+        return NULL;
+    }
+    const tn_card_calls *calls = engine->card->backend->card;
+    TN_TRY(calls->stream_new(engine->card, &stream));
+    tn_status status = calls->copy(stream, to, from, bytes);
+    if (!status) status = calls->wait(stream);
+    calls->stream_free(stream);
+    return status;
 }
 
 tn_status tn_devices_text(char **out)
@@ -58,7 +105,7 @@ tn_status tn_devices_text(char **out)
     TN_NOT_NULL(out);
     *out = NULL;
     tn_status status = print_backend(&tn_backend_cpu, &text);
-    tn_text_printf(&text, "cuda: none: this version of Tenon has no backend for NVIDIA GPUs\n");
+    if (!status) status = print_backend(&tn_backend_cuda, &text);
     if (!status) return tn_text_take(&text, out);
     tn_text_fini(&text);
     return tn_status_trail(status, __FILE__, __LINE__, __func__);

@@ -1,4 +1,5 @@
 /* The public functions about engines. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -16,18 +17,43 @@ tn_status tn_engine_save(const tn_engine *engine, const char *path)
     return tn_engine_file_save(engine, path);
 }
 
+/* The card to use: the one asked for; else, where it can be had, one of the kind that the engine
+ * was built for. *other: the plan is not for that device. */
+static tn_status find_card(tn_engine *engine, const char *path, const char *device, tn_card **out,
+                           bool *other)
+{
+    const char *built_for;
+    TN_TRY(tn_exec_engine_meta(engine, "device", &engine->arena, &built_for));
+    bool for_card = strcmp(built_for, "cpu") && built_for[0];
+    bool asked = device || getenv("TENON_DEVICE");
+    tn_status status = tn_build_card(asked ? device : built_for, out);
+    if (status && !asked) {
+        tn_log(TN_LOG_INFO, "%s was built for %s, and runs on the CPU here: %s", path, built_for,
+               tn_status_message(status));
+        status = NULL;
+    }
+    *other = for_card != (*out != NULL);
+    return status;
+}
+
 /* Reads and makes ready; an engine tuned for what this machine or version does not have is built
  * anew from its own graph. */
-static tn_status open_engine(tn_mapping mapping, const char *path, int threads, tn_engine **out)
+static tn_status open_engine(tn_mapping mapping, const char *path, const char *device, int threads,
+                             tn_engine **out)
 {
     tn_engine *engine, *fresh = NULL;
+    tn_card *card = NULL;
+    bool other = false;
     TN_TRY(tn_exec_engine_new(&tn_backend_cpu, threads, &engine));
     tn_status status = tn_engine_file_read(engine, mapping, path);
+    if (!status) status = find_card(engine, path, device, &card, &other);
     if (!status) {
-        status = tn_exec_engine_ready(engine);
+        engine->card = card;
+        status = other ? TN_ERROR(TN_UNAVAILABLE, "it was built for another device")
+                       : tn_exec_engine_ready(engine);
         if (tn_status_code(status) == TN_UNAVAILABLE) {
             tn_log(TN_LOG_INFO, "%s: built again: %s", path, tn_status_message(status));
-            status = tn_build_again(engine, threads, &fresh);
+            status = tn_build_again(engine, card, threads, &fresh);
             tn_exec_engine_release(engine);
             engine = fresh;
         }
@@ -47,11 +73,11 @@ tn_status tn_engine_load(const char *path, const char *device, int threads, tn_e
     TN_NOT_NULL(out);
     *out = NULL;
     TN_NOT_NULL(path);
-    TN_CHECK(!device || !strcmp(device, "cpu"), TN_NOT_FOUND,
-             "there is no device '%s': engines run on 'cpu'", device);
     TN_CHECK(threads >= 0, TN_INVALID, "%d threads were asked for", threads);
+    tn_card *card;
+    if (device) TN_TRY(tn_build_card(device, &card)); /* before the file is read */
     TN_TRY(tn_file_map(path, &mapping));
-    tn_status status = open_engine(mapping, path, threads, out);
+    tn_status status = open_engine(mapping, path, device, threads, out);
     /* An engine that was built again holds copies of its own. */
     if (!status && !(*out)->constant_owned) {
         (*out)->mapping = mapping;

@@ -30,8 +30,6 @@ static tn_status take_config(const tn_build_config *given, tn_build_config *out)
     TN_CHECK(given->size > 0, TN_INVALID,
              "tn_build_config.size is 0: set it to sizeof(tn_build_config)");
     memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
-    TN_CHECK(!out->device || !strcmp(out->device, "cpu"), TN_NOT_FOUND,
-             "there is no device '%s': engines can be built for 'cpu'", out->device);
     TN_CHECK(out->threads >= 0, TN_INVALID, "%d threads were asked for", out->threads);
     TN_CHECK(out->profile_count >= 0 && (out->profiles || out->profile_count == 0), TN_INVALID,
              "%d profiles are announced, none is given", out->profile_count);
@@ -112,6 +110,7 @@ static tn_status build(builder *b)
     TN_TRY(optimise(b));
     TN_TRY(tn_shapes_of(b->source, &b->config, &b->arena, &b->shapes));
     TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
+    TN_TRY(tn_build_card(b->config.device, &b->engine->card));
     TN_TRY(choose_and_emit(b));
     TN_TRY(check(b));
     TN_TRY(tn_report(b->engine, &b->record));
@@ -128,6 +127,7 @@ static void open_builder(builder *b, const tn_graph *source)
 /* The engine is handed out, or freed on failure; all else goes. */
 static tn_status close_builder(builder *b, tn_status status, tn_engine **out)
 {
+    if (b->chooser.stream) b->engine->card->backend->card->stream_free(b->chooser.stream);
     tn_constants_fini(&b->constants);
     tn_record_fini(&b->record);
     tn_graph_free(b->graph);
@@ -163,7 +163,7 @@ static tn_status parse_portable(const tn_engine *engine, tn_arena *arena, tn_gra
     return NULL;
 }
 
-static tn_status build_again(builder *b, const tn_engine *old, int threads)
+static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, int threads)
 {
     const char *check;
     TN_TRY(parse_portable(old, &b->arena, &b->graph));
@@ -171,6 +171,7 @@ static tn_status build_again(builder *b, const tn_engine *old, int threads)
     b->config.budget_ms = -1;
     TN_TRY(tn_shapes_of(b->graph, &b->config, &b->arena, &b->shapes));
     TN_TRY(tn_exec_engine_new(old->backend, threads, &b->engine));
+    b->engine->card = card;
     TN_TRY(choose_and_emit(b));
     TN_TRY(tn_exec_engine_meta(old, "check", &b->arena, &check));
     b->record.check = tn_arena_printf(&b->arena, "%s, for the plan before this one", check);
@@ -180,10 +181,10 @@ static tn_status build_again(builder *b, const tn_engine *old, int threads)
     return tn_report(b->engine, &b->record);
 }
 
-tn_status tn_build_again(const tn_engine *engine, int threads, tn_engine **out)
+tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads, tn_engine **out)
 {
     builder b;
     *out = NULL;
     open_builder(&b, NULL);
-    return close_builder(&b, build_again(&b, engine, threads), out);
+    return close_builder(&b, build_again(&b, engine, card, threads), out);
 }

@@ -9,8 +9,12 @@
 tn_status tn_build_engine(const tn_graph *graph, const tn_build_config *config,
                           tn_engine **out) TN_MUST_USE;
 /* The same network for this machine and version, at once: from the portable graph of an engine
- * whose plan cannot be used here, by estimates alone. */
-tn_status tn_build_again(const tn_engine *engine, int threads, tn_engine **out) TN_MUST_USE;
+ * whose plan cannot be used here, by estimates alone. card: may be NULL. */
+tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads,
+                         tn_engine **out) TN_MUST_USE;
+/* "cpu" or NULL: no card; "cuda", "cuda:1": opened. NOT_FOUND for others, UNAVAILABLE with what is
+ * missing where there is no such card. */
+tn_status tn_build_card(const char *device, tn_card **out) TN_MUST_USE;
 /* Run `original` by reference kernels and `changed` as an engine, with the same values at the
  * shapes that config's profiles give, and compare outputs by name. MISMATCH names the first tensor
  * that differs. `changed` has the inputs of `original`; dims may be fixed. *result: "passed",

@@ -46,7 +46,11 @@ static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_pro
     at->known = found;
     if (found || limit_ms <= 0) return NULL;
     uint64_t begin = tn_clock_ns();
-    tn_status status = tn_measure(at->tactic, p, c->engine->pool, limit_ms, &at->ns);
+    tn_card *card = c->engine->card;
+    bool on_card = card && tn_tactic_is_of(at->tactic, card->backend);
+    if (on_card && !c->stream) TN_TRY(card->backend->card->stream_new(card, &c->stream));
+    tn_status status = on_card ? tn_measure_card(at->tactic, p, card, c->stream, limit_ms, &at->ns)
+                               : tn_measure(at->tactic, p, c->engine->pool, limit_ms, &at->ns);
     c->budget_ms -= (double)(tn_clock_ns() - begin) / 1e6;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     if (status) {
@@ -121,14 +125,13 @@ static void report_choice(tn_chooser *c, const char *problem, const tn_choices *
         tn_text_printf(c->report, "    %s: %s\n", i ? "else" : "by", choices->tactic[i]->name);
 }
 
-static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, const char *op,
-                     tn_choices *out)
+/* Who of a backend takes the problem; the reference, where it is of that backend, stands apart. */
+static const tn_tactic *find_candidates(const tn_chooser *c, const tn_backend *backend,
+                                        uint64_t features, const tn_problem *p, const char *op,
+                                        candidates *list, tn_text *refusals)
 {
     const tn_tactic *all[TN_CANDIDATES_MAX], *reference = NULL;
-    candidates list = {0};
-    tn_text refusals = {0};
-    int count =
-        tn_tactics_of(c->engine->backend, op, c->engine->device.features, all, TN_CANDIDATES_MAX);
+    int count = tn_tactics_of(backend, op, features, all, TN_CANDIDATES_MAX);
     for (int i = 0; i < count; i++) {
         if (tn_tactic_is_reference(all[i])) {
             reference = all[i];
@@ -138,14 +141,29 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
         tn_verdict why = p && all[i]->accepts ? all[i]->accepts(p) : TN_YES;
         /* With run-time shapes there is no problem to ask about, and nothing to pack for. */
         if (!p && all[i]->pack) why = TN_NO("shapes are only known in a run");
-        if (why) tn_text_printf(&refusals, "    no: %s: %s\n", all[i]->name, why);
-        else list.at[list.count++].tactic = all[i];
+        if (why) tn_text_printf(refusals, "    no: %s: %s\n", all[i]->name, why);
+        else list->at[list->count++].tactic = all[i];
     }
+    return reference;
+}
+
+static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, const char *op,
+                     bool may_card, tn_choices *out)
+{
+    candidates list = {0}, host = {0};
+    tn_text refusals = {0};
+    const tn_card *card = c->engine->card;
+    if (card && may_card && p)
+        find_candidates(c, card->backend, card->info.features, p, op, &list, &refusals);
+    bool on_card = list.count > 0;
+    const tn_tactic *reference = find_candidates(c, c->engine->backend, c->engine->device.features,
+                                                 p, op, on_card ? &host : &list, &refusals);
     tn_text *report = c->report;
     c->report = report ? &refusals : NULL; /* what fails while it is measured goes there as well */
     tn_status status = p ? rank(c, problem, p, &list) : NULL;
     c->report = report;
     take_choices(&list, p, reference, out);
+    out->card = on_card && list.count > 0;
     report_choice(c, problem, out);
     if (report && refusals.bytes) tn_text_append(report, refusals.at, refusals.bytes);
     tn_text_fini(&refusals);
@@ -166,7 +184,7 @@ static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *
     return NULL;
 }
 
-tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
+tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_choices *out)
 {
     tn_problem p;
     tn_text text = {0};
@@ -182,13 +200,14 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out)
     }
     if (known) tn_problem_print(&p, &text);
     else tn_text_printf(&text, "%s with run-time shapes", node->op->name);
+    if (!may_card && chooser->engine->card) tn_text_printf(&text, ", on the host");
     char *problem = NULL;
     status = tn_text_take(&text, &problem);
     const tn_choices *decided = status ? NULL : tn_map_find(&chooser->decided, problem);
     if (decided) {
         *out = *decided;
     } else if (!status) {
-        status = ask(chooser, problem, known ? &p : NULL, node->op->name, out);
+        status = ask(chooser, problem, known ? &p : NULL, node->op->name, may_card, out);
         tn_choices *copy = status ? NULL : TN_NEW(chooser->arena, tn_choices);
         if (copy) *copy = *out;
         if (!status)

@@ -26,7 +26,7 @@ typedef struct emitter {
     tn_survey survey;
     tn_constant_list *constants;
     tn_arena *arena;           /* scratch */
-    int32_t *tensor;           /* value id -> tensor + 1 */
+    int32_t *tensor[2];        /* value id -> tensor + 1, in the host's memory and the card's */
     int32_t *claim;            /* id of a root value -> output + 1 */
     const bool *input_dynamic; /* of a plan inside another; else NULL */
     int64_t tensor_capacity, step_capacity, symbol_capacity;
@@ -60,13 +60,29 @@ static tn_plan_tensor describe(const emitter *e, const tn_value *value)
     return t;
 }
 
-/* The number of a value's tensor, made when first asked for. A value whose producer was left out is
- * a shape without bytes. */
-static tn_status tensor_of(emitter *e, const tn_value *value, int32_t *out)
+/* Whose memory a value comes to be in: that of the step that makes it. */
+static bool home_of(const emitter *e, const tn_value *value)
 {
-    *out = e->tensor[value->id] - 1;
+    while (value->kind == TN_VALUE_NODE && e->survey.node[value->producer->id].kind == TN_NODE_VIEW)
+        value = value->producer->in[0];
+    if (value->kind != TN_VALUE_NODE) return false;
+    const tn_node_plan *plan = &e->survey.node[value->producer->id];
+    return plan->kind == TN_NODE_LAUNCH && plan->choices.card;
+}
+
+static tn_status bring_over(emitter *e, const tn_value *value, bool card, int32_t *out);
+
+/* The number of a value's tensor in either memory, made when first asked for: where it is not at
+ * home, with a step that copies it. A value whose producer was left out is a shape without bytes.
+ */
+static tn_status tensor_of(emitter *e, const tn_value *value, bool card, int32_t *out)
+{
+    *out = e->tensor[card][value->id] - 1;
     if (*out >= 0) return NULL;
+    if (card != home_of(e, value) && value->kind != TN_VALUE_CONSTANT)
+        return bring_over(e, value, card, out);
     tn_plan_tensor t = describe(e, value);
+    t.card = card;
     if (value->kind == TN_VALUE_CONSTANT) {
         t.place = TN_PLACE_CONSTANT;
         t.dynamic = false;
@@ -79,7 +95,7 @@ static tn_status tensor_of(emitter *e, const tn_value *value, int32_t *out)
         t.index = e->claim[value->id] - 1;
     }
     TN_TRY(add_tensor(e, &t, out));
-    e->tensor[value->id] = *out + 1;
+    e->tensor[card][value->id] = *out + 1;
     return NULL;
 }
 
@@ -104,15 +120,61 @@ static tn_status name_step(emitter *e, tn_plan_step *step, const char *name, con
     return NULL;
 }
 
-static tn_status tensors_of(emitter *e, tn_value *const *value, int32_t count, int32_t **out)
+/* unused: those of which only the shape is asked, in either memory. */
+static tn_status tensors_of(emitter *e, tn_value *const *value, int32_t count, bool card,
+                            uint64_t unused, int32_t **out)
 {
     int32_t *at = TN_NEW_ARRAY(&e->plan->arena, int32_t, count);
     TN_CHECK(at, TN_OUT_OF_MEMORY, "no memory for a step");
     for (int32_t i = 0; i < count; i++) {
         at[i] = -1;
-        if (value[i]) TN_TRY(tensor_of(e, value[i], &at[i]));
+        if (!value[i]) continue;
+        bool unread = i < 64 && (unused >> i & 1);
+        TN_TRY(tensor_of(e, value[i], unread ? home_of(e, value[i]) : card, &at[i]));
     }
     *out = at;
+    return NULL;
+}
+
+/* A step that copies a tensor to a new one. */
+static tn_status copy_tensor(emitter *e, int32_t from, const tn_plan_tensor *type, const char *name,
+                             int32_t *out)
+{
+    tn_plan_step *step;
+    TN_TRY(add_tensor(e, type, out));
+    TN_TRY(add_step(e, &step));
+    TN_TRY(name_step(e, step, name, "Copy"));
+    step->kind = TN_STEP_COPY;
+    step->in_count = step->out_count = 1;
+    step->in = TN_NEW_ARRAY(&e->plan->arena, int32_t, 1);
+    step->out = TN_NEW_ARRAY(&e->plan->arena, int32_t, 1);
+    TN_CHECK(step->in && step->out, TN_OUT_OF_MEMORY, "no memory for a step");
+    step->in[0] = from;
+    step->out[0] = *out;
+    e->plan->step_count++;
+    return NULL;
+}
+
+static tn_status bring_over(emitter *e, const tn_value *value, bool card, int32_t *out)
+{
+    int32_t from;
+    TN_TRY(tensor_of(e, value, !card, &from));
+    tn_plan_tensor t = describe(e, value);
+    t.card = card;
+    TN_TRY(copy_tensor(e, from, &t, value->name ? value->name : "", out));
+    e->tensor[card][value->id] = *out + 1;
+    return NULL;
+}
+
+/* What a node reads, in the memory where it runs: before its own step is begun, since this may add
+ * steps that copy. */
+static tn_status bring_inputs(emitter *e, const tn_node *node, bool card, uint64_t unused)
+{
+    int32_t tensor;
+    for (int32_t i = 0; i < node->in_count; i++) {
+        bool unread = i < 64 && (unused >> i & 1);
+        if (node->in[i] && !unread) TN_TRY(tensor_of(e, node->in[i], card, &tensor));
+    }
     return NULL;
 }
 
@@ -172,7 +234,7 @@ static tn_status emit_symbols_of(emitter *e, const tn_value *value)
                              (int64_t)plan->symbol_count + 1, sizeof(*plan->symbol)));
         e->symbol_capacity = capacity;
         plan->symbol[plan->symbol_count++] = (tn_plan_symbol){
-            .expr = expr, .input = -1, .axis = axis, .tensor = e->tensor[value->id] - 1};
+            .expr = expr, .input = -1, .axis = axis, .tensor = e->tensor[0][value->id] - 1};
     }
     return NULL;
 }
@@ -195,10 +257,11 @@ static tn_status emit_launch(emitter *e, const tn_node *node, const tn_node_plan
     if (step->params_bytes) memcpy(step->params, node->params, step->params_bytes);
     step->in_count = node->in_count;
     step->out_count = node->out_count;
-    TN_TRY(tensors_of(e, node->in, node->in_count, &step->in));
-    TN_TRY(tensors_of(e, node->out, node->out_count, &step->out));
     uint64_t inputs = node->in_count < 64 ? (UINT64_C(1) << node->in_count) - 1 : UINT64_MAX;
     step->in_unused = how->unused & inputs;
+    step->card = how->choices.card;
+    TN_TRY(tensors_of(e, node->in, node->in_count, step->card, step->in_unused, &step->in));
+    TN_TRY(tensors_of(e, node->out, node->out_count, step->card, 0, &step->out));
     TN_TRY(emit_choices(e, node, &how->choices, step));
     return emit_symbols(e, node);
 }
@@ -277,6 +340,7 @@ static tn_status values_inside(emitter *e, const tn_node *node, const tn_graph *
 static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *inside, int32_t *number)
 {
     tn_chooser chooser = *e->chooser;
+    chooser.host_only = true;
     emitter sub = {.graph = inside, .chooser = &chooser, .constants = e->constants};
     int64_t *values;
     tn_arena arena;
@@ -305,6 +369,7 @@ static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *insid
     /* What was decided and spent inside counts outside too. */
     chooser.values = e->chooser->values;
     chooser.nodes_left = e->chooser->nodes_left;
+    chooser.host_only = e->chooser->host_only;
     *e->chooser = chooser;
     tn_arena_fini(&arena);
     if (status)
@@ -337,8 +402,8 @@ static tn_status emit_own(emitter *e, const tn_node *node, tn_plan_step *step)
 {
     step->in_count = node->in_count;
     step->out_count = node->out_count;
-    TN_TRY(tensors_of(e, node->in, node->in_count, &step->in));
-    TN_TRY(tensors_of(e, node->out, node->out_count, &step->out));
+    TN_TRY(tensors_of(e, node->in, node->in_count, false, 0, &step->in));
+    TN_TRY(tensors_of(e, node->out, node->out_count, false, 0, &step->out));
     TN_TRY(emit_numbers(e, node, step));
     step->kind = TN_STEP_SEQUENCE;
     if (e->survey.node[node->id].kind == TN_NODE_INSIDE) TN_TRY(emit_inside(e, node, step));
@@ -350,7 +415,7 @@ static tn_status emit_dims(emitter *e, const tn_node *node, tn_plan_step *step)
     const tn_known *known = &node->out[0]->known;
     step->kind = TN_STEP_DIMS;
     step->out_count = 1;
-    TN_TRY(tensors_of(e, node->out, 1, &step->out));
+    TN_TRY(tensors_of(e, node->out, 1, false, 0, &step->out));
     step->dims = TN_NEW_ARRAY(&e->plan->arena, tn_expr, known->count);
     TN_CHECK(step->dims, TN_OUT_OF_MEMORY, "no memory for a step");
     memcpy(step->dims, known->at, sizeof(tn_expr) * (size_t)known->count);
@@ -364,12 +429,13 @@ static tn_status emit_view(emitter *e, const tn_node *node)
     tn_plan_tensor t = describe(e, value);
     int32_t number;
     t.place = TN_PLACE_ALIAS;
-    TN_TRY(tensor_of(e, node->in[0], &t.index));
+    t.card = home_of(e, value);
+    TN_TRY(tensor_of(e, node->in[0], t.card, &t.index));
     t.dynamic = e->plan->tensor[t.index].dynamic;
     /* All that reads this value has to know that its bytes come in a run. */
     e->survey.value_dynamic[value->id] = t.dynamic;
     TN_TRY(add_tensor(e, &t, &number));
-    e->tensor[value->id] = number + 1;
+    e->tensor[t.card][value->id] = number + 1;
     return NULL;
 }
 
@@ -379,6 +445,8 @@ static tn_status emit_node(emitter *e, const tn_node *node)
     tn_plan_step *step;
     if (how->kind == TN_NODE_SKIP) return NULL;
     if (how->kind == TN_NODE_VIEW) return emit_view(e, node);
+    if (how->kind == TN_NODE_LAUNCH) TN_TRY(bring_inputs(e, node, how->choices.card, how->unused));
+    else if (how->kind != TN_NODE_DIMS) TN_TRY(bring_inputs(e, node, false, 0));
     TN_TRY(add_step(e, &step));
     TN_TRY(name_step(e, step, node->name, node->op->name));
     if (how->kind == TN_NODE_DIMS) TN_TRY(emit_dims(e, node, step));
@@ -401,7 +469,7 @@ static tn_status emit_inputs(emitter *e)
         const tn_value *value = graph->input[i];
         plan->input[i].name = tn_arena_text(&plan->arena, value->name, strlen(value->name));
         TN_CHECK(plan->input[i].name, TN_OUT_OF_MEMORY, "no memory for the inputs");
-        TN_TRY(tensor_of(e, value, &plan->input[i].tensor));
+        TN_TRY(tensor_of(e, value, false, &plan->input[i].tensor));
         if (plan->tensor[plan->input[i].tensor].dynamic) {
             TN_TRY(emit_symbols_of(e, value));
             continue;
@@ -433,7 +501,8 @@ static void claim_outputs(emitter *e)
 {
     for (int64_t i = 0; i < e->graph->output_count; i++) {
         const tn_value *root = root_of(e, e->graph->output[i].value);
-        if (root->kind == TN_VALUE_NODE && !e->claim[root->id]) e->claim[root->id] = (int32_t)i + 1;
+        if (root->kind == TN_VALUE_NODE && !home_of(e, root) && !e->claim[root->id])
+            e->claim[root->id] = (int32_t)i + 1;
     }
 }
 
@@ -441,21 +510,10 @@ static void claim_outputs(emitter *e)
 static tn_status emit_copy(emitter *e, int32_t i, int32_t from, int32_t *out)
 {
     tn_plan_tensor t = e->plan->tensor[from];
-    tn_plan_step *step;
     t.place = TN_PLACE_OUTPUT;
     t.index = i;
-    TN_TRY(add_tensor(e, &t, out));
-    TN_TRY(add_step(e, &step));
-    TN_TRY(name_step(e, step, e->graph->output[i].name, "Copy"));
-    step->kind = TN_STEP_COPY;
-    step->in_count = step->out_count = 1;
-    step->in = TN_NEW_ARRAY(&e->plan->arena, int32_t, 1);
-    step->out = TN_NEW_ARRAY(&e->plan->arena, int32_t, 1);
-    TN_CHECK(step->in && step->out, TN_OUT_OF_MEMORY, "no memory for a step");
-    step->in[0] = from;
-    step->out[0] = *out;
-    e->plan->step_count++;
-    return NULL;
+    t.card = false;
+    return copy_tensor(e, from, &t, e->graph->output[i].name, out);
 }
 
 static tn_status emit_outputs(emitter *e)
@@ -469,7 +527,7 @@ static tn_status emit_outputs(emitter *e)
         int32_t tensor;
         plan->output[i].name = tn_arena_text(&plan->arena, output->name, strlen(output->name));
         TN_CHECK(plan->output[i].name, TN_OUT_OF_MEMORY, "no memory for the outputs");
-        TN_TRY(tensor_of(e, output->value, &tensor));
+        TN_TRY(tensor_of(e, output->value, home_of(e, output->value), &tensor));
         if (e->claim[root_of(e, output->value)->id] != i + 1)
             TN_TRY(emit_copy(e, i, tensor, &tensor));
         plan->output[i].tensor = tensor;
@@ -511,9 +569,9 @@ static tn_status own_exprs(emitter *e)
 static tn_status emit_graph(emitter *e)
 {
     const tn_graph *graph = e->graph;
-    e->tensor = TN_NEW_ARRAY(e->arena, int32_t, graph->next_id);
+    for (int i = 0; i < 2; i++) e->tensor[i] = TN_NEW_ARRAY(e->arena, int32_t, graph->next_id);
     e->claim = TN_NEW_ARRAY(e->arena, int32_t, graph->next_id);
-    TN_CHECK(e->tensor && e->claim, TN_OUT_OF_MEMORY, "no memory for a plan");
+    TN_CHECK(e->tensor[0] && e->tensor[1] && e->claim, TN_OUT_OF_MEMORY, "no memory for a plan");
     TN_CHECK(graph->input_count < INT32_MAX && graph->output_count < INT32_MAX, TN_UNSUPPORTED,
              "the graph has too many inputs or outputs");
     TN_TRY(tn_survey_graph(graph, e->chooser, e->input_dynamic, e->arena, &e->survey));

@@ -27,6 +27,7 @@ static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_choo
 {
     tn_engine *engine;
     TN_TRY(tn_exec_engine_new(gate->engine->backend, tn_pool_threads(gate->engine->pool), &engine));
+    engine->card = chooser->reference_only ? NULL : gate->engine->card;
     tn_status status = tn_emit(graph, chooser, engine, constants);
     if (!status) {
         tn_plan_set_constants(&engine->plan, constants->at, (int32_t)constants->count);

@@ -48,7 +48,7 @@ tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *
                           t.missing.at ? t.missing.at : "");
     else
         tn_text_printf(report, "partition: %lld nodes on %s\n", (long long)t.count,
-                       engine->backend->name);
+                       engine->card ? engine->card->info.name : engine->backend->name);
     tn_text_fini(&t.missing);
     return status;
 }

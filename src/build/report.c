@@ -21,7 +21,8 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     for (int32_t i = 0; i < plan->step_count; i++) kind[plan->step[i].kind]++;
     for (int i = TN_STEP_IF; i <= TN_STEP_MAP; i++) own += kind[i];
     for (int32_t i = 0; i < plan->constant_count; i++) bytes += engine->constant_place[i].bytes;
-    tn_text_printf(out, "Tenon %s on %s%s\n", tn_version(), engine->backend->name,
+    tn_text_printf(out, "Tenon %s on %s%s\n", tn_version(),
+                   engine->card ? engine->card->backend->name : engine->backend->name,
                    r->rebuilt ? ", built again from the portable graph, by estimates" : "");
     tn_text_printf(out, "graph: %" PRId64 " nodes%s, %" PRId64 " after\n", r->nodes_before,
                    r->optimised ? "" : ", no passes were run", r->nodes_after);
@@ -56,9 +57,11 @@ static void print_operators(const tn_plan *plan, tn_text *out)
 
 static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out)
 {
+    const tn_card *card = engine->card;
     tn_text_printf(out, "tenon=%s\nparams=%016llx\ndevice=%s\nmachine=%s\n", tn_version(),
-                   (unsigned long long)tn_exec_params_hash(engine->backend), engine->backend->name,
-                   engine->device.name);
+                   (unsigned long long)tn_exec_params_hash(engine->backend),
+                   card ? card->backend->name : engine->backend->name, engine->device.name);
+    if (card) tn_text_printf(out, "card=%s\n", card->info.name);
     tn_text_printf(out, "check=%s\n", r->check);
     if (r->tolerance > 0) tn_text_printf(out, "tolerance=%.9g\n", r->tolerance);
     if (r->rebuilt) tn_text_printf(out, "rebuilt=yes\n");

@@ -38,8 +38,8 @@ void tn_shapes_print(const tn_graph *graph, const tn_shape_set *set, tn_text *ou
 
 /* ---- Partition (partition.c) -----------------------------------------------------------------*/
 
-/* Which device runs which node: all on the one device of the engine so far. All operators that it
- * cannot run are reported at once. */
+/* Can every node be run at all? All operators that cannot are reported at once. Which nodes the
+ * engine's card takes is decided as their kernels are chosen (choose.c). */
 tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *report) TN_MUST_USE;
 
 /* ---- Timings (timings.c) ---------------------------------------------------------------------*/
@@ -81,12 +81,16 @@ enum { TN_CANDIDATES_MAX = 32, TN_CHOICES_MAX = 8 };
 typedef struct tn_choices {
     const tn_tactic *tactic[TN_CHOICES_MAX];
     int count;
+    bool card; /* the first ones are the card's; the last is the host's, for shapes they refuse */
 } tn_choices;
 
 typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
+    bool host_only;     /* inside graphs that the host runs */
+    void *stream;       /* of the engine's card, to measure on; made when first needed, freed by the
+                           builder */
     double budget_ms;   /* for all that is left to measure; <= 0: estimate */
     int64_t nodes_left; /* that share the budget */
     tn_timings *timings;
@@ -97,10 +101,16 @@ typedef struct tn_chooser {
 } tn_chooser;
 
 bool tn_tactic_is_reference(const tn_tactic *tactic);
-tn_status tn_choose(tn_chooser *chooser, const tn_node *node, tn_choices *out) TN_MUST_USE;
+/* may_card: all values of the node are tensors of sizes that are known before a run. */
+tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card,
+                    tn_choices *out) TN_MUST_USE;
 /* Best of several runs with cold weights, within about limit_ms. */
 tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
                      double *ns) TN_MUST_USE;
+/* measure_card.c: the same on a card: the median of several replays of a recording of launches that
+ * each have buffers of their own, so that weights come from memory. */
+tn_status tn_measure_card(const tn_tactic *tactic, const tn_problem *p, tn_card *card, void *stream,
+                          double limit_ms, double *ns) TN_MUST_USE;
 
 /* ---- Emitting (survey.c, constants.c, emit.c)
  * ----------------------------------------------------------*/

@@ -229,6 +229,20 @@ static tn_node_kind kind_of(const tn_node *node)
     return TN_NODE_LAUNCH;
 }
 
+/* A card works with tensors whose sizes the input shapes tell. */
+static bool may_card(const tn_survey *s, const tn_chooser *chooser, const tn_node *node)
+{
+    if (!chooser->engine->card || chooser->host_only || s->node[node->id].resolves) return false;
+    for (int32_t k = 0; k < node->in_count + node->out_count; k++) {
+        const tn_value *value = k < node->in_count ? node->in[k] : node->out[k - node->in_count];
+        if (!value) continue;
+        if (value->type.kind != TN_TYPE_TENSOR || value->type.dtype == TN_DTYPE_STRING ||
+            s->value_dynamic[value->id] || has_open_shape(&value->type))
+            return false;
+    }
+    return true;
+}
+
 static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *node)
 {
     tn_node_plan *plan = &s->node[node->id];
@@ -252,8 +266,8 @@ static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *
     }
     plan->kind = kind_of(node);
     if (plan->kind == TN_NODE_LAUNCH) {
-        TN_TRY_NOTE(tn_choose(chooser, node, &plan->choices), "while choosing for %s",
-                    tn_node_label(node, label, sizeof(label)));
+        TN_TRY_NOTE(tn_choose(chooser, node, may_card(s, chooser, node), &plan->choices),
+                    "while choosing for %s", tn_node_label(node, label, sizeof(label)));
         plan->unused = unused_inputs(chooser, node, plan);
     }
     for (int32_t i = 0; i < node->in_count; i++) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/cuda/cuda.h"
 #include "base/log.h"
 #include "build/stage.h"
 
@@ -20,8 +21,9 @@ tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine, tn_arena
 {
     *timings = (tn_timings){.arena = arena};
     tn_map_init(&timings->index, arena);
-    timings->machine = tn_arena_printf(arena, "%s, %d threads", engine->device.name,
-                                       tn_pool_threads(engine->pool));
+    timings->machine = tn_arena_printf(arena, "%s, %d threads%s%s", engine->device.name,
+                                       tn_pool_threads(engine->pool), engine->card ? ", " : "",
+                                       engine->card ? engine->card->info.name : "");
     TN_CHECK(timings->machine, TN_OUT_OF_MEMORY, "no memory for timings");
     for (char *c = (char *)(uintptr_t)timings->machine; *c; c++)
         if (*c == '\t' || *c == '\n') *c = ' ';
@@ -112,6 +114,7 @@ static bool parse_line(char *line, tn_timing *out)
 static bool is_stale(const tn_backend *backend, const tn_timing *t)
 {
     const tn_tactic *tactic = tn_tactic_find(backend, t->tactic);
+    if (!tactic) tactic = tn_tactic_find(&tn_backend_cuda, t->tactic);
     return tactic && tactic->revision != t->revision;
 }
 

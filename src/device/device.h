@@ -149,7 +149,7 @@ typedef struct tn_launch {
     void *scratch;             /* scratch_bytes(problem), 64-byte aligned; contents undefined */
     const void *packed;        /* what pack() wrote; NULL without pack */
     tn_pool *pool;             /* may be NULL */
-    void *stream;              /* of the backend; NULL on the CPU */
+    void *stream;              /* of the card; NULL on the CPU */
     tn_arena *text; /* for the characters of string outputs, which must outlive the launch as
                        long as the outputs do; NULL: no new strings can be made */
 } tn_launch;
@@ -195,6 +195,37 @@ typedef struct tn_device_info {
     uint64_t memory_bytes;
 } tn_device_info;
 
+/* A device with a memory of its own, opened once per process and ordinal; it lives for ever. Its
+ * kernels are put on a stream and run there in order, while the host goes on. */
+typedef struct tn_card {
+    const struct tn_backend *backend;
+    tn_device_info info;
+    int ordinal;
+} tn_card;
+
+typedef struct tn_card_calls {
+    tn_status (*open)(int ordinal, tn_card **out);
+    /* Memory of the card, or of the host where the card can read and write it. */
+    tn_status (*alloc)(tn_card *card, bool host, size_t bytes, void **out);
+    void (*free)(tn_card *card, bool host, void *at);
+    /* Streams belong to one thread at a time. */
+    tn_status (*stream_new)(tn_card *card, void **stream);
+    void (*stream_free)(void *stream);
+    /* From and to memory of either kind, in order with the kernels of the stream. */
+    tn_status (*copy)(void *stream, void *to, const void *from, size_t bytes);
+    tn_status (*fill)(void *stream, void *to, uint8_t value, size_t bytes);
+    tn_status (*wait)(void *stream); /* until all that was put on the stream is done */
+    /* What is put on the stream between the first two calls is recorded instead, and done by each
+     * replay: with the same pointers and parameters. record_end(stream, NULL) throws it away. */
+    tn_status (*record_begin)(void *stream);
+    tn_status (*record_end)(void *stream, void **recording);
+    tn_status (*replay)(void *stream, void *recording);
+    void (*record_free)(void *recording);
+    /* Marks 0 and 1 on the stream, and the time between them, which waits for the second. */
+    tn_status (*mark)(void *stream, int which);
+    tn_status (*elapsed_ns)(void *stream, double *ns);
+} tn_card_calls;
+
 typedef struct tn_backend {
     const char *name; /* "cpu" */
     /* How many devices; 0 is not an error, *why then says what is missing, in a sentence. */
@@ -202,6 +233,7 @@ typedef struct tn_backend {
     /* All tactics, best kernels first, references last; ends by NULL. The table is made on the
      * first call and lives for ever. */
     const tn_tactic *const *(*tactics)(void);
+    const tn_card_calls *card; /* NULL: kernels work in the host's memory and run when called */
 } tn_backend;
 
 /* Tactics beside the tables of the backends, which are found like those in them: those of operators
@@ -213,6 +245,8 @@ typedef struct tn_tactic_entry {
 } tn_tactic_entry;
 void tn_tactic_entry_add(tn_tactic_entry *entry);
 
+/* By its name: "cpu.softmax.any.reference" is of "cpu". */
+bool tn_tactic_is_of(const tn_tactic *tactic, const tn_backend *backend);
 /* By name; NULL if there is none. */
 const tn_tactic *tn_tactic_find(const tn_backend *backend, const char *name);
 

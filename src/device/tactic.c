@@ -24,8 +24,7 @@ static walk walk_of(const tn_backend *backend)
     return (walk){backend, backend->tactics(), atomic_load_explicit(&added, memory_order_acquire)};
 }
 
-/* "cpu.softmax.any.reference" is of "cpu". */
-static bool is_of(const tn_tactic *tactic, const tn_backend *backend)
+bool tn_tactic_is_of(const tn_tactic *tactic, const tn_backend *backend)
 {
     size_t bytes = strlen(backend->name);
     return !strncmp(tactic->name, backend->name, bytes) && tactic->name[bytes] == '.';
@@ -34,7 +33,7 @@ static bool is_of(const tn_tactic *tactic, const tn_backend *backend)
 static const tn_tactic *next(walk *w)
 {
     if (*w->table) return *w->table++;
-    while (w->entry && !is_of(&w->entry->tactic, w->backend)) w->entry = w->entry->next;
+    while (w->entry && !tn_tactic_is_of(&w->entry->tactic, w->backend)) w->entry = w->entry->next;
     if (!w->entry) return NULL;
     const tn_tactic *tactic = &w->entry->tactic;
     w->entry = w->entry->next;

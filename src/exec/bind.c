@@ -81,15 +81,25 @@ static bool same_dims(const tn_tensor *a, const tn_tensor *b)
     return true;
 }
 
+/* Copied to a buffer of the context in every run, which a recording of the card reads. */
+static bool is_staged(const tn_context *context, int32_t tensor)
+{
+    const tn_plan_tensor *t = &context->plan->tensor[tensor];
+    return context->stream && !t->dynamic && t->dtype != TN_DTYPE_STRING;
+}
+
 static void take_input(tn_context *context, int32_t i, const tn_tensor *given, bool bound)
 {
     tn_binding *input = &context->input[i];
+    if (input->on_card) context->generation++;
+    input->on_card = false;
     bool dynamic = context->plan->tensor[context->plan->input[i].tensor].dynamic;
     if (!input->shaped || (!dynamic && !same_dims(&input->given, given))) context->now = NULL;
     input->given = *given;
     input->shaped = true;
     input->bound = bound;
-    context->generation++;
+    if (!is_staged(context, context->plan->input[i].tensor))
+        context->generation++; /* kernels see other memory now */
     context->ran = false;
 }
 
@@ -182,7 +192,8 @@ tn_status tn_exec_context_bind(tn_context *context, const char *name, const tn_t
     } else {
         context->output[i].given = given;
         context->output[i].bound = true;
-        context->generation++;
+        if (!context->stream || context->output[i].on_card) context->generation++;
+        context->output[i].on_card = false;
         context->ran = false;
     }
     return NULL;
@@ -239,9 +250,25 @@ static bool may_write_directly(const tn_context *context, int32_t index)
     return true;
 }
 
+/* Memory that kernels see: where it moves, all pointers are to be put in place anew. */
+static tn_status grow_own(tn_context *context, tn_binding *binding, const tn_tensor *at,
+                          const char *what)
+{
+    const void *before = binding->own.at;
+    TN_TRY(tn_buffer_grow(&binding->own, (size_t)tn_tensor_bytes(at), what));
+    if (binding->own.at != before) context->generation++;
+    return NULL;
+}
+
 static tn_status patch_input(tn_context *context, int32_t i, tn_tensor *at)
 {
     tn_binding *input = &context->input[i];
+    if (is_staged(context, context->plan->input[i].tensor)) {
+        input->direct = false;
+        TN_TRY(grow_own(context, input, at, "inputs"));
+        at->data = input->own.at ? input->own.at : tn_buffer_nothing();
+        return NULL;
+    }
     input->direct = input->given.dtype == at->dtype && tn_tensor_is_dense(&input->given) &&
                     is_aligned(&input->given);
     if (input->direct || !input->bound) {
@@ -263,12 +290,17 @@ static tn_status patch_output(tn_context *context, int32_t i, tn_tensor *at)
              "output '%s' is given memory for %s, but is %s at these input shapes",
              plan->output[i].name, tn_tensor_type_text(&output->given, got, sizeof(got)),
              tn_tensor_type_text(seen, want, sizeof(want)));
-    output->direct = may_write_directly(context, i);
+    if (output->on_card) {
+        output->direct = true;
+        at->data = output->given.data ? output->given.data : tn_buffer_nothing();
+        return NULL;
+    }
+    output->direct = !context->stream && may_write_directly(context, i);
     if (output->direct) {
         at->data = output->given.data ? output->given.data : tn_buffer_nothing();
         return NULL;
     }
-    TN_TRY(tn_buffer_grow(&output->own, (size_t)tn_tensor_bytes(at), "outputs"));
+    TN_TRY(grow_own(context, output, at, "outputs"));
     at->data = output->own.at ? output->own.at : tn_buffer_nothing();
     return NULL;
 }
@@ -287,6 +319,15 @@ static tn_status patch_tensor(tn_context *context, int32_t i)
         return NULL;
     case TN_PLACE_BLOCK:
         if (t->dynamic || r->offset[i] == TN_NO_OFFSET) return NULL;
+        void *shared = r->stand_in ? tn_stand_in_data(context, r->stand_in[i], at) : NULL;
+        if (shared) {
+            at->data = shared;
+            return NULL;
+        }
+        if (t->card) {
+            at->data = (char *)context->card_block.at + r->offset[i];
+            return NULL;
+        }
         at->data = r->block_bytes ? (char *)context->block.at + r->offset[i] : tn_buffer_nothing();
         return NULL;
     case TN_PLACE_CONSTANT:
@@ -307,8 +348,19 @@ tn_status tn_context_patch(tn_context *context)
         TN_TRY(tn_buffer_grow(&context->block, r->block_bytes, "intermediates"));
         context->generation++;
     }
+    if (r->card_bytes > context->card_block.bytes) {
+        TN_TRY(tn_context_wait(context));
+        TN_TRY(tn_buffer_grow(&context->card_block, r->card_bytes, "intermediates on the card"));
+        context->generation++;
+    }
     if (r->generation == context->generation) return NULL;
-    for (int32_t i = 0; i < plan->tensor_count; i++) TN_TRY(patch_tensor(context, i));
+    /* Inputs and outputs first: others may lie in their memory. */
+    for (int io = 1; io >= 0; io--)
+        for (int32_t i = 0; i < plan->tensor_count; i++) {
+            tn_plan_place place = plan->tensor[i].place;
+            if ((place == TN_PLACE_INPUT || place == TN_PLACE_OUTPUT) == io)
+                TN_TRY(patch_tensor(context, i));
+        }
     for (int32_t i = 0; i < plan->step_count; i++) {
         const tn_plan_step *step = &plan->step[i];
         tn_step_state *state = &r->step[i];
@@ -320,7 +372,9 @@ tn_status tn_context_patch(tn_context *context)
         for (int32_t k = 0; k < step->out_count; k++)
             if (step->out[k] >= 0) state->problem.out[k].data = r->at[step->out[k]].data;
         if (state->scratch_bytes)
-            state->launch.scratch = (char *)context->block.at + state->scratch_offset;
+            state->launch.scratch =
+                (char *)(step->card ? context->card_block.at : context->block.at) +
+                state->scratch_offset;
     }
     r->generation = context->generation;
     return NULL;

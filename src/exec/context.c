@@ -124,6 +124,18 @@ static void free_inside(tn_context *context)
         tn_list_fini(&context->input[i].list);
 }
 
+/* Plans inside run on the host alone. */
+static tn_status set_up_card(tn_context *context)
+{
+    tn_card *card = context->engine->card;
+    if (!card || context->plan != &context->engine->plan) return NULL;
+    context->block.card = context->card_block.card = card;
+    context->card_block.on_card = true;
+    for (int32_t i = 0; i < context->plan->input_count; i++) context->input[i].own.card = card;
+    for (int32_t i = 0; i < context->plan->output_count; i++) context->output[i].own.card = card;
+    return card->backend->card->stream_new(card, &context->stream);
+}
+
 static tn_status set_up(tn_context *context)
 {
     const tn_plan *plan = context->plan;
@@ -142,6 +154,8 @@ static tn_status set_up(tn_context *context)
                  context->key,
              TN_OUT_OF_MEMORY, "no memory for a context");
     context->generation = 1;
+    context->device_ns = -1;
+    TN_TRY(set_up_card(context));
     find_lives(context);
     TN_TRY(give_slots(context));
     TN_TRY(set_up_lists(context));
@@ -174,9 +188,10 @@ tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out)
     return NULL;
 }
 
-static void free_resolved(tn_resolved *r)
+static void free_resolved(const tn_context *context, tn_resolved *r)
 {
     if (!r) return;
+    tn_resolved_free_segments(context, r);
     tn_arena arena = r->arena; /* r itself lies in it */
     tn_arena_fini(&arena);
 }
@@ -186,7 +201,9 @@ static void free_context(tn_context *context)
     if (!context) return;
     const tn_plan *plan = context->plan;
     free_inside(context);
-    for (int i = 0; i < TN_SHAPES_KEPT; i++) free_resolved(context->seen[i]);
+    if (context->stream && context->card_busy)
+        context->engine->card->backend->card->wait(context->stream);
+    for (int i = 0; i < TN_SHAPES_KEPT; i++) free_resolved(context, context->seen[i]);
     for (int32_t i = 0; context->input && i < plan->input_count; i++)
         tn_buffer_fini(&context->input[i].own);
     for (int32_t i = 0; context->output && i < plan->output_count; i++)
@@ -194,6 +211,8 @@ static void free_context(tn_context *context)
     for (int32_t i = 0; context->slot_buffer && i < context->slot_count; i++)
         tn_buffer_fini(&context->slot_buffer[i]);
     tn_buffer_fini(&context->block);
+    tn_buffer_fini(&context->card_block);
+    if (context->stream) context->engine->card->backend->card->stream_free(context->stream);
     tn_buffer_fini(&context->scratch);
     tn_arena_fini(&context->text);
     tn_arena_fini(&context->run_arena);
@@ -245,7 +264,7 @@ static tn_status resolve_new(tn_context *context, size_t key_bytes, tn_resolved 
     if (key_bytes > 0) memcpy(r->key, context->key, key_bytes);
     tn_status status = tn_resolve(context, r);
     if (status) {
-        free_resolved(r);
+        free_resolved(context, r);
         return tn_status_trail(status, __FILE__, __LINE__, __func__);
     }
     *out = r;
@@ -270,7 +289,7 @@ tn_status tn_context_shapes(tn_context *context)
     }
     tn_resolved *fresh;
     TN_TRY(resolve_new(context, key_bytes, &fresh));
-    free_resolved(context->seen[place]);
+    free_resolved(context, context->seen[place]);
     fresh->used = ++context->clock;
     context->seen[place] = context->now = fresh;
     return NULL;

@@ -21,6 +21,7 @@ typedef struct tn_binding {
     bool shaped, bound;
     tn_buffer own; /* input: its dense copy; output: memory where the user bound none */
     bool direct;   /* as of the last patch: kernels use given.data itself */
+    bool on_card;  /* given.data is memory of the engine's card */
     tn_list list;  /* an input that is a list: copies of what the user gave */
 } tn_binding;
 
@@ -40,7 +41,16 @@ typedef struct tn_step_state {
     const tn_tactic *tactic;
     size_t scratch_bytes,
         scratch_offset; /* in the block; steps with run-time shapes have none there */
+    bool bounce; /* a step of the card that only the host's last choice takes at these shapes */
 } tn_step_state;
+
+/* Steps [first, end) that the card does without the host. */
+typedef struct tn_segment {
+    int32_t first, end;
+    void *recording;
+    uint64_t generation; /* of the pointers in it */
+    int runs;            /* with these pointers, before it was recorded */
+} tn_segment;
 
 typedef struct tn_resolved {
     tn_arena arena;
@@ -51,8 +61,12 @@ typedef struct tn_resolved {
     bool stale;          /* a run-time symbol changed since `value` was evaluated */
     tn_tensor *at;       /* every tensor of the plan */
     size_t *offset;      /* in the block, or TN_NO_OFFSET */
+    int32_t *stand_in;   /* tensors of the card that stand for an input (its number + 1) or an
+                            output (minus that), and may lie in the same memory; else 0 */
     tn_step_state *step;
-    size_t block_bytes;
+    size_t block_bytes, card_bytes;
+    tn_segment *segment;
+    int32_t segment_count;
 } tn_resolved;
 
 struct tn_context {
@@ -72,6 +86,14 @@ struct tn_context {
     bool dynamic;
     /* Memory. */
     tn_buffer block, scratch;
+    /* A card: its part of the block, and where its work queues up. Inputs and outputs then always
+     * go through buffers of the context, so that a recording stays valid when the user binds
+     * others. */
+    tn_buffer card_block;
+    void *stream;
+    bool card_busy; /* something on the stream may not be done */
+    bool measuring, marked;
+    double device_ns; /* of the last run; -1: not measured */
     tn_buffer *slot_buffer;
     int32_t slot_count;
     tn_arena run_arena;
@@ -130,6 +152,23 @@ tn_status tn_step_give(tn_context *context, const tn_plan_step *step, int32_t k,
  */
 tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from,
                                tn_tensor *out) TN_MUST_USE;
+
+/* card.c: the parts of a plan that a card does. */
+tn_status tn_context_find_segments(tn_context *context, tn_resolved *r) TN_MUST_USE;
+void tn_resolved_free_segments(const tn_context *context, tn_resolved *r);
+tn_status tn_segment_run(tn_context *context, tn_segment *segment) TN_MUST_USE;
+/* One step of the card, or a copy from or to it; the stream is not waited for. */
+tn_status tn_step_run_card(tn_context *context, int32_t step) TN_MUST_USE;
+/* Where such a tensor lies: the memory of the input or output it stands for, if the card may use
+ * it. */
+void *tn_stand_in_data(const tn_context *context, int32_t stand_in, const tn_tensor *at);
+tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r) TN_MUST_USE;
+/* An input that is bound on the card, for steps of the host. */
+tn_status tn_context_fetch(tn_context *context, void *to, const tn_tensor *from) TN_MUST_USE;
+/* device_ns of a run that the host began at `begin`. */
+tn_status tn_context_read_marks(tn_context *context, uint64_t begin) TN_MUST_USE;
+bool tn_step_is_card(const tn_plan *plan, const tn_plan_step *step);
+tn_status tn_context_wait(tn_context *context) TN_MUST_USE;
 
 /* control.c and sequence.c: steps that no tactic runs. */
 tn_status tn_step_run_control(tn_context *context, int32_t step) TN_MUST_USE;

@@ -57,6 +57,7 @@ void tn_exec_engine_release(const tn_engine *released)
     if (!engine) return;
     if (atomic_fetch_sub_explicit(&engine->references, 1, memory_order_acq_rel) != 1) return;
     tn_pool_free(engine->pool);
+    if (engine->card) engine->card->backend->card->free(engine->card, false, engine->card_memory);
     tn_free(engine->constant_owned, engine->constant_bytes);
     tn_file_unmap(&engine->mapping);
     tn_plan_fini(&engine->plan);
@@ -121,9 +122,15 @@ tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32
 
 static const tn_tactic *find_usable(const tn_engine *engine, const tn_plan_choice *choice)
 {
+    const tn_card *card = engine->card;
+    uint64_t features = engine->device.features;
     const tn_tactic *tactic = tn_tactic_find(engine->backend, choice->tactic);
+    if (!tactic && card) {
+        tactic = tn_tactic_find(card->backend, choice->tactic);
+        features = card->info.features;
+    }
     if (!tactic || tactic->revision != choice->revision) return NULL;
-    return (tactic->needs & ~engine->device.features) ? NULL : tactic;
+    return (tactic->needs & ~features) ? NULL : tactic;
 }
 
 static tn_status describe_ios(tn_engine *engine, const tn_plan_io *io, int32_t count, bool outputs,
@@ -177,6 +184,7 @@ tn_status tn_exec_engine_ready(tn_engine *engine)
              "the engine was built by another version of Tenon and must be built anew");
     TN_TRY(tn_plan_verify(plan));
     TN_TRY(find_tactics(engine, plan));
+    TN_TRY(tn_exec_engine_upload(engine));
     TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));
     return describe_ios(engine, plan->output, plan->output_count, true, &engine->output);
 }

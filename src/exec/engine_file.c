@@ -2,7 +2,7 @@
  *
  *     offset  bytes
  *          0      8  magic: 54 45 4E 4F 4E 0D 0A 1A  ("TENON\r\n\x1a", TN_ENGINE_MAGIC: copies in
- * text mode break it) 8      4  version of this layout: 2 12      4  number of sections: 6 16 8
+ * text mode break it) 8      4  version of this layout: 3 12      4  number of sections: 6 16 8
  * bytes of the whole file 24      8  0 32      8  XXH3-64 of the section table 40      8  XXH3-64
  * of bytes 0 to 39 48    6*32 section table, one row for each: kind u32, 0 u32, offset u64, bytes
  * u64, XXH3-64 of the section u64
@@ -23,11 +23,11 @@
  *
  *     plan:    u32 count, expressions: op u8 (tn_expr_op), a b c u32, value i64, name text
  *              u32 count, symbols: name text, expression u32, input i32, axis i32, tensor i32
- *              u32 count, tensors: kind u8, place u8, dtype u8, run-time u8, index i32, rank i32,
- * rank x u32 dims u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same u32
- * count, steps: kind u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs, u32 + i32
- * outputs, unused u64, u32 + tactics (name text, revision u32, packed i32), u32 + u32 dims, u32 +
- * i32 plans inside, u32 + i64 numbers u32 count, plans inside, each like this one
+ *              u32 count, tensors: kind u8, place u8, dtype u8, run-time u8, card u8, index i32,
+ * rank i32, rank x u32 dims u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same
+ * u32 count, steps: kind u8, card u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs,
+ * u32 + i32 outputs, unused u64, u32 + tactics (name text, revision u32, packed i32), u32 + u32
+ * dims, u32 + i32 plans inside, u32 + i64 numbers u32 count, plans inside, each like this one
  *
  * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
  * plan builds a new one from the graph (build/rebuild.c), so an engine file never goes stale.
@@ -40,7 +40,7 @@
 static const char magic[] = TN_ENGINE_MAGIC;
 
 enum {
-    LAYOUT = 2,
+    LAYOUT = 3,
     MAGIC_BYTES = sizeof(magic) - 1,
     HEADER_BYTES = 48,
     ROW_BYTES = 32,

@@ -14,9 +14,10 @@ typedef struct tn_constant_place {
 
 /* Immutable once ready, shared between threads, counted: a context holds a reference. */
 struct tn_engine {
-    const tn_backend *backend;
+    const tn_backend *backend; /* of the host */
     tn_pool *pool;
-    tn_device_info device;
+    tn_device_info device; /* the host */
+    tn_card *card;         /* NULL: all runs on the host */
     tn_plan plan;
     bool plan_usable; /* false: the file's plan is of another version (see needs_rebuild) */
 
@@ -24,6 +25,8 @@ struct tn_engine {
     size_t constant_bytes;
     tn_constant_place *constant_place; /* one for each plan.constant */
     void *constant_owned;              /* built here; NULL when mapped */
+    void *card_memory;                 /* copies of the constants that steps of the card read ... */
+    void **card_constant;              /* ... one for each plan.constant; NULL: none reads it */
     tn_mapping mapping;                /* loaded: the file */
 
     const char *graph_text; /* the portable graph (.tn) */
@@ -73,11 +76,19 @@ void tn_strings_store(const tn_tensor *t, uint8_t *dst);
 tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena,
                           tn_tensor *t) TN_MUST_USE;
 
+/* card.c: the constants that its steps read go to the card. Part of tn_exec_engine_ready. */
+tn_status tn_exec_engine_upload(tn_engine *engine) TN_MUST_USE;
+
 /* context.c, bind.c, run.c */
 tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out) TN_MUST_USE;
 void tn_exec_context_free(tn_context *context);
 tn_status tn_exec_context_bind(tn_context *context, const char *name,
                                const tn_tensor *tensor) TN_MUST_USE;
+/* card.c: data in the memory of the engine's card; tn_exec_context_bind where it has none. */
+tn_status tn_exec_context_bind_device(tn_context *context, const char *name,
+                                      const tn_tensor *tensor) TN_MUST_USE;
+void tn_exec_context_measure(tn_context *context, bool on);
+double tn_exec_context_device_ns(const tn_context *context);
 tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,
                                     int rank) TN_MUST_USE;
 tn_status tn_exec_context_bind_sequence(tn_context *context, const char *name,

@@ -5,10 +5,16 @@
 tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what)
 {
     if (bytes <= buffer->bytes) return NULL;
-    void *fresh = tn_alloc(bytes); /* the old contents are of no use to anybody */
+    void *fresh = NULL; /* the old contents are of no use to anybody */
+    if (buffer->card)
+        TN_TRY_NOTE(
+            buffer->card->backend->card->alloc(buffer->card, !buffer->on_card, bytes, &fresh),
+            "while taking %zu bytes for %s", bytes, what);
+    else fresh = tn_alloc(bytes);
     TN_CHECK(fresh, TN_OUT_OF_MEMORY, "no memory for %zu bytes of %s", bytes, what);
     tn_buffer_fini(buffer);
-    *buffer = (tn_buffer){fresh, bytes};
+    buffer->at = fresh;
+    buffer->bytes = bytes;
     return NULL;
 }
 
@@ -25,8 +31,10 @@ tn_status tn_buffer_extend(tn_buffer *buffer, size_t kept, size_t bytes, const c
 
 void tn_buffer_fini(tn_buffer *buffer)
 {
-    tn_free(buffer->at, buffer->bytes);
-    *buffer = (tn_buffer){0};
+    if (buffer->card) buffer->card->backend->card->free(buffer->card, !buffer->on_card, buffer->at);
+    else tn_free(buffer->at, buffer->bytes);
+    buffer->at = NULL;
+    buffer->bytes = 0;
 }
 
 void tn_list_fini(tn_list *list)

@@ -4,11 +4,14 @@
 #define TN_EXEC_LIST_H
 
 #include "base/memory.h"
+#include "device/device.h"
 #include "tensor/tensor.h"
 
 typedef struct tn_buffer {
     void *at;
     size_t bytes;
+    tn_card *card; /* NULL: plain memory; else memory that the card can reach ... */
+    bool on_card;  /* ... or its own, which the host cannot */
 } tn_buffer;
 
 tn_status tn_buffer_grow(tn_buffer *buffer, size_t bytes, const char *what) TN_MUST_USE;

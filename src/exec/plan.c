@@ -90,11 +90,16 @@ static tn_status verify_tensors(const tn_plan *plan)
             TN_CHECK(t->dynamic || t->dim[axis] != TN_EXPR_NONE, TN_CORRUPT,
                      "plan: tensor %d has an unknown dim", i);
         }
+        TN_CHECK(!t->card ||
+                     (t->kind == TN_PLAN_TENSOR && !t->dynamic && t->place != TN_PLACE_INPUT &&
+                      t->place != TN_PLACE_OUTPUT && t->dtype != TN_DTYPE_STRING),
+                 TN_CORRUPT, "plan: tensor %d cannot lie on a card", i);
         if (t->place == TN_PLACE_CONSTANT) TN_TRY(verify_constant_tensor(plan, i));
         if (t->place == TN_PLACE_ALIAS)
             TN_CHECK(plan->tensor[t->index].kind == TN_PLAN_TENSOR &&
                          plan->tensor[t->index].dtype == t->dtype && t->rank >= 0 &&
-                         t->dynamic == plan->tensor[t->index].dynamic,
+                         t->dynamic == plan->tensor[t->index].dynamic &&
+                         t->card == plan->tensor[t->index].card,
                      TN_CORRUPT, "plan: tensor %d is an alias of another type", i);
     }
     return NULL;
@@ -182,6 +187,23 @@ static tn_status verify_kind(const tn_plan *plan, const tn_plan_step *s)
     TN_FAIL(TN_CORRUPT, "plan: step '%s' is of the unknown kind %d", s->name, (int)s->kind);
 }
 
+/* A step finds what it reads, and leaves what it writes, in one memory; copies go between both. */
+static tn_status verify_sides(const tn_plan *plan, const tn_plan_step *s)
+{
+    TN_CHECK(!s->card || s->kind == TN_STEP_LAUNCH, TN_CORRUPT,
+             "plan: step '%s' cannot run on a card", s->name);
+    if (s->kind == TN_STEP_COPY) return NULL;
+    for (int32_t k = 0; k < s->in_count + s->out_count; k++) {
+        int32_t t = k < s->in_count ? s->in[k] : s->out[k - s->in_count];
+        if (t < 0 || plan->tensor[t].place == TN_PLACE_NONE) continue;
+        bool unread =
+            s->kind == TN_STEP_LAUNCH && k < s->in_count && k < 64 && (s->in_unused >> k & 1);
+        TN_CHECK(unread || plan->tensor[t].card == s->card, TN_CORRUPT,
+                 "plan: step '%s' and its tensor %d lie on different devices", s->name, t);
+    }
+    return NULL;
+}
+
 /* Only steps of the plan itself know what to do with lists. */
 static tn_status verify_kinds(const tn_plan *plan, const tn_plan_step *s)
 {
@@ -217,6 +239,7 @@ static tn_status verify_step(const tn_plan *plan, const tn_plan_step *s, bool *w
         written[t] = true;
     }
     TN_TRY(verify_kinds(plan, s));
+    TN_TRY(verify_sides(plan, s));
     return verify_kind(plan, s);
 }
 
@@ -288,6 +311,7 @@ static void print_tensor(const tn_plan *plan, int32_t index, tn_text *out)
     if (t->rank > 0) tn_text_printf(out, "]");
     if (t->place == TN_PLACE_ALIAS) tn_text_printf(out, "=t%d", tn_plan_root(plan, index));
     if (t->place == TN_PLACE_CONSTANT) tn_text_printf(out, "=#%d", t->index);
+    if (t->card) tn_text_printf(out, "@card");
 }
 
 /* Recursion: as deep as plans are nested. */

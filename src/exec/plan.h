@@ -38,6 +38,7 @@ typedef struct tn_plan_tensor {
     tn_dtype dtype;
     int32_t rank; /* -1: only known in a run */
     tn_expr dim[TN_RANK_MAX];
+    bool card;    /* in the memory of the engine's card, not in the host's */
     bool dynamic; /* shape only known in a run, which may differ from the next one's though
                      the inputs' shapes do not; aliases of such a tensor too */
 } tn_plan_tensor;
@@ -45,7 +46,8 @@ typedef struct tn_plan_tensor {
 typedef enum tn_step_kind {
     TN_STEP_LAUNCH, /* a tactic */
     TN_STEP_DIMS,   /* write evaluated expressions as i64 elements of out[0] */
-    TN_STEP_COPY,   /* in[0] to out[0]: an input or constant that is also an output */
+    TN_STEP_COPY,   /* in[0] to out[0]: an input or constant that is also an output; between the
+                       host's memory and the card's */
     /* Plans inside: number is what they need to know. Inputs and outputs as in ir/subgraph.h. */
     TN_STEP_IF,   /* sub: then, else */
     TN_STEP_LOOP, /* sub: the body. number: carried */
@@ -66,6 +68,7 @@ typedef struct tn_plan_choice {
 
 typedef struct tn_plan_step {
     tn_step_kind kind;
+    bool card;        /* a launch of the card's tactics; the last choice may be one of the host's */
     const char *name; /* of the node, for messages and profiles */
     const char *op;
     void *params;

@@ -31,6 +31,7 @@ static void write_tensor(const tn_plan_tensor *t, tn_writer *out)
     tn_write_u8(out, (uint8_t)t->place);
     tn_write_u8(out, (uint8_t)t->dtype);
     tn_write_u8(out, t->dynamic);
+    tn_write_u8(out, t->card);
     write_i32(out, t->index);
     write_i32(out, t->rank);
     for (int axis = 0; axis < t->rank; axis++) tn_write_u32(out, t->dim[axis]);
@@ -45,6 +46,7 @@ static void write_numbers(const int32_t *at, int32_t count, tn_writer *out)
 static void write_step(const tn_plan_step *s, tn_writer *out)
 {
     tn_write_u8(out, (uint8_t)s->kind);
+    tn_write_u8(out, s->card);
     tn_write_text(out, s->name);
     tn_write_text(out, s->op);
     tn_write_u32(out, s->params_bytes);
@@ -150,21 +152,23 @@ static tn_status read_symbols(tn_reader *in, tn_plan *plan)
 static tn_status read_tensors(tn_reader *in, tn_plan *plan)
 {
     uint32_t count;
-    TN_TRY(tn_read_count(in, "the tensors", 12, &count));
+    TN_TRY(tn_read_count(in, "the tensors", 13, &count));
     plan->tensor = TN_NEW_ARRAY(&plan->arena, tn_plan_tensor, count);
     TN_CHECK(plan->tensor, TN_OUT_OF_MEMORY, "no memory for %u tensors", count);
     plan->tensor_count = (int32_t)count;
     for (uint32_t i = 0; i < count; i++) {
         tn_plan_tensor *t = &plan->tensor[i];
-        uint8_t kind, place, dtype, dynamic;
+        uint8_t kind, place, dtype, dynamic, card;
         TN_TRY(tn_read_u8(in, "a tensor", &kind));
         TN_TRY(tn_read_u8(in, "a tensor", &place));
         TN_TRY(tn_read_u8(in, "a tensor", &dtype));
         TN_TRY(tn_read_u8(in, "a tensor", &dynamic));
+        TN_TRY(tn_read_u8(in, "a tensor", &card));
         t->kind = (tn_plan_kind)kind;
         t->place = (tn_plan_place)place;
         t->dtype = (tn_dtype)dtype;
         t->dynamic = dynamic != 0;
+        t->card = card != 0;
         TN_TRY(read_i32(in, "a tensor", &t->index));
         TN_TRY(read_i32(in, "a tensor", &t->rank));
         TN_CHECK(t->rank <= TN_RANK_MAX, TN_CORRUPT, "%s: tensor %u has rank %d", in->what, i,
@@ -244,10 +248,12 @@ static tn_status read_params(tn_reader *in, const tn_backend *backend, tn_arena 
 static tn_status read_step(tn_reader *in, const tn_backend *backend, tn_arena *arena,
                            tn_plan_step *s)
 {
-    uint8_t kind;
+    uint8_t kind, card;
     uint32_t count;
     TN_TRY(tn_read_u8(in, "a step", &kind));
+    TN_TRY(tn_read_u8(in, "a step", &card));
     s->kind = (tn_step_kind)kind;
+    s->card = card != 0;
     TN_TRY(tn_read_text(in, "the name of a step", arena, &s->name));
     TN_TRY(tn_read_text(in, "the operator of a step", arena, &s->op));
     TN_TRY(read_params(in, backend, arena, s));

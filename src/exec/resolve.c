@@ -145,6 +145,7 @@ static tn_status resolve_tensor(tn_context *context, tn_resolved *r, int32_t i)
     if (t->place == TN_PLACE_NONE) return NULL;
     if (t->place == TN_PLACE_CONSTANT) {
         r->at[i] = plan->constant[t->index];
+        if (t->card) r->at[i].data = context->engine->card_constant[t->index];
         return NULL;
     }
     if (t->kind != TN_PLAN_TENSOR) {
@@ -222,22 +223,30 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     }
     for (int32_t k = 0; k < step->out_count; k++)
         if (step->out[k] >= 0) p->out[k] = r->at[step->out[k]];
-    state->launch = (tn_launch){.problem = p, .pool = engine->pool, .text = &context->text};
+    state->launch = (tn_launch){.problem = p,
+                                .pool = engine->pool,
+                                .stream = step->card ? context->stream : NULL,
+                                .text = &context->text};
     if (step->kind != TN_STEP_LAUNCH || context->step_dynamic[index]) return NULL;
 
     const tn_plan_choice *choice;
     TN_TRY(tn_step_check(step, p, &context->run_arena));
     TN_TRY(tn_step_choose(step, p, &choice));
     state->tactic = choice->found;
-    if (choice->packed >= 0) state->launch.packed = plan->constant[choice->packed].data;
+    state->bounce = step->card && !tn_tactic_is_of(choice->found, engine->card->backend);
+    if (state->bounce) return NULL; /* scratch and packed weights: when it runs */
+    if (choice->packed >= 0)
+        state->launch.packed = step->card ? engine->card_constant[choice->packed]
+                                          : plan->constant[choice->packed].data;
     if (choice->found->scratch_bytes) state->scratch_bytes = choice->found->scratch_bytes(p);
     return NULL;
 }
 
 /* ---- Offsets ---------------------------------------------------------------------------------*/
 
-/* Static intermediates live from their writer to their last reader, scratch for its step alone. */
-static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
+/* Static intermediates live from their writer to their last reader, scratch for its step alone; in
+ * the host's block or the card's. */
+static tn_status resolve_offsets(tn_context *context, tn_resolved *r, bool card, size_t *bytes)
 {
     const tn_plan *plan = context->plan;
     int64_t count = 0, most = (int64_t)plan->tensor_count + plan->step_count;
@@ -246,6 +255,7 @@ static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
     TN_CHECK(item && offset, TN_OUT_OF_MEMORY, "no memory to place the tensors of a shape");
     for (int32_t i = 0; i < plan->tensor_count; i++) {
         const tn_plan_tensor *t = &plan->tensor[i];
+        if (t->card != card) continue;
         r->offset[i] = TN_NO_OFFSET;
         if (t->place != TN_PLACE_BLOCK || t->dynamic || context->first[i] < 0) continue;
         offset[count] = &r->offset[i];
@@ -253,11 +263,11 @@ static tn_status resolve_offsets(tn_context *context, tn_resolved *r)
                                       context->last[i], 0};
     }
     for (int32_t i = 0; i < plan->step_count; i++) {
-        if (r->step[i].scratch_bytes == 0) continue;
+        if (r->step[i].scratch_bytes == 0 || plan->step[i].card != card) continue;
         offset[count] = &r->step[i].scratch_offset;
         item[count++] = (tn_lifetime){r->step[i].scratch_bytes, i, i, 0};
     }
-    TN_TRY(tn_memory_plan(item, count, &r->arena, &r->block_bytes));
+    TN_TRY(tn_memory_plan(item, count, &r->arena, bytes));
     for (int64_t i = 0; i < count; i++) *offset[i] = item[i].offset;
     return NULL;
 }
@@ -272,7 +282,11 @@ static tn_status resolve_all(tn_context *context, tn_resolved *r)
     TN_CHECK(r->at && r->offset && r->step, TN_OUT_OF_MEMORY, "no memory for a shape");
     for (int32_t i = 0; i < plan->tensor_count; i++) TN_TRY(resolve_tensor(context, r, i));
     for (int32_t i = 0; i < plan->step_count; i++) TN_TRY(resolve_step(context, r, i));
-    return resolve_offsets(context, r);
+    TN_TRY(resolve_offsets(context, r, false, &r->block_bytes));
+    if (!context->stream) return NULL;
+    TN_TRY(resolve_offsets(context, r, true, &r->card_bytes));
+    TN_TRY(tn_context_find_stand_ins(context, r));
+    return tn_context_find_segments(context, r);
 }
 
 tn_status tn_resolve(tn_context *context, tn_resolved *r)

@@ -44,6 +44,10 @@ static tn_status copy_inputs(tn_context *context)
         const tn_tensor *at = &context->now->at[plan->input[i].tensor];
         if (plan->tensor[plan->input[i].tensor].kind != TN_PLAN_TENSOR) continue;
         if (input->direct || tn_tensor_count(at) == 0) continue;
+        if (input->on_card) {
+            TN_TRY(tn_context_fetch(context, at->data, &input->given));
+            continue;
+        }
         if (input->given.dtype == at->dtype)
             TN_TRY_NOTE(tn_tensor_copy(&input->given, at), "while copying input '%s'",
                         plan->input[i].name);
@@ -315,6 +319,8 @@ static tn_status run_step(tn_context *context, int32_t index)
     default: break;
     }
     if (context->step_dynamic[index]) TN_TRY(prepare_dynamic(context, index));
+    if (context->stream && tn_step_is_card(context->plan, step))
+        return tn_step_run_card(context, index);
     switch (step->kind) {
     case TN_STEP_LAUNCH: return state->tactic->launch(&state->launch);
     case TN_STEP_DIMS: return write_dims(context, step);
@@ -337,9 +343,19 @@ static tn_status note_step(const tn_context *context, int32_t index, tn_status s
 static tn_status run_steps(tn_context *context)
 {
     int32_t count = context->plan->step_count;
+    tn_segment *segment = context->now->segment;
+    tn_segment *end = segment + context->now->segment_count;
     for (int32_t i = 0; i < count; i++) {
+        if (!context->profiling && segment < end && segment->first == i) {
+            TN_TRY(tn_segment_run(context, segment));
+            i = segment++->end - 1;
+            continue;
+        }
+        if (!tn_step_is_card(context->plan, &context->plan->step[i]))
+            TN_TRY(tn_context_wait(context));
         uint64_t begin = context->profiling ? tn_clock_ns() : 0;
         tn_status status = run_step(context, i);
+        if (!status && context->profiling) status = tn_context_wait(context);
         if (status)
             return note_step(context, i, tn_status_trail(status, __FILE__, __LINE__, __func__));
         if (!context->profiling) continue;
@@ -413,7 +429,11 @@ tn_status tn_exec_context_run(tn_context *context)
     TN_TRY(tn_context_patch(context));
     tn_arena_rewind(&context->text);
     TN_TRY(copy_inputs(context));
+    uint64_t begin = context->measuring ? tn_clock_ns() : 0;
+    context->marked = false;
     TN_TRY(run_steps(context));
+    TN_TRY(tn_context_wait(context));
+    TN_TRY(tn_context_read_marks(context, begin));
     TN_TRY(copy_outputs(context));
     context->ran = true;
     return NULL;

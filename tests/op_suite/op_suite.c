@@ -1,7 +1,7 @@
 /* Every operator x case x tactic: the reference against expected values that were found without it,
  * then every kernel of every variant that this CPU has against the reference.
  *
- *     op_suite [--list] [--filter TEXT] [--verbose] [--bench]
+ *     op_suite [--list] [--filter TEXT] [--verbose] [--bench] [--device cuda]
  *
  * A kernel gets its inputs as a plan would give them: weights only in packed form where it says
  * that it does not read them, outputs full of rubbish with a guard behind. One and two threads must
@@ -14,6 +14,7 @@
 #include "backends/cpu/cpu.h"
 #include "base/cpu.h"
 #include "base/log.h"
+#include "build/build.h"
 #include "ops/reference.h"
 
 enum { GUARD_BYTES = 64, RUBBISH = 0xA5 };
@@ -24,6 +25,9 @@ typedef struct suite {
     int passed, failed, skipped, refused;
     tn_pool *pool[2]; /* of 1 and 2 threads */
     uint64_t features;
+    const tn_backend *backend; /* whose kernels are run */
+    tn_card *card;             /* NULL: the CPU's */
+    void *stream;
 } suite;
 
 static void report(suite *s, bool passed, const char *name, const char *problem, const char *why)
@@ -251,6 +255,130 @@ static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p,
     return NULL;
 }
 
+/* ---- One kernel of a card
+ * --------------------------------------------------------------------------------*/
+
+typedef struct card_memory {
+    const tn_card_calls *calls;
+    tn_card *card;
+    void *at[160];
+    int count;
+} card_memory;
+
+/* bytes and a guard behind them, from `src` or full of rubbish. */
+static tn_status card_alloc(suite *s, card_memory *m, size_t bytes, const void *src,
+                            void *out_pointer)
+{
+    uint8_t guard[GUARD_BYTES];
+    void *at;
+    memset(guard, RUBBISH, sizeof guard);
+    TN_CHECK(m->count < (int)TN_COUNT(m->at), TN_UNSUPPORTED, "too many tensors");
+    TN_TRY(m->calls->alloc(s->card, false, bytes + GUARD_BYTES, &at));
+    m->at[m->count++] = at;
+    if (src) TN_TRY(m->calls->copy(s->stream, at, src, bytes));
+    else TN_TRY(m->calls->fill(s->stream, at, RUBBISH, bytes));
+    TN_TRY(m->calls->copy(s->stream, (char *)at + bytes, guard, sizeof guard));
+    TN_TRY(m->calls->wait(s->stream));
+    *(void **)out_pointer = at;
+    return NULL;
+}
+
+static tn_status card_guard_holds(suite *s, const card_memory *m, const void *at, size_t bytes,
+                                  const char *what)
+{
+    uint8_t guard[GUARD_BYTES];
+    TN_TRY(m->calls->copy(s->stream, guard, (const char *)at + bytes, sizeof guard));
+    TN_TRY(m->calls->wait(s->stream));
+    for (int i = 0; i < GUARD_BYTES; i++)
+        TN_CHECK(guard[i] == RUBBISH, TN_INTERNAL, "wrote behind %s", what);
+    return NULL;
+}
+
+static tn_status time_on_card(suite *s, const card_memory *m, const tn_tactic *t,
+                              const tn_launch *l, double *ns)
+{
+    enum { LAUNCHES = 20, REPLAYS = 8 };
+    void *recording;
+    *ns = 0;
+    TN_TRY(m->calls->record_begin(s->stream));
+    for (int i = 0; i < LAUNCHES; i++) TN_TRY(t->launch(l));
+    TN_TRY(m->calls->record_end(s->stream, &recording));
+    for (int i = 0; i < REPLAYS; i++) {
+        double took;
+        TN_TRY(m->calls->mark(s->stream, 0));
+        TN_TRY(m->calls->replay(s->stream, recording));
+        TN_TRY(m->calls->mark(s->stream, 1));
+        TN_TRY(m->calls->elapsed_ns(s->stream, &took));
+        if (!i || took / LAUNCHES < *ns) *ns = took / LAUNCHES;
+    }
+    m->calls->record_free(recording);
+    return NULL;
+}
+
+/* As a plan would run it, twice: the same bits, and nothing behind any output. */
+static tn_status run_with(suite *s, card_memory *m, const tn_tactic *t, const tn_problem *p,
+                          const tn_problem *bare, double tolerance, tn_arena *arena, char *why,
+                          size_t why_bytes)
+{
+    uint64_t unused = t->unused ? t->unused(bare) : 0;
+    size_t packed_bytes = t->packed_bytes ? t->packed_bytes(bare) : 0;
+    size_t scratch_bytes = t->scratch_bytes ? t->scratch_bytes(bare) : 0;
+    void *packed = NULL, *host, *scratch = NULL;
+    tn_problem run;
+    TN_TRY(strip(p, 0, arena, &run));
+    if (packed_bytes) {
+        TN_TRY(alloc(arena, packed_bytes, &host));
+        TN_TRY(t->pack(bare, host));
+        TN_CHECK(guard_holds(host, packed_bytes), TN_INTERNAL, "pack wrote behind its memory");
+        TN_TRY(card_alloc(s, m, packed_bytes, host, &packed));
+    }
+    if (scratch_bytes) TN_TRY(card_alloc(s, m, scratch_bytes, NULL, &scratch));
+    for (int i = 0; i < run.in_count; i++) {
+        const tn_tensor *in = &p->in[i];
+        if (in->dtype == TN_DTYPE_NONE || (i < 64 && (unused >> i & 1))) continue;
+        TN_TRY(card_alloc(s, m, (size_t)tn_tensor_bytes(in), in->data, &run.in[i].data));
+    }
+    for (int round = 0; round < 2; round++) {
+        tn_launch l = {.problem = &run, .scratch = scratch, .packed = packed, .stream = s->stream};
+        for (int i = 0; i < run.out_count; i++)
+            if (p->out[i].dtype != TN_DTYPE_NONE)
+                TN_TRY(
+                    card_alloc(s, m, (size_t)tn_tensor_bytes(&p->out[i]), NULL, &run.out[i].data));
+        TN_TRY(t->launch(&l));
+        TN_TRY(m->calls->wait(s->stream));
+        if (scratch) TN_TRY(card_guard_holds(s, m, scratch, scratch_bytes, "its scratch memory"));
+        for (int i = 0; i < run.out_count; i++) {
+            char detail[256] = "", name[32];
+            tn_tensor got = p->out[i];
+            size_t bytes = (size_t)tn_tensor_bytes(&got);
+            if (got.dtype == TN_DTYPE_NONE) continue;
+            snprintf(name, sizeof name, "output %d", i);
+            TN_TRY(card_guard_holds(s, m, run.out[i].data, bytes, name));
+            TN_TRY(alloc(arena, bytes, &got.data));
+            TN_TRY(m->calls->copy(s->stream, got.data, run.out[i].data, bytes));
+            TN_TRY(m->calls->wait(s->stream));
+            TN_CHECK(close_enough(&got, &p->out[i], tolerance, detail, sizeof detail), TN_MISMATCH,
+                     "output %d: %s", i, detail);
+        }
+        if (s->bench && round) {
+            double ns;
+            TN_TRY(time_on_card(s, m, t, &l, &ns));
+            snprintf(why, why_bytes, "%.3f us", ns / 1e3);
+        }
+    }
+    return NULL;
+}
+
+static tn_status run_on_card(suite *s, const tn_tactic *t, const tn_problem *p,
+                             const tn_problem *bare, double tolerance, tn_arena *arena, char *why,
+                             size_t why_bytes)
+{
+    card_memory m = {.calls = s->card->backend->card};
+    tn_status status = run_with(s, &m, t, p, bare, tolerance, arena, why, why_bytes);
+    while (m.count) m.calls->free(s->card, false, m.at[--m.count]);
+    return status;
+}
+
 static bool is_reference(const tn_tactic *t)
 {
     const char *end = strrchr(t->name, '.');
@@ -265,7 +393,7 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
         report_status(s, p->op, c->problem, status);
         return;
     }
-    for (const tn_tactic *const *at = tn_backend_cpu.tactics(); *at; at++) {
+    for (const tn_tactic *const *at = s->backend->tactics(); *at; at++) {
         const tn_tactic *t = *at;
         char why[256] = "";
         if (strcmp(t->op, p->op) || is_reference(t)) continue;
@@ -279,7 +407,8 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
             if (s->verbose) printf("no   %s: %s\n       %s\n", t->name, c->problem, verdict);
             continue;
         }
-        status = run_tactic(s, t, p, &bare, c->tolerance, arena, why, sizeof why);
+        status = s->card ? run_on_card(s, t, p, &bare, c->tolerance, arena, why, sizeof why)
+                         : run_tactic(s, t, p, &bare, c->tolerance, arena, why, sizeof why);
         if (status) report_status(s, t->name, c->problem, status);
         else report(s, true, t->name, c->problem, why);
     }
@@ -358,16 +487,29 @@ static void run_op(suite *s, const tn_op *op)
 
 int main(int argc, char **argv)
 {
-    suite s = {.features = tn_cpu_features()};
+    suite s = {.features = tn_cpu_features(), .backend = &tn_backend_cpu};
+    const char *device = NULL;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--list")) s.list = true;
         else if (!strcmp(argv[i], "--verbose")) s.verbose = true;
         else if (!strcmp(argv[i], "--bench")) s.bench = s.verbose = true;
         else if (!strcmp(argv[i], "--filter") && i + 1 < argc) s.filter = argv[++i];
+        else if (!strcmp(argv[i], "--device") && i + 1 < argc) device = argv[++i];
         else {
-            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT] [--verbose] [--bench]\n");
+            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT] [--verbose] [--bench] "
+                            "[--device cuda]\n");
             return 2;
         }
+    }
+    if (device) {
+        tn_status status = tn_build_card(device, &s.card);
+        if (!status) status = s.card->backend->card->stream_new(s.card, &s.stream);
+        if (status) {
+            fprintf(stderr, "%s\n", tn_status_message(status));
+            return 2;
+        }
+        s.backend = s.card->backend;
+        s.features = s.card->info.features;
     }
     for (int i = 0; i < 2; i++) {
         tn_status status = tn_pool_new(i + 1, &s.pool[i]);

@@ -119,8 +119,10 @@ static void configs_that_do_not_fit_are_refused(void **unused)
     profile.rank = 1;
     assert_fails(try_build(sample, &config), TN_INVALID, "rank 1");
     config.profile_count = 0;
-    config.device = "cuda:7";
-    assert_fails(try_build(sample, &config), TN_NOT_FOUND, "cuda:7");
+    config.device = "toaster";
+    assert_fails(try_build(sample, &config), TN_NOT_FOUND, "toaster");
+    config.device = "cuda:-1";
+    assert_fails(try_build(sample, &config), TN_NOT_FOUND, "cuda:-1");
     config.size = 0;
     assert_fails(try_build(sample, &config), TN_INVALID, "size is 0");
 }
@@ -265,7 +267,7 @@ static void estimates_rank_and_refusals_are_told(void **unused)
     bench b;
     tn_choices choices;
     open_bench(&b);
-    assert_ok(tn_choose(&b.chooser, b.graph->first, &choices));
+    assert_ok(tn_choose(&b.chooser, b.graph->first, false, &choices));
     assert_string_equal(choices.tactic[0]->name, "fake.softmax.f32.fast"); /* 1 % is no reason */
     assert_string_equal(choices.tactic[choices.count - 1]->name, "fake.softmax.any.reference");
     assert_int_equal(choices.count, 5);
@@ -286,7 +288,7 @@ static void timings_decide_and_failures_are_out(void **unused)
     b.chooser.budget_ms = 10;
     b.chooser.nodes_left = 1;
     tn_set_log(NULL, NULL, TN_LOG_ERROR);
-    assert_ok(tn_choose(&b.chooser, b.graph->first, &choices));
+    assert_ok(tn_choose(&b.chooser, b.graph->first, false, &choices));
     tn_set_log(NULL, NULL, TN_LOG_WARNING);
     assert_string_equal(choices.tactic[0]->name, "fake.softmax.f32.slow");
     assert_non_null(strstr(b.report.at, "no: fake.softmax.f32.broken: failed: smoke"));

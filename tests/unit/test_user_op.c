@@ -118,7 +118,7 @@ static void test_engine_file(void **state)
     assert_ok(tn_engine_load(path, NULL, 1, &loaded));
     assert_non_null(strstr(loaded->meta, "op:t.Affine=\n"));
     /* from the portable graph, as another version of Tenon would */
-    assert_ok(tn_build_again(loaded, 1, &again));
+    assert_ok(tn_build_again(loaded, NULL, 1, &again));
     for (int i = 0; i < 2; i++) {
         float want[6];
         for (int k = 0; k < 6; k++) want[k] = affine_want[k] + 0.5f;
@@ -191,7 +191,7 @@ static void test_unknown_dims(void **state)
     put_message(&g, 12, &shape);
     tn_model *model = load(&g);
     tn_engine *engine = build(model), *again;
-    assert_ok(tn_build_again(engine, 1, &again));
+    assert_ok(tn_build_again(engine, NULL, 1, &again));
     for (int i = 0; i < 2; i++) {
         tn_context *context = run_x(i ? again : engine);
         static const float want[] = {-1, -3, -5, -6};

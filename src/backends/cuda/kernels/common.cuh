@@ -1,0 +1,391 @@
+/* Goes before every kernel source. Types by the names that tn_cuda_type gives, without NVIDIA's
+ * headers, which a machine with only the run-time compiler does not have. load() and store() go
+ * through float (double for double, 64-bit integers stay exact by their own kernels). */
+#pragma nv_diag_suppress 177 /* a source does not use all of this */
+typedef signed char int8;
+typedef short int16;
+typedef int int32;
+typedef long long int64;
+typedef unsigned char uint8;
+typedef unsigned short uint16;
+typedef unsigned int uint32;
+typedef unsigned long long uint64;
+struct half {
+    uint16 bits;
+};
+struct bf16 {
+    uint16 bits;
+};
+
+static __device__ __forceinline__ float to_float(float x) { return x; }
+static __device__ __forceinline__ float to_float(half x)
+{
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+}
+static __device__ __forceinline__ float to_float(bf16 x)
+{
+    return __uint_as_float((uint32)x.bits << 16);
+}
+static __device__ __forceinline__ void from_float(float x, float *y) { *y = x; }
+static __device__ __forceinline__ void from_float(float x, half *y)
+{
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y->bits) : "f"(x));
+}
+static __device__ __forceinline__ void from_float(float x, bf16 *y)
+{
+    uint32 bits = __float_as_uint(x);
+    bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    y->bits = nan ? 0x7fff : (uint16)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/* A kernel that was launched with `overlap` runs while the one ahead of it still does; from here on
+ * all of that one's work is done and visible. Nothing elsewhere. */
+static __device__ __forceinline__ void tn_wait_for_producer()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+/* The next kernel may start: its blocks find room as ours end. */
+static __device__ __forceinline__ void tn_start_consumer()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+static __device__ __forceinline__ float warp_sum(float x)
+{
+    for (int k = 16; k > 0; k >>= 1) x += __shfl_xor_sync(0xffffffffu, x, k);
+    return x;
+}
+static __device__ __forceinline__ float warp_max(float x)
+{
+    for (int k = 16; k > 0; k >>= 1) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, k));
+    return x;
+}
+
+/* ---- Sums of products: floats of 16 bits in float, integers modulo 2^bits -------------------------*/
+
+static __device__ __forceinline__ float widen(float x) { return x; }
+static __device__ __forceinline__ float widen(half x) { return to_float(x); }
+static __device__ __forceinline__ float widen(bf16 x) { return to_float(x); }
+static __device__ __forceinline__ double widen(double x) { return x; }
+static __device__ __forceinline__ uint32 widen(int32 x) { return (uint32)x; }
+static __device__ __forceinline__ uint32 widen(uint32 x) { return x; }
+static __device__ __forceinline__ uint64 widen(int64 x) { return (uint64)x; }
+static __device__ __forceinline__ uint64 widen(uint64 x) { return x; }
+static __device__ __forceinline__ void narrow(float x, float *y) { *y = x; }
+static __device__ __forceinline__ void narrow(float x, half *y) { from_float(x, y); }
+static __device__ __forceinline__ void narrow(float x, bf16 *y) { from_float(x, y); }
+static __device__ __forceinline__ void narrow(double x, double *y) { *y = x; }
+static __device__ __forceinline__ void narrow(uint32 x, int32 *y) { *y = (int32)x; }
+static __device__ __forceinline__ void narrow(uint32 x, uint32 *y) { *y = x; }
+static __device__ __forceinline__ void narrow(uint64 x, int64 *y) { *y = (int64)x; }
+static __device__ __forceinline__ void narrow(uint64 x, uint64 *y) { *y = x; }
+
+/* 128 bytes on their way to the second cache. */
+static __device__ __forceinline__ void fetch_line(const void *at)
+{
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
+}
+
+/* So many elements side by side, read or written at once. */
+template <class E, int N> struct alignas(sizeof(E) * N) pack {
+    E at[N];
+};
+
+/* The functions of ops/activation.h, by their numbers there. */
+template <int KIND, class S>
+static __device__ __forceinline__ S activate(S x, float alpha, float beta)
+{
+    if constexpr (KIND == 1) return x < 0 ? (S)0 : x;
+    else if constexpr (KIND == 2) return (S)0.5 * x * (1 + erf(x * (S)0.70710678118654752440));
+    else if constexpr (KIND == 3)
+        return (S)0.5 * x *
+               (1 + tanh((S)0.79788456080286535588 * (x + (S)0.044715 * x * x * x)));
+    else if constexpr (KIND == 4) return tanh(x);
+    else if constexpr (KIND == 5) return 1 / (1 + exp(-x));
+    else if constexpr (KIND == 6) return x / (1 + exp(-x));
+    else if constexpr (KIND == 7) {
+        S gate = x / 6 + (S)0.5;
+        return x * (gate < 0 ? (S)0 : gate > 1 ? (S)1 : gate);
+    } else if constexpr (KIND == 8) return x < 0 ? alpha * x : x;
+    else if constexpr (KIND == 9) {
+        if (x < alpha) x = alpha;
+        return x > beta ? (S)beta : x;
+    } else return x;
+}
+
+/* ---- Copies that go on by themselves, and tensor cores (compute capability 8.0) -------------------*/
+
+/* The address of shared memory in its own space. */
+static __device__ __forceinline__ uint32 shared_address(const void *at)
+{
+    return (uint32)__cvta_generic_to_shared(at);
+}
+/* 16 bytes from global to shared memory, both aligned; zeros if not `take`. */
+static __device__ __forceinline__ void copy_begin(void *to, const void *from, bool take)
+{
+#if __CUDA_ARCH__ >= 800
+    uint32 at = shared_address(to), bytes = take ? 16 : 0;
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes)
+                 : "memory");
+#endif
+}
+/* What was begun since the last of these is one group; wait until at most so many are under way. */
+static __device__ __forceinline__ void copy_group()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int LEFT> static __device__ __forceinline__ void copy_wait()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+#endif
+}
+/* Four 8x8 matrices of 16-bit elements, each lane giving the address of one row: lanes 0-7 those of
+ * the first. A lane gets elements 2 * (lane % 4) and the next of row lane / 4 of each matrix, or, if
+ * TURNED, of its transpose. */
+template <bool TURNED> static __device__ __forceinline__ void load_matrices(uint32 *x, const void *at)
+{
+    uint32 from = shared_address(at);
+    if constexpr (TURNED)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                     : "r"(from)
+                     : "memory");
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                     : "r"(from)
+                     : "memory");
+}
+/* c[16,8] += a[16,16] b[16,8]. With g = lane / 4 and t = lane % 4 a lane holds of a, two at a time,
+ * (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8); of b (2t, g), (2t + 8, g), going down; of c
+ * (g, 2t), (g + 8, 2t). */
+static __device__ __forceinline__ void multiply_add(half, float *c, const uint32 *a, const uint32 *b)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+static __device__ __forceinline__ void multiply_add(bf16, float *c, const uint32 *a, const uint32 *b)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
+/* Any element as the type To that a kernel computes in, and back, rounded or wrapped once. */
+template <class To, class From> static __device__ __forceinline__ To as(From x)
+{
+    return (To)x;
+}
+template <class To> static __device__ __forceinline__ To as(half x) { return (To)to_float(x); }
+template <class To> static __device__ __forceinline__ To as(bf16 x) { return (To)to_float(x); }
+template <class From, class To> static __device__ __forceinline__ void put(From x, To *y)
+{
+    *y = (To)x;
+}
+template <class From> static __device__ __forceinline__ void put(From x, half *y)
+{
+    from_float((float)x, y);
+}
+template <class From> static __device__ __forceinline__ void put(From x, bf16 *y)
+{
+    from_float((float)x, y);
+}
+
+/* Neighbours, read and written at once as far as 16 bytes go. */
+template <class Element, int LENGTH>
+struct alignas(sizeof(Element) * LENGTH < 16 ? sizeof(Element) * LENGTH : 16) vec {
+    Element at[LENGTH];
+};
+
+/* Division of numbers below 2^31 without dividing: made by tn_cuda_divider_of (index.h). */
+struct divider {
+    uint32 by, multiply, shift;
+};
+static __device__ __forceinline__ uint32 divide(uint32 n, const divider &d, uint32 *rest)
+{
+    uint32 q = (__umulhi(n, d.multiply) + n) >> d.shift;
+    *rest = n - q * d.by;
+    return q;
+}
+
+/* ---- Recurrent cells ---- */
+
+/* The approximations of the hardware, 1 and 2 units in the last place, err by less than 2e-7 here:
+ * e^-x is one summand beside 1. Overflow ends in 0 and 1, as it should. */
+static __device__ __forceinline__ float exp2_approx(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+static __device__ __forceinline__ float reciprocal_approx(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+static __device__ __forceinline__ float cell_sigmoid(float x)
+{
+    return reciprocal_approx(1.0f + exp2_approx(-1.44269504f * x));
+}
+/* 1 - 2 / (1 + e^2x) has no digits left near 0: there a polynomial in x^2, to 8e-8 of tanh x. */
+static __device__ __forceinline__ float cell_tanh_of(float x, float exp2x_plus_1_inverse)
+{
+    float s = x * x, p = -6.27638912e-3f;
+    p = fmaf(p, s, 2.11162157e-2f);
+    p = fmaf(p, s, -5.38751371e-2f);
+    p = fmaf(p, s, 1.33329242e-1f);
+    p = fmaf(p, s, -3.33333313e-1f);
+    float far = copysignf(fmaf(-2.0f, exp2x_plus_1_inverse, 1.0f), x);
+    return fabsf(x) < 0.6f ? fmaf(x * s, p, x) : far;
+}
+static __device__ __forceinline__ float cell_tanh(float x)
+{
+    return cell_tanh_of(x, reciprocal_approx(1.0f + exp2_approx(2.88539008f * fabsf(x))));
+}
+/* Four sums over four neighbouring lanes; lane q of them gets sum q. */
+static __device__ __forceinline__ float sum_of_four(const float *x, int q)
+{
+    bool odd = q & 1, high = q & 2;
+    float a = odd ? x[1] : x[0], b = odd ? x[3] : x[2];
+    a += __shfl_xor_sync(0xffffffffu, odd ? x[0] : x[1], 1);
+    b += __shfl_xor_sync(0xffffffffu, odd ? x[2] : x[3], 1);
+    return (high ? b : a) + __shfl_xor_sync(0xffffffffu, high ? a : b, 2);
+}
+
+/* One step of a unit, in four neighbouring lanes (q tells which). Lane q has gate q, in the order of
+ * ONNX: `x` is what comes from the input, `sum` what comes from h. All four get the next h and c.
+ * KIND: 0 LSTM, 1 GRU (the reset after the product), 2 RNN with tanh, 3 RNN with relu. */
+template <int KIND>
+static __device__ __forceinline__ float cell_step(float sum, float x, int q, float h, float *c)
+{
+    const uint32 all = 0xffffffffu;
+    if constexpr (KIND == 0) {
+        float v = sum + x;
+        float e = exp2_approx(q == 3 ? 2.88539008f * fabsf(v) : -1.44269504f * v);
+        float inverse = reciprocal_approx(1.0f + e);
+        float gate = q == 3 ? cell_tanh_of(v, inverse) : inverse;
+        float input = __shfl_sync(all, gate, 0, 4), output = __shfl_sync(all, gate, 1, 4);
+        float forget = __shfl_sync(all, gate, 2, 4), next = __shfl_sync(all, gate, 3, 4);
+        *c = fmaf(forget, *c, input * next);
+        return output * cell_tanh(*c);
+    } else if constexpr (KIND == 1) {
+        float candidate = __shfl_sync(all, x, 2, 4);
+        float gate = q < 2 ? cell_sigmoid(sum + x) : sum;
+        float update = __shfl_sync(all, gate, 0, 4), reset = __shfl_sync(all, gate, 1, 4);
+        float n = cell_tanh(fmaf(reset, __shfl_sync(all, gate, 2, 4), candidate));
+        return fmaf(update, h - n, n);
+    } else {
+        return KIND == 2 ? cell_tanh(sum + x) : fmaxf(sum + x, 0.0f);
+    }
+}
+
+/* ---- Clusters and barriers in shared memory (9.0) ---- */
+
+/* All threads of all blocks of the cluster: what was written before arriving, in global memory and
+ * in anybody's shared memory, is seen after waiting. */
+static __device__ __forceinline__ void cluster_arrive()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+#endif
+}
+static __device__ __forceinline__ void cluster_wait()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+#endif
+}
+/* The address, in the window of the cluster, of what lies at `own` (shared_address) in block `rank`. */
+static __device__ __forceinline__ uint32 cluster_address(uint32 own, uint32 rank)
+{
+#if __CUDA_ARCH__ >= 900
+    uint32 at;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(own), "r"(rank));
+    return at;
+#else
+    return own;
+#endif
+}
+static __device__ __forceinline__ void cluster_store(uint32 at, float x)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(at), "f"(x) : "memory");
+#endif
+}
+/* Stores and counts the four bytes at a barrier, both of the same block; waits for nothing. */
+static __device__ __forceinline__ void cluster_send(uint32 at, float x, uint32 barrier)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::
+                     "r"(at),
+                 "r"(__float_as_uint(x)), "r"(barrier)
+                 : "memory");
+#endif
+}
+/* A barrier whose phase ends when one thread has expected bytes and these have come. After making
+ * them: barrier_made, then a barrier of the block or the cluster. */
+static __device__ __forceinline__ void barrier_make(uint32 barrier)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(barrier) : "memory");
+#endif
+}
+static __device__ __forceinline__ void barrier_made()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+static __device__ __forceinline__ void barrier_expect(uint32 barrier, uint32 bytes)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+                 : "memory");
+#endif
+}
+/* Until the phase of this parity (0 the first, 1 the second, ...) has ended. */
+static __device__ __forceinline__ void barrier_wait(uint32 barrier, uint32 parity)
+{
+#if __CUDA_ARCH__ >= 900
+    uint32 done;
+    do
+        asm volatile("{ .reg .pred p;\n"
+                     "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
+                     "selp.u32 %0, 1, 0, p; }"
+                     : "=r"(done)
+                     : "r"(barrier), "r"(parity)
+                     : "memory");
+    while (!done);
+#endif
+}
+/* `bytes`, a multiple of 16 as both addresses are, from global to this block's shared memory,
+ * counted at the barrier. */
+static __device__ __forceinline__ void copy_bulk(uint32 to, const void *from, uint32 bytes,
+                                                 uint32 barrier)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+            "r"(to),
+        "l"(from), "r"(bytes), "r"(barrier)
+        : "memory");
+#endif
+}

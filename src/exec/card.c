@@ -1,0 +1,330 @@
+/* What a context does on a card. Consecutive steps of the card, with the copies between both
+ * memories, are a segment: run step by step the first time, then recorded, then replayed as a whole
+ * (a CUDA graph) for as long as no pointer in it changes. The host waits before it touches what a
+ * segment wrote, and at the end of a run. */
+#include <string.h>
+
+#include "base/log.h"
+#include "exec/context.h"
+#include "tensor/tensor.h"
+
+static const tn_card_calls *calls_of(const tn_context *context)
+{
+    return context->engine->card->backend->card;
+}
+
+tn_status tn_context_wait(tn_context *context)
+{
+    if (!context->card_busy) return NULL;
+    context->card_busy = false;
+    return calls_of(context)->wait(context->stream);
+}
+
+/* ---- Constants -------------------------------------------------------------------------------*/
+
+#define CARD_ALIGNMENT 256
+
+static void mark_constants(const tn_engine *engine, bool *wanted)
+{
+    const tn_plan *plan = &engine->plan;
+    for (int32_t i = 0; i < plan->tensor_count; i++)
+        if (plan->tensor[i].card && plan->tensor[i].place == TN_PLACE_CONSTANT)
+            wanted[plan->tensor[i].index] = true;
+    for (int32_t i = 0; i < plan->step_count; i++)
+        for (int32_t k = 0; plan->step[i].card && k < plan->step[i].choice_count; k++)
+            if (plan->step[i].choice[k].packed >= 0) wanted[plan->step[i].choice[k].packed] = true;
+}
+
+static tn_status copy_constants(tn_engine *engine, void *stream, const size_t *offset,
+                                const bool *wanted)
+{
+    const tn_card_calls *calls = engine->card->backend->card;
+    for (int32_t i = 0; i < engine->plan.constant_count; i++) {
+        const tn_tensor *t = &engine->plan.constant[i];
+        if (!wanted[i]) continue;
+        engine->card_constant[i] = (char *)engine->card_memory + offset[i];
+        TN_TRY(calls->copy(stream, engine->card_constant[i], t->data, (size_t)tn_tensor_bytes(t)));
+    }
+    return calls->wait(stream);
+}
+
+tn_status tn_exec_engine_upload(tn_engine *engine)
+{
+    const tn_plan *plan = &engine->plan;
+    tn_card *card = engine->card;
+    size_t total = 0;
+    void *stream;
+    if (!card) return NULL;
+    bool *wanted = TN_NEW_ARRAY(&engine->arena, bool, plan->constant_count);
+    size_t *offset = TN_NEW_ARRAY(&engine->arena, size_t, plan->constant_count);
+    engine->card_constant = TN_NEW_ARRAY(&engine->arena, void *, plan->constant_count);
+    TN_CHECK(wanted && offset && engine->card_constant, TN_OUT_OF_MEMORY,
+             "no memory for a table of constants");
+    mark_constants(engine, wanted);
+    for (int32_t i = 0; i < plan->constant_count; i++) {
+        offset[i] = total;
+        if (wanted[i])
+            total += tn_align_up((size_t)tn_tensor_bytes(&plan->constant[i]), CARD_ALIGNMENT);
+    }
+    if (!total) return NULL;
+    TN_TRY_NOTE(card->backend->card->alloc(card, false, total, &engine->card_memory),
+                "while taking %zu bytes of the card for weights", total);
+    TN_TRY(card->backend->card->stream_new(card, &stream));
+    tn_status status = copy_constants(engine, stream, offset, wanted);
+    card->backend->card->stream_free(stream);
+    return status;
+}
+
+/* ---- Segments --------------------------------------------------------------------------------*/
+
+bool tn_step_is_card(const tn_plan *plan, const tn_plan_step *step)
+{
+    if (step->kind != TN_STEP_COPY) return step->card;
+    return plan->tensor[step->in[0]].card || plan->tensor[step->out[0]].card;
+}
+
+static bool joins(const tn_context *context, const tn_resolved *r, int32_t i)
+{
+    return tn_step_is_card(context->plan, &context->plan->step[i]) && !r->step[i].bounce;
+}
+
+tn_status tn_context_find_segments(tn_context *context, tn_resolved *r)
+{
+    const tn_plan *plan = context->plan;
+    r->segment = TN_NEW_ARRAY(&r->arena, tn_segment, (int64_t)plan->step_count / 2 + 1);
+    TN_CHECK(r->segment, TN_OUT_OF_MEMORY, "no memory for a shape");
+    for (int32_t i = 0; i < plan->step_count;) {
+        int32_t first = i;
+        while (i < plan->step_count && joins(context, r, i)) i++;
+        if (i > first) r->segment[r->segment_count++] = (tn_segment){.first = first, .end = i};
+        else i++;
+    }
+    return NULL;
+}
+
+void tn_resolved_free_segments(const tn_context *context, tn_resolved *r)
+{
+    for (int32_t i = 0; i < r->segment_count; i++)
+        if (r->segment[i].recording) calls_of(context)->record_free(r->segment[i].recording);
+}
+
+static tn_status run_each(tn_context *context, const tn_segment *s)
+{
+    for (int32_t i = s->first; i < s->end; i++) {
+        const tn_plan_step *step = &context->plan->step[i];
+        TN_TRY_NOTE(tn_step_run_card(context, i), "while running step %d of %d, %s '%s'", i + 1,
+                    context->plan->step_count, step->op, step->name);
+    }
+    return NULL;
+}
+
+/* What cannot be recorded is run step by step, for good. */
+static tn_status record(tn_context *context, tn_segment *s)
+{
+    const tn_card_calls *calls = calls_of(context);
+    TN_TRY(calls->record_begin(context->stream));
+    tn_status status = run_each(context, s);
+    if (status) {
+        calls->record_end(context->stream, NULL);
+        tn_log(TN_LOG_INFO, "steps %d to %d cannot be recorded: %s", s->first + 1, s->end,
+               tn_status_message(status));
+        return NULL;
+    }
+    return calls->record_end(context->stream, &s->recording);
+}
+
+tn_status tn_segment_run(tn_context *context, tn_segment *s)
+{
+    enum { RECORD_AT = 1, GIVEN_UP = 3 };
+    uint64_t generation = context->now->generation;
+    if (s->generation != generation) {
+        if (s->recording) calls_of(context)->record_free(s->recording);
+        s->recording = NULL;
+        s->generation = generation;
+        s->runs = 0;
+    }
+    if (!s->recording && s->runs >= RECORD_AT && s->runs < GIVEN_UP) TN_TRY(record(context, s));
+    if (s->runs < GIVEN_UP) s->runs++;
+    context->card_busy = true;
+    if (context->measuring && !context->marked) {
+        TN_TRY(calls_of(context)->mark(context->stream, 0));
+        context->marked = true;
+    }
+    TN_TRY(s->recording ? calls_of(context)->replay(context->stream, s->recording)
+                        : run_each(context, s));
+    return context->measuring ? calls_of(context)->mark(context->stream, 1) : NULL;
+}
+
+/* ---- Bindings on the card --------------------------------------------------------------------*/
+
+tn_status tn_exec_context_bind_device(tn_context *context, const char *name,
+                                      const tn_tensor *tensor)
+{
+    const tn_plan *plan = context->plan;
+    tn_binding *binding = NULL;
+    bool fresh;
+    if (!context->stream) return tn_exec_context_bind(context, name, tensor);
+    for (int32_t i = 0; i < plan->input_count; i++)
+        if (!strcmp(plan->input[i].name, name)) {
+            binding = &context->input[i];
+            TN_CHECK(plan->tensor[plan->input[i].tensor].dtype == tensor->dtype, TN_INVALID,
+                     "'%s' is given on the card as %s, but must be %s", name,
+                     tn_dtype_name(tensor->dtype),
+                     tn_dtype_name(plan->tensor[plan->input[i].tensor].dtype));
+            TN_CHECK(!plan->tensor[plan->input[i].tensor].dynamic, TN_UNSUPPORTED,
+                     "'%s' must be given in the host's memory: its shape steers a run", name);
+        }
+    for (int32_t i = 0; i < plan->output_count; i++)
+        if (!strcmp(plan->output[i].name, name)) {
+            binding = &context->output[i];
+            TN_CHECK(!plan->tensor[plan->output[i].tensor].dynamic, TN_UNSUPPORTED,
+                     "'%s' must be given in the host's memory: only a run tells its shape", name);
+        }
+    TN_CHECK(tn_tensor_is_dense(tensor), TN_INVALID, "'%s' is given on the card with strides",
+             name);
+    fresh = !binding || !binding->on_card || binding->given.data != tensor->data;
+    uint64_t before = context->generation;
+    TN_TRY(tn_exec_context_bind(context, name, tensor));
+    binding->on_card = true;
+    context->generation = before + fresh; /* the same memory again: recordings stay good */
+    return NULL;
+}
+
+tn_status tn_context_fetch(tn_context *context, void *to, const tn_tensor *from)
+{
+    TN_TRY(calls_of(context)->copy(context->stream, to, from->data, (size_t)tn_tensor_bytes(from)));
+    return calls_of(context)->wait(context->stream);
+}
+
+/* Small tensors are read and written by the kernels where the host has them: that is faster than a
+ * copy on either side of them. */
+enum { SHARED_IN_BYTES = 16 << 10, SHARED_OUT_BYTES = 64 << 10 };
+
+void *tn_stand_in_data(const tn_context *context, int32_t stand_in, const tn_tensor *at)
+{
+    int64_t bytes = tn_tensor_bytes(at);
+    if (!stand_in || !bytes) return NULL;
+    const tn_binding *b =
+        stand_in > 0 ? &context->input[stand_in - 1] : &context->output[-stand_in - 1];
+    if (b->on_card) return b->given.data;
+    return bytes <= (stand_in > 0 ? SHARED_IN_BYTES : SHARED_OUT_BYTES) ? b->own.at : NULL;
+}
+
+/* What the card's copy of an input is made from, and what is only made to be copied to an output. A
+ * tensor that other steps read too would be read back over the bus. */
+tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r)
+{
+    const tn_plan *plan = context->plan;
+    int32_t *readers = TN_NEW_ARRAY(&r->arena, int32_t, plan->tensor_count);
+    r->stand_in = TN_NEW_ARRAY(&r->arena, int32_t, plan->tensor_count);
+    TN_CHECK(readers && r->stand_in, TN_OUT_OF_MEMORY, "no memory for a shape");
+    for (int32_t i = 0; i < plan->step_count; i++)
+        for (int32_t k = 0; k < plan->step[i].in_count; k++)
+            if (plan->step[i].in[k] >= 0) readers[tn_plan_root(plan, plan->step[i].in[k])]++;
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const tn_plan_step *s = &plan->step[i];
+        if (s->kind != TN_STEP_COPY) continue;
+        const tn_plan_tensor *from = &plan->tensor[s->in[0]], *to = &plan->tensor[s->out[0]];
+        if (from->place == TN_PLACE_INPUT && to->card && to->dtype != TN_DTYPE_STRING)
+            r->stand_in[s->out[0]] = from->index + 1;
+        int32_t root = tn_plan_root(plan, s->in[0]);
+        if (from->card && to->place == TN_PLACE_OUTPUT && readers[root] == 1 &&
+            plan->tensor[root].place == TN_PLACE_BLOCK && !r->stand_in[root])
+            r->stand_in[root] = -to->index - 1;
+    }
+    return NULL;
+}
+
+/* ---- Time ------------------------------------------------------------------------------------*/
+
+void tn_exec_context_measure(tn_context *context, bool on)
+{
+    context->measuring = on;
+    context->device_ns = -1;
+}
+
+double tn_exec_context_device_ns(const tn_context *context)
+{
+    return context->device_ns;
+}
+
+tn_status tn_context_read_marks(tn_context *context, uint64_t begin)
+{
+    if (!context->measuring) return NULL;
+    if (context->marked) return calls_of(context)->elapsed_ns(context->stream, &context->device_ns);
+    context->device_ns = (double)(tn_clock_ns() - begin);
+    return NULL;
+}
+
+/* ---- Steps -----------------------------------------------------------------------------------*/
+
+static tn_status copy_between(tn_context *context, const tn_problem *p)
+{
+    int64_t bytes = tn_tensor_bytes(&p->in[0]);
+    if (p->out[0].data == p->in[0].data) return NULL;
+    return calls_of(context)->copy(context->stream, p->out[0].data, p->in[0].data, (size_t)bytes);
+}
+
+static size_t place(size_t *total, const tn_tensor *t)
+{
+    size_t at = *total;
+    *total += tn_align_up((size_t)tn_tensor_bytes(t), TN_ALIGNMENT);
+    return at;
+}
+
+/* The host's reference does a step of the card at shapes that no kernel takes: what it reads comes
+ * over, what it writes goes back. */
+static tn_status run_bounce(tn_context *context, int32_t index)
+{
+    const tn_plan *plan = context->plan;
+    const tn_plan_step *step = &plan->step[index];
+    const tn_step_state *state = &context->now->step[index];
+    const tn_card_calls *calls = calls_of(context);
+    tn_problem p = state->problem;
+    size_t total = 0, scratch = state->tactic->scratch_bytes ? state->tactic->scratch_bytes(&p) : 0;
+    tn_launch l = {.problem = &p, .pool = state->launch.pool, .text = state->launch.text};
+    p.in = TN_NEW_ARRAY(&context->run_arena, tn_tensor, p.in_count);
+    p.out = TN_NEW_ARRAY(&context->run_arena, tn_tensor, p.out_count);
+    size_t *at = TN_NEW_ARRAY(&context->run_arena, size_t, p.in_count + p.out_count);
+    TN_CHECK(p.in && p.out && at, TN_OUT_OF_MEMORY, "no memory to run a step on the host");
+    memcpy(p.in, state->problem.in, sizeof(*p.in) * (size_t)p.in_count);
+    memcpy(p.out, state->problem.out, sizeof(*p.out) * (size_t)p.out_count);
+    for (int32_t k = 0; k < p.in_count; k++) at[k] = place(&total, &p.in[k]);
+    for (int32_t k = 0; k < p.out_count; k++) at[p.in_count + k] = place(&total, &p.out[k]);
+    TN_TRY(tn_buffer_grow(&context->scratch, total + scratch, "a step on the host"));
+    char *base = context->scratch.at;
+    for (int32_t k = 0; k < p.in_count; k++) {
+        if (step->in[k] < 0) continue;
+        const tn_plan_tensor *t = &plan->tensor[step->in[k]];
+        const void *from = p.in[k].data;
+        if (t->place == TN_PLACE_CONSTANT) {
+            p.in[k].data = plan->constant[t->index].data;
+            continue;
+        }
+        if (!from) continue;
+        p.in[k].data = base + at[k];
+        TN_TRY(calls->copy(context->stream, base + at[k], from, (size_t)tn_tensor_bytes(&p.in[k])));
+    }
+    TN_TRY(calls->wait(context->stream));
+    for (int32_t k = 0; k < p.out_count; k++)
+        if (step->out[k] >= 0) p.out[k].data = base + at[p.in_count + k];
+    l.scratch = scratch ? base + total : NULL;
+    TN_TRY(state->tactic->launch(&l));
+    for (int32_t k = 0; k < p.out_count; k++)
+        if (step->out[k] >= 0)
+            TN_TRY(calls->copy(context->stream, state->problem.out[k].data, p.out[k].data,
+                               (size_t)tn_tensor_bytes(&p.out[k])));
+    return calls->wait(context->stream);
+}
+
+tn_status tn_step_run_card(tn_context *context, int32_t index)
+{
+    const tn_step_state *state = &context->now->step[index];
+    context->card_busy = true;
+    if (context->plan->step[index].kind == TN_STEP_COPY)
+        return copy_between(context, &state->problem);
+    if (!state->bounce) return state->tactic->launch(&state->launch);
+    tn_status status = run_bounce(context, index);
+    tn_arena_rewind(&context->run_arena);
+    return status;
+}

@@ -1,0 +1,434 @@
+/* Plans on a card, with a card made up for the purpose: its memory is the host's at addresses that
+ * the host cannot use, its kernels are the reference kernels behind a translation, its recordings
+ * lists of launches. So what reads or writes the wrong side crashes, here, without any card. */
+#include "engine_help.h"
+
+#include "backends/cpu/cpu.h"
+#include "build/stage.h"
+#include "ops/reference.h"
+
+/* ---- The card --------------------------------------------------------------------------------*/
+
+#define FAR (UINT64_C(1) << 62) /* of an address of the card */
+enum { ACTIONS_MAX = 64 };
+
+typedef struct action {
+    const tn_launch *launch; /* or a copy */
+    void *to;
+    const void *from;
+    size_t bytes;
+} action;
+
+typedef struct recording {
+    action at[ACTIONS_MAX];
+    int count;
+} recording;
+
+typedef struct fake_stream {
+    recording *open;
+} fake_stream;
+
+static int launches, replays, records, blocks, refused_dim = -1;
+static tn_card the_card;
+
+static void *near_pointer(const void *at)
+{
+    return (void *)((uintptr_t)at & ~FAR);
+}
+
+static tn_status card_open(int ordinal, tn_card **out)
+{
+    (void)ordinal;
+    *out = &the_card;
+    return NULL;
+}
+
+static tn_status card_alloc(tn_card *card, bool host, size_t bytes, void **out)
+{
+    assert_ptr_equal(card, &the_card);
+    uint8_t *at = tn_alloc_sized(bytes + 1);
+    assert_non_null(at);
+    memset(at, 0xA5, bytes);
+    blocks++;
+    *out = host ? (void *)at : (void *)((uintptr_t)at | FAR);
+    return NULL;
+}
+
+static void card_free(tn_card *card, bool host, void *at)
+{
+    (void)card;
+    if (!at) return;
+    assert_true(host == !((uintptr_t)at & FAR));
+    blocks--;
+    tn_free_sized(near_pointer(at));
+}
+
+static tn_status stream_new(tn_card *card, void **out)
+{
+    (void)card;
+    *out = tn_alloc_zero(sizeof(fake_stream));
+    return NULL;
+}
+
+static void stream_free(void *stream)
+{
+    tn_free(stream, sizeof(fake_stream));
+}
+
+static tn_status run_launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    tn_tensor in[8], out[8];
+    tn_problem moved = *p;
+    tn_launch here = *l;
+    moved.in = in;
+    moved.out = out;
+    for (int32_t i = 0; i < p->in_count; i++) {
+        in[i] = p->in[i];
+        in[i].data = near_pointer(in[i].data);
+    }
+    for (int32_t i = 0; i < p->out_count; i++) {
+        out[i] = p->out[i];
+        out[i].data = near_pointer(out[i].data);
+    }
+    here.problem = &moved;
+    here.stream = NULL;
+    launches++;
+    const tn_tactic *reference = tn_tactic_reference(&tn_backend_cpu, p->op);
+    here.scratch =
+        tn_alloc_sized(reference->scratch_bytes ? reference->scratch_bytes(&moved) + 1 : 1);
+    tn_status status = reference->launch(&here);
+    tn_free_sized(here.scratch);
+    return status;
+}
+
+static tn_status put(fake_stream *s, action a)
+{
+    if (s->open) {
+        assert_in_range(s->open->count, 0, ACTIONS_MAX - 1);
+        s->open->at[s->open->count++] = a;
+        return NULL;
+    }
+    if (a.launch) return run_launch(a.launch);
+    memcpy(near_pointer(a.to), near_pointer(a.from), a.bytes);
+    return NULL;
+}
+
+static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
+{
+    return put(stream, (action){.to = to, .from = from, .bytes = bytes});
+}
+
+static tn_status fill(void *stream, void *to, uint8_t value, size_t bytes)
+{
+    (void)stream;
+    memset(near_pointer(to), value, bytes);
+    return NULL;
+}
+
+static tn_status wait_stream(void *stream)
+{
+    assert_null(((fake_stream *)stream)->open);
+    return NULL;
+}
+
+static tn_status record_begin(void *stream)
+{
+    fake_stream *s = stream;
+    assert_null(s->open);
+    s->open = tn_alloc_zero(sizeof(recording));
+    records++;
+    return NULL;
+}
+
+static tn_status record_end(void *stream, void **out)
+{
+    fake_stream *s = stream;
+    assert_non_null(out);
+    *out = s->open;
+    s->open = NULL;
+    return NULL;
+}
+
+static tn_status replay(void *stream, void *at)
+{
+    const recording *r = at;
+    replays++;
+    for (int i = 0; i < r->count; i++) TN_TRY(put(stream, r->at[i]));
+    return NULL;
+}
+
+static void record_free(void *at)
+{
+    tn_free(at, sizeof(recording));
+}
+
+static tn_status mark(void *stream, int which)
+{
+    (void)stream;
+    (void)which;
+    return NULL;
+}
+
+static tn_status elapsed_ns(void *stream, double *ns)
+{
+    (void)stream;
+    *ns = 1;
+    return NULL;
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    for (int axis = 0; axis < p->in[0].rank; axis++)
+        if (p->in[0].dim[axis] == refused_dim) return TN_NO("the tester says so");
+    return TN_YES;
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    assert_non_null(l->stream);
+    return put(l->stream, (action){.launch = l});
+}
+
+#define TACTIC(op_name)                                                                            \
+    {                                                                                              \
+        .name = "fake." op_name ".any", .op = op_name, .revision = 1, .accepts = accepts,          \
+        .launch = launch                                                                           \
+    }
+static const tn_tactic kernels[] = {TACTIC("Relu"), TACTIC("Add"), TACTIC("MatMul"), TACTIC("Neg")};
+static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3], NULL};
+
+static const tn_tactic *const *tactics(void)
+{
+    return table;
+}
+
+static const tn_card_calls calls = {
+    .open = card_open,
+    .alloc = card_alloc,
+    .free = card_free,
+    .stream_new = stream_new,
+    .stream_free = stream_free,
+    .copy = copy,
+    .fill = fill,
+    .wait = wait_stream,
+    .record_begin = record_begin,
+    .record_end = record_end,
+    .replay = replay,
+    .record_free = record_free,
+    .mark = mark,
+    .elapsed_ns = elapsed_ns,
+};
+static const tn_backend fake_backend = {.name = "fake", .tactics = tactics, .card = &calls};
+static tn_card the_card = {.backend = &fake_backend, .info = {.name = "a card made up"}};
+
+/* ---- Engines ---------------------------------------------------------------------------------*/
+
+static tn_engine *build(const char *text)
+{
+    tn_build_config config = {.size = sizeof(config)};
+    tn_engine *engine;
+    tn_arena arena;
+    tn_shape_sets sets;
+    tn_timings timings;
+    tn_constant_list constants;
+    int64_t *values;
+    tn_graph *graph = parse_graph(text);
+    tn_arena_init(&arena);
+    tn_constants_init(&constants, &arena);
+    assert_ok(tn_exec_engine_new(&tn_backend_cpu, 1, &engine));
+    engine->card = &the_card;
+    assert_ok(tn_timings_init(&timings, engine, &arena));
+    assert_ok(tn_shapes_of(graph, &config, &arena, &sets));
+    assert_ok(tn_shapes_values(graph, &sets.at[sets.opt], &arena, &values));
+    tn_chooser chooser = {
+        .engine = engine, .values = values, .timings = &timings, .arena = &arena, .budget_ms = -1};
+    tn_map_init(&chooser.decided, &arena);
+    assert_ok(tn_emit(graph, &chooser, engine, &constants));
+    assert_ok(tn_finish(engine, graph, &constants));
+    tn_constants_fini(&constants);
+    tn_graph_free(graph);
+    tn_arena_fini(&arena);
+    return engine;
+}
+
+static int count_steps(const tn_engine *engine, bool card)
+{
+    int count = 0;
+    for (int32_t i = 0; i < engine->plan.step_count; i++)
+        count += engine->plan.step[i].kind == TN_STEP_LAUNCH && engine->plan.step[i].card == card;
+    return count;
+}
+
+/* Binds x, runs, and compares y with what one thread of the CPU gives. */
+static void expect_like_cpu(const char *text, tn_context *context, const tn_tensor *x)
+{
+    tn_build_config plain = {.size = sizeof(plain), .threads = 1, .no_optimize = true};
+    tn_engine *cpu = build_text(text, &plain);
+    tn_context *reference = new_context(cpu);
+    tn_tensor want, got;
+    assert_ok(tn_exec_context_bind(reference, "x", x));
+    assert_ok(tn_exec_context_run(reference));
+    assert_ok(tn_exec_context_output(reference, "y", &want));
+    assert_ok(tn_exec_context_bind(context, "x", x));
+    assert_ok(tn_exec_context_run(context));
+    assert_ok(tn_exec_context_output(context, "y", &got));
+    assert_int_equal(tn_tensor_bytes(&got), tn_tensor_bytes(&want));
+    assert_memory_equal(got.data, want.data, (size_t)tn_tensor_bytes(&want));
+    tn_exec_context_free(reference);
+    tn_exec_engine_release(cpu);
+}
+
+static void close_engine(tn_engine *engine, tn_context *context)
+{
+    tn_exec_context_free(context);
+    tn_exec_engine_release(engine);
+    assert_int_equal(blocks, 0); /* all memory of the card has been given back */
+    refused_dim = -1;
+}
+
+/* Sin has no kernel on the card, so the plan goes there, back, and there again. */
+static const char mixed[] = "graph \"mixed\" {\n"
+                            "  input %x : f32[n,3]\n"
+                            "  const %w : f32[3,3]={1,2,3,4,5,6,7,8,9}\n"
+                            "  %a = MatMul(%x, %w)\n"
+                            "  %b = Relu(%a)\n"
+                            "  %c = Sin(%b)\n"
+                            "  %d = Add(%c, %b)\n"
+                            "  %y = Neg(%d)\n"
+                            "  output \"y\" = %y\n}\n";
+
+static void both_memories_are_kept_apart(void **unused)
+{
+    (void)unused;
+    float x[300];
+    tn_engine *engine = build(mixed);
+    tn_context *context = new_context(engine);
+    assert_int_equal(count_steps(engine, true), 4);
+    assert_int_equal(count_steps(engine, false), 1);
+    for (int run = 0; run < 8; run++) {
+        int64_t rows = run % 3 ? 2 : 100; /* small enough to be shared, and not */
+        for (int i = 0; i < 300; i++) x[i] = (float)((i * 7 + run) % 11 - 5);
+        tn_tensor in = view(TN_DTYPE_F32, x, 2, rows, 3);
+        expect_like_cpu(mixed, context, &in);
+    }
+    close_engine(engine, context);
+}
+
+static void recordings_last_while_memory_stays(void **unused)
+{
+    (void)unused;
+    float x[9] = {1, -2, 3, -4, 5, -6, 7, -8, 9}, other[9] = {3, 1, 2, 3, 1, 2, 3, 1, 2};
+    tn_engine *engine = build(mixed);
+    tn_context *context = new_context(engine);
+    tn_tensor two = view(TN_DTYPE_F32, x, 2, 2, 3), three = view(TN_DTYPE_F32, other, 2, 3, 3);
+    for (int i = 0; i < 3; i++) expect_like_cpu(mixed, context, &three);
+    for (int i = 0; i < 3; i++) expect_like_cpu(mixed, context, &two);
+    int before = records, replayed = replays;
+    for (int i = 0; i < 4; i++) {
+        tn_tensor in = view(TN_DTYPE_F32, i % 2 ? x : other, 2, 2, 3);
+        expect_like_cpu(mixed, context, &in); /* other memory of the user's */
+        expect_like_cpu(mixed, context, &three);
+    }
+    assert_int_equal(records, before);
+    assert_int_equal(replays, replayed + 2 * 8); /* two segments around the Sin */
+    close_engine(engine, context);
+}
+
+static void the_host_helps_out_at_shapes_that_no_kernel_takes(void **unused)
+{
+    (void)unused;
+    float x[15] = {0};
+    for (int i = 0; i < 15; i++) x[i] = (float)(i % 4) - 1.5f;
+    tn_engine *engine = build(mixed);
+    tn_context *context = new_context(engine);
+    refused_dim = 5;
+    tn_tensor five = view(TN_DTYPE_F32, x, 2, 5, 3), four = view(TN_DTYPE_F32, x, 2, 4, 3);
+    int before = launches;
+    for (int i = 0; i < 3; i++) expect_like_cpu(mixed, context, &five);
+    assert_int_equal(launches, before);
+    expect_like_cpu(mixed, context, &four);
+    assert_true(launches > before);
+    close_engine(engine, context);
+}
+
+static void inputs_and_outputs_may_lie_on_the_card(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"g\" {\n"
+                               "  input %x : f32[n,3]\n"
+                               "  %a = Relu(%x)\n"
+                               "  %y = Add(%a, %a)\n"
+                               "  output \"y\" = %y\n}\n";
+    float x[6] = {1, -2, 3, -4, 5, -6}, want[6] = {2, 0, 6, 0, 10, 0};
+    void *in_memory, *out_memory;
+    tn_engine *engine = build(text);
+    tn_context *context = new_context(engine);
+    tn_tensor in = view(TN_DTYPE_F32, NULL, 2, 2, 3), out = in;
+    assert_ok(card_alloc(&the_card, false, sizeof(x), &in_memory));
+    assert_ok(card_alloc(&the_card, false, sizeof(x), &out_memory));
+    memcpy(near_pointer(in_memory), x, sizeof(x));
+    in.data = in_memory;
+    out.data = out_memory;
+    assert_ok(tn_exec_context_bind_device(context, "x", &in));
+    assert_ok(tn_exec_context_bind_device(context, "y", &out));
+    for (int i = 0; i < 4; i++) {
+        memset(near_pointer(out_memory), 0, sizeof(x));
+        assert_ok(tn_exec_context_run(context));
+        assert_memory_equal(near_pointer(out_memory), want, sizeof(want));
+    }
+    /* And back to the host's memory. */
+    float back[6] = {0};
+    tn_tensor host_in = view(TN_DTYPE_F32, x, 2, 2, 3),
+              host_out = view(TN_DTYPE_F32, back, 2, 2, 3);
+    x[1] = 7;
+    assert_ok(tn_exec_context_bind(context, "x", &host_in));
+    assert_ok(tn_exec_context_bind(context, "y", &host_out));
+    assert_ok(tn_exec_context_run(context));
+    assert_true(back[1] == 14);
+    card_free(&the_card, false, in_memory);
+    card_free(&the_card, false, out_memory);
+    close_engine(engine, context);
+}
+
+/* Values that leave the card and are read there too, views, and outputs twice. */
+static void outputs_that_others_read_are_copied(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"g\" {\n"
+                               "  input %x : f32[n,4]\n"
+                               "  const %s : i64[2]={2,-1}\n"
+                               "  %a = Relu(%x)\n"
+                               "  %v = Reshape(%a, %s)\n"
+                               "  %b = Add(%v, %v)\n"
+                               "  %c = Sin(%v)\n"
+                               "  output \"y\" = %v\n"
+                               "  output \"again\" = %v\n"
+                               "  output \"b\" = %b\n"
+                               "  output \"c\" = %c\n}\n";
+    float x[8] = {1, -2, 3, -4, 5, -6, 7, -8};
+    tn_engine *engine = build(text);
+    tn_context *context = new_context(engine);
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 2, 4), again, b;
+    for (int i = 0; i < 4; i++) {
+        x[0] = (float)i;
+        expect_like_cpu(text, context, &in);
+        assert_ok(tn_exec_context_output(context, "again", &again));
+        assert_ok(tn_exec_context_output(context, "b", &b));
+        assert_true(((float *)again.data)[0] == (float)i);
+        assert_true(((float *)b.data)[0] == 2 * (float)i);
+    }
+    close_engine(engine, context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_memories_are_kept_apart),
+        cmocka_unit_test(recordings_last_while_memory_stays),
+        cmocka_unit_test(the_host_helps_out_at_shapes_that_no_kernel_takes),
+        cmocka_unit_test(inputs_and_outputs_may_lie_on_the_card),
+        cmocka_unit_test(outputs_that_others_read_are_copied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
