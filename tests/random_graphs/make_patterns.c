@@ -1,6 +1,7 @@
 /* Groups of nodes as exporters write them, which optimisers look for: right, or nearly right.
  * Operands change sides, constants and axes are sometimes others than the pattern wants. */
 #include <stdio.h>
+#include <string.h>
 
 #include "random_graphs.h"
 
@@ -92,6 +93,34 @@ static void gelu(maker *m)
     else both(m, "Mul", both(m, "Mul", x, number(m, x, 0.5)), inner);
 }
 
+/* A function of y, as an operator or from its parts. */
+static tn_value *activation(maker *m, tn_value *y)
+{
+    static const char *const names[] = {"Relu",      "Tanh",  "Sigmoid",  "Gelu",
+                                        "HardSwish", "Swish", "LeakyRelu"};
+    if (!y) return NULL;
+    if (chance(&m->dice, 20)) return both(m, "Mul", y, add(m, "Sigmoid", "", 1, y));
+    if (chance(&m->dice, 15))
+        return both(m, "Mul", y,
+                    add(m, "HardSigmoid",
+                        chance(&m->dice, 80) ? "{alpha=0.16666667, beta=0.5}" : "", 1, y));
+    if (chance(&m->dice, 20)) {
+        tn_value *low = chance(&m->dice, 70) ? number(m, y, -0.5) : NULL;
+        return add(m, "Clip", "", 3, y, low, number(m, y, 0.5));
+    }
+    const char *name = names[pick(&m->dice, (int)TN_COUNT(names))];
+    bool tanh = !strcmp(name, "Gelu") && chance(&m->dice, 50);
+    return add(m, name, tanh ? "{approximate=tanh}" : "", 1, y);
+}
+
+/* Something of y's shape, from before or after it. */
+static tn_value *residual(maker *m, tn_value *y)
+{
+    const tn_tensor *t = tensor_of(m, y);
+    if (chance(&m->dice, 25)) return add(m, "Neg", "", 1, y);
+    return add_random_input(m, t->dtype, t->rank, t->dim, chance(&m->dice, 40) ? 40 : 0, 0, 0);
+}
+
 static void conv_norm(maker *m)
 {
     char params[64];
@@ -118,12 +147,8 @@ static void conv_norm(maker *m)
     if (y && chance(&m->dice, 30))
         y = both(m, chance(&m->dice, 50) ? "Mul" : "Add", y,
                  weight(m, t->dtype, t->rank - 1, along, 0.5, 1.5));
-    if (y && chance(&m->dice, 50))
-        add(m,
-            chance(&m->dice, 60)   ? "Relu"
-            : chance(&m->dice, 50) ? "HardSwish"
-                                   : "Clip",
-            "", 1, y);
+    if (y && chance(&m->dice, 40)) y = both(m, "Add", y, residual(m, y));
+    if (chance(&m->dice, 60)) activation(m, y);
 }
 
 static void product_and_sum(maker *m)
@@ -142,8 +167,26 @@ static void product_and_sum(maker *m)
     int k = pick(&m->dice, 4);
     if (y && chance(&m->dice, 85))
         y = both(m, "Add", y, weight(m, t->dtype, k ? 2 : 1, shapes[k], 0, 0));
-    if (y && chance(&m->dice, 30)) both(m, "Mul", y, number(m, a, 0.25));
-    else if (y && chance(&m->dice, 40)) add(m, chance(&m->dice, 50) ? "Relu" : "Tanh", "", 1, y);
+    if (y && chance(&m->dice, 40)) y = both(m, "Add", y, residual(m, y));
+    if (y && chance(&m->dice, 20)) both(m, "Mul", y, number(m, a, 0.25));
+    else if (chance(&m->dice, 60)) activation(m, y);
+}
+
+/* Several products of one matrix, as in an attention. */
+static void products(maker *m)
+{
+    tn_value *a = floats(m, 2 + pick(&m->dice, 2));
+    if (!a) return;
+    const tn_tensor *t = tensor_of(m, a);
+    int count = 2 + pick(&m->dice, 3), function = pick(&m->dice, 3);
+    for (int i = 0; i < count; i++) {
+        int64_t columns = 1 + pick(&m->dice, 9), dim[2] = {t->dim[t->rank - 1], columns};
+        tn_value *y = add(m, "MatMul", "", 2, a, weight(m, t->dtype, 2, dim, 0, 0));
+        if (y && chance(&m->dice, 70))
+            y = both(m, "Add", y, weight(m, t->dtype, 1, &columns, 0, 0));
+        if (y && (function == 1 || (function == 2 && chance(&m->dice, 50))))
+            add(m, "Relu", "", 1, y);
+    }
 }
 
 static void permutation(maker *m, int rank, char *params, size_t bytes)
@@ -239,8 +282,9 @@ static void swish(maker *m)
 
 void add_pattern(maker *m)
 {
-    static void (*const patterns[])(maker *) = {layer_norm,      gelu,         conv_norm,
-                                                product_and_sum, moves,        softmax_parts,
-                                                attention,       cut_and_join, swish};
+    static void (*const patterns[])(maker *) = {
+        layer_norm,           gelu,         conv_norm,    product_and_sum, moves,
+        softmax_parts,        attention,    cut_and_join, swish,           products,
+        add_recurrent_layers, add_attention};
     patterns[pick(&m->dice, (int)TN_COUNT(patterns))](m);
 }

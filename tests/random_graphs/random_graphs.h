@@ -94,6 +94,10 @@ tn_value *pick_value(maker *m, tn_dtypes types, int rank);
 void add_shape_chain(maker *m);
 /* What optimisers look for, written as exporters do (make_patterns.c). */
 void add_pattern(maker *m);
+/* Recurrent layers with what exporters write around them (make_recurrent.c). */
+void add_recurrent_layers(maker *m);
+/* Attention from its parts (make_attention.c). */
+void add_attention(maker *m);
 
 /* ---- The checker
  * -------------------------------------------------------------------------------*/

@@ -195,8 +195,10 @@ static tn_status launch(const tn_launch *l)
         .name = "fake." op_name ".any", .op = op_name, .revision = 1, .accepts = accepts,          \
         .launch = launch                                                                           \
     }
-static const tn_tactic kernels[] = {TACTIC("Relu"), TACTIC("Add"), TACTIC("MatMul"), TACTIC("Neg")};
-static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3], NULL};
+static const tn_tactic kernels[] = {TACTIC("Relu"), TACTIC("Add"), TACTIC("MatMul"), TACTIC("Neg"),
+                                    TACTIC("Slice")};
+static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2],
+                                         &kernels[3], &kernels[4], NULL};
 
 static const tn_tactic *const *tactics(void)
 {
@@ -352,14 +354,8 @@ static void the_host_helps_out_at_shapes_that_no_kernel_takes(void **unused)
     close_engine(engine, context);
 }
 
-static void inputs_and_outputs_may_lie_on_the_card(void **unused)
+static void on_card(const char *text)
 {
-    (void)unused;
-    static const char text[] = "graph \"g\" {\n"
-                               "  input %x : f32[n,3]\n"
-                               "  %a = Relu(%x)\n"
-                               "  %y = Add(%a, %a)\n"
-                               "  output \"y\" = %y\n}\n";
     float x[6] = {1, -2, 3, -4, 5, -6}, want[6] = {2, 0, 6, 0, 10, 0};
     void *in_memory, *out_memory;
     tn_engine *engine = build(text);
@@ -388,6 +384,44 @@ static void inputs_and_outputs_may_lie_on_the_card(void **unused)
     assert_true(back[1] == 14);
     card_free(&the_card, false, in_memory);
     card_free(&the_card, false, out_memory);
+    close_engine(engine, context);
+}
+
+static void inputs_and_outputs_may_lie_on_the_card(void **unused)
+{
+    (void)unused;
+    on_card("graph \"by the card\" {\n"
+            "  input %x : f32[n,3]\n"
+            "  %a = Relu(%x)\n"
+            "  %y = Add(%a, %a)\n"
+            "  output \"y\" = %y\n}\n");
+    on_card("graph \"by the host\" {\n"
+            "  input %x : f32[n,3]\n"
+            "  const %two : f32={2}\n"
+            "  const %zero : f32={0}\n"
+            "  %a = Max(%x, %zero)\n"
+            "  %y = Mul(%a, %two)\n"
+            "  output \"y\" = %y\n}\n");
+}
+
+/* Shapes are checked by the host, which must not look into the card's memory for that. */
+static void operands_that_tell_shapes_are_read_by_the_host(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"g\" {\n"
+                               "  input %x : f32[n,4]\n"
+                               "  const %from : i64[1]={1}\n"
+                               "  const %to : i64[1]={3}\n"
+                               "  const %axis : i64[1]={1}\n"
+                               "  %a = Relu(%x)\n"
+                               "  %y = Slice(%a, %from, %to, %axis)\n"
+                               "  output \"y\" = %y\n}\n";
+    float x[8] = {1, -2, 3, -4, 5, -6, 7, -8};
+    tn_engine *engine = build(text);
+    tn_context *context = new_context(engine);
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 2, 4);
+    assert_int_equal(count_steps(engine, true), 2);
+    for (int i = 0; i < 3; i++) expect_like_cpu(text, context, &in);
     close_engine(engine, context);
 }
 
@@ -428,6 +462,7 @@ int main(void)
         cmocka_unit_test(recordings_last_while_memory_stays),
         cmocka_unit_test(the_host_helps_out_at_shapes_that_no_kernel_takes),
         cmocka_unit_test(inputs_and_outputs_may_lie_on_the_card),
+        cmocka_unit_test(operands_that_tell_shapes_are_read_by_the_host),
         cmocka_unit_test(outputs_that_others_read_are_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,9 +10,12 @@ static const char mlp[] = "graph \"mlp\" {\n"
                           "  input %x : f32[batch,3]\n"
                           "  const %w : f32[3,2]={1,2,3,4,5,6}\n"
                           "  const %b : f32[2]={10,20}\n"
+                          "  const %half : f32={0.5}\n"
                           "  %h : f32[batch,2] = MatMul(%x, %w)  \"mm\"\n"
                           "  %s : f32[batch,2] = Add(%h, %b)  \"bias\"\n"
-                          "  %y : f32[batch,2] = Relu(%s)  \"act\"\n"
+                          "  %a : f32[batch,2] = Abs(%s)  \"size\"\n"
+                          "  %d : f32[batch,2] = Add(%s, %a)  \"twice\"\n"
+                          "  %y : f32[batch,2] = Mul(%d, %half)  \"act\"\n"
                           "  output \"y\" = %y\n"
                           "}\n";
 

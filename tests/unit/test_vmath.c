@@ -58,6 +58,12 @@ static vf32 run_tanh(vf32 x)
     return vf32_tanh(x);
 }
 
+static vf32 run_fraction(vf32 x)
+{
+    vf32 below, above = vf32_tanh_fraction(x, &below);
+    return vf32_ratio(above, below);
+}
+
 static vf32 run_sigmoid(vf32 x)
 {
     return vf32_sigmoid(x);
@@ -84,6 +90,7 @@ static void errors_are_within_the_stated_bounds(void **state)
     } rows[] = {
         {"exp", run_exp, exp, -INFINITY, INFINITY, 2},
         {"tanh", run_tanh, tanh, -INFINITY, INFINITY, 4},
+        {"fraction", run_fraction, tanh, -INFINITY, INFINITY, 6},
         {"sigmoid", run_sigmoid, exact_sigmoid, -87, INFINITY, 3},
         {"erf", run_erf, erf, -INFINITY, INFINITY, 3},
     };
@@ -101,6 +108,7 @@ static void special_values_come_out_right(void **state)
     (void)state;
     assert_true(isnan(vf32_exp(vf32_set1(NAN))[0]));
     assert_true(isnan(vf32_tanh(vf32_set1(NAN))[0]));
+    assert_true(isnan(run_fraction(vf32_set1(NAN))[0]));
     assert_true(isnan(vf32_erf(vf32_set1(NAN))[0]));
     assert_true(isnan(vf32_sigmoid(vf32_set1(NAN))[0]));
     assert_true(isinf(vf32_exp(vf32_set1(INFINITY))[0]));

@@ -142,7 +142,7 @@ static tn_status check_heads(tn_infer *f, const lie *q, const lie *k, const lie 
     TN_TRY(check_same(f, f->in[TN_ATT_Q].dim[0], f->in[TN_ATT_V].dim[0], "the batches of Q and V"));
     if (tn_expr_is_const(f->exprs, q->heads, &q_heads) &&
         tn_expr_is_const(f->exprs, k->heads, &kv_heads))
-        TN_CHECK(kv_heads > 0 && q_heads % kv_heads == 0, TN_INVALID,
+        TN_CHECK(kv_heads > 0 ? q_heads % kv_heads == 0 : q_heads == 0, TN_INVALID,
                  "%lld query heads do not share %lld key heads evenly", (long long)q_heads,
                  (long long)kv_heads);
     return NULL;

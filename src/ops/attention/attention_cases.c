@@ -54,5 +54,6 @@ const tn_case tn_attention_cases[] = {
                 "f32[1,2,19,16] -> 3"},
     {.problem = "Attention f32[1,2,0,4] f32[1,2,3,4] f32[1,2,3,4]"},
     {.problem = "Attention f32[1,2,3,4] f32[1,2,0,4] f32[1,2,0,4]"},
+    {.problem = "Attention f32[1,0,3,4] f32[1,0,3,4] f32[1,0,3,4]"},
     {.problem = NULL},
 };

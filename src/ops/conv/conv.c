@@ -87,7 +87,7 @@ void tn_conv_window(const tn_problem *p, int weights, tn_window *out)
     tn_window_of(&params->window, &p->in[0], p->in[weights].dim + 2, &p->out[0], out);
 }
 
-static size_t scratch_bytes(const tn_problem *p)
+size_t tn_conv_wide_bytes(const tn_problem *p)
 {
     size_t bytes = 0;
     tn_window w;
@@ -128,7 +128,7 @@ void tn_conv_add_channel(const tn_window *w, const double *x, const double *weig
     }
 }
 
-static tn_status reference(const tn_launch *l)
+tn_status tn_conv_run_wide(const tn_launch *l, int residual_index, const tn_epilogue *epilogue)
 {
     const tn_problem *p = l->problem;
     const tn_conv_params *params = p->params;
@@ -137,6 +137,9 @@ static tn_status reference(const tn_launch *l)
     const double *x = tn_wide_load(&scratch, &p->in[0]);
     const double *weights = tn_wide_load(&scratch, &p->in[1]);
     const double *bias = tn_wide_has(p, 2) ? tn_wide_load(&scratch, &p->in[2]) : NULL;
+    const double *residual = residual_index > 0 && tn_wide_has(p, residual_index)
+                                 ? tn_wide_load(&scratch, &p->in[residual_index])
+                                 : NULL;
     tn_window w;
     tn_conv_window(p, 1, &w);
     double *plane = tn_wide_take(&scratch, w.out_count);
@@ -149,10 +152,19 @@ static tn_status reference(const tn_launch *l)
             for (int64_t c = 0; c < each; c++)
                 tn_conv_add_channel(&w, x + (n * channels + first + c) * w.in_count,
                                     weights + (o * each + c) * w.kernel_count, plane);
+            for (int64_t i = 0; epilogue && i < w.out_count; i++) {
+                if (residual) plane[i] += residual[(n * outputs + o) * w.out_count + i];
+                plane[i] = tn_epilogue_of(epilogue, plane[i]);
+            }
             tn_store_f64s(y->dtype, y->data, (n * outputs + o) * w.out_count, w.out_count, plane);
         }
     }
     return NULL;
+}
+
+static tn_status reference(const tn_launch *l)
+{
+    return tn_conv_run_wide(l, -1, NULL);
 }
 
 extern const tn_case tn_conv_cases[];
@@ -171,7 +183,7 @@ const tn_op tn_op_conv = {
     .lower = tn_conv_lower,
     .infer = infer,
     .reference = reference,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = tn_conv_wide_bytes,
     .gradient = tn_conv_gradient,
     .cases = tn_conv_cases,
 };

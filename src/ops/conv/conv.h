@@ -1,12 +1,19 @@
 #ifndef TN_OPS_CONV_H
 #define TN_OPS_CONV_H
 
+#include "ops/epilogue.h"
 #include "ops/window/window.h"
 
 typedef struct tn_conv_params {
     tn_window_params window;
     int64_t group;
 } tn_conv_params;
+
+/* FusedConv: inputs X, W, B or none, residual or none. */
+typedef struct tn_fused_conv_params {
+    tn_conv_params conv; /* first: what reads a Conv's params reads these */
+    tn_epilogue epilogue;
+} tn_fused_conv_params;
 
 typedef struct tn_conv_transpose_params {
     tn_window_params window;
@@ -19,6 +26,11 @@ void tn_conv_window(const tn_problem *p, int weights, tn_window *out);
 /* Output 0 of operators with Conv's attributes; the numbers of their inputs, bias -1: none. */
 tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype) TN_MUST_USE;
 tn_status tn_conv_lower(const tn_node *node, void *params) TN_MUST_USE;
+/* The reference of Conv and of FusedConv, which adds input `residual` (-1: none) and applies a
+ * function (NULL: neither). */
+size_t tn_conv_wide_bytes(const tn_problem *p);
+tn_status tn_conv_run_wide(const tn_launch *l, int residual,
+                           const tn_epilogue *epilogue) TN_MUST_USE;
 /* plane[out] += one input channel under its kernel_count weights. */
 void tn_conv_add_channel(const tn_window *w, const double *x, const double *weights, double *plane);
 /* The other way: plane[in] += one output channel under its weights. */

@@ -23,6 +23,10 @@ const tn_case tn_conv_cases[] = {
     {.problem = "Conv{strides=[4,4]} f32[1,3,32,32] f32[96,3,4,4]! f32[96]!"},
     {.problem = "Conv{pads=[1,1]} f32[3,10,50] f32[20,10,3]! f32[20]!"},
     {.problem = "Conv{pads=[1,0,1,1,0,1], strides=[1,2,1]} f32[1,2,5,6,7] f32[4,2,3,2,3]! f32[4]!"},
+    {.problem =
+         "Conv{strides=[9,7], dilations=[2,3], pads=[3,0,2,9]} f32[2,3,40,33] f32[5,3,3,4]!"},
+    {.problem = "Conv{pads=[40,41], dilations=[45]} f32[1,3,9] f32[4,3,2]!"},
+    {.problem = "Conv{pads=[1,1,1,1]} f32[5,48,7,7] f32[96,48,3,3]! f32[96]!"},
     {.problem = "Conv f64[1,2,4,4] f64[3,2,2,2]"},
     {.problem = "Conv f16[1,2,6,6] f16[3,2,3,3] f16[3]"},
     {.problem = "Conv f32[0,2,4,4] f32[3,2,2,2]"},

@@ -104,14 +104,41 @@ static int64_t product(int64_t a, int64_t b)
     return tn_mul_i64(a, b, &count) ? count : INT64_MAX;
 }
 
-static size_t scratch_bytes(const tn_problem *p)
+size_t tn_matmul_wide_bytes(const tn_problem *p)
 {
     tn_matmul_plan plan;
-    if (!is_float(p)) return 0;
     tn_matmul_plan_of(p, &plan);
     size_t bytes = tn_wide_add(tn_wide_tensor_bytes(&p->in[0]),
                                tn_wide_bytes(product(TN_MIN(plan.k, ROWS_AT_ONCE), plan.n)));
     return tn_wide_add(bytes, tn_wide_bytes(product(plan.m, plan.n)));
+}
+
+void tn_matmul_wide_begin(const tn_problem *p, void *scratch, tn_matmul_wide *out)
+{
+    tn_matmul_plan_of(p, &out->plan);
+    out->a = tn_wide_load(&scratch, &p->in[0]);
+    out->b = tn_wide_take(&scratch, TN_MIN(out->plan.k, ROWS_AT_ONCE) * out->plan.n);
+    out->c = tn_wide_take(&scratch, out->plan.m * out->plan.n);
+}
+
+void tn_matmul_wide_batch(const tn_problem *p, const tn_matmul_wide *wide, int64_t batch)
+{
+    const tn_matmul_plan *plan = &wide->plan;
+    const tn_tensor *weights = &p->in[1];
+    int64_t a_at, b_at;
+    tn_matmul_offsets(plan, batch, &a_at, &b_at);
+    for (int64_t i = 0; i < plan->m * plan->n; i++) wide->c[i] = 0;
+    for (int64_t k = 0; k < plan->k; k += ROWS_AT_ONCE) {
+        int64_t some = TN_MIN(ROWS_AT_ONCE, plan->k - k);
+        tn_load_f64s(weights->dtype, weights->data, b_at + k * plan->n, some * plan->n, wide->b);
+        tn_wide_matmul(plan->m, plan->n, some, wide->a + a_at + k, plan->k, wide->b, plan->n,
+                       wide->c, plan->n);
+    }
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    return is_float(p) ? tn_matmul_wide_bytes(p) : 0;
 }
 
 /* Integers are summed modulo 2^64, which is right for every narrower width. */
@@ -137,28 +164,19 @@ static tn_status reference(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     const tn_tensor *y = &p->out[0];
-    tn_matmul_plan plan;
-    tn_matmul_plan_of(p, &plan);
     if (!is_float(p)) {
+        tn_matmul_plan plan;
+        tn_matmul_plan_of(p, &plan);
         multiply_integers(p, &plan);
         return NULL;
     }
-    const tn_tensor *weights = &p->in[1];
-    void *scratch = l->scratch;
-    const double *a = tn_wide_load(&scratch, &p->in[0]);
-    int64_t count = plan.m * plan.n, rows = TN_MIN(plan.k, ROWS_AT_ONCE);
-    double *b = tn_wide_take(&scratch, rows * plan.n), *c = tn_wide_take(&scratch, count);
+    tn_matmul_wide wide;
+    tn_matmul_wide_begin(p, l->scratch, &wide);
+    int64_t count = wide.plan.m * wide.plan.n;
     if (count == 0) return NULL;
-    for (int64_t at = 0; at < plan.batch; at++) {
-        int64_t a_at, b_at;
-        tn_matmul_offsets(&plan, at, &a_at, &b_at);
-        for (int64_t i = 0; i < count; i++) c[i] = 0;
-        for (int64_t k = 0; k < plan.k; k += rows) {
-            int64_t some = TN_MIN(rows, plan.k - k);
-            tn_load_f64s(weights->dtype, weights->data, b_at + k * plan.n, some * plan.n, b);
-            tn_wide_matmul(plan.m, plan.n, some, a + a_at + k, plan.k, b, plan.n, c, plan.n);
-        }
-        tn_store_f64s(y->dtype, y->data, at * count, count, c);
+    for (int64_t at = 0; at < wide.plan.batch; at++) {
+        tn_matmul_wide_batch(p, &wide, at);
+        tn_store_f64s(y->dtype, y->data, at * count, count, wide.c);
     }
     return NULL;
 }

@@ -18,4 +18,15 @@ void tn_matmul_plan_of(const tn_problem *p, tn_matmul_plan *out);
 /* Where the matrices of one batch start, in elements. */
 void tn_matmul_offsets(const tn_matmul_plan *plan, int64_t batch, int64_t *a, int64_t *b);
 
+/* Floats of every type, summed in double: the core of references. Needs scratch of _bytes, or more;
+ * _batch leaves the sums of one batch, m * n of them, in c. */
+typedef struct tn_matmul_wide {
+    tn_matmul_plan plan;
+    const double *a;
+    double *b, *c;
+} tn_matmul_wide;
+size_t tn_matmul_wide_bytes(const tn_problem *p);
+void tn_matmul_wide_begin(const tn_problem *p, void *scratch, tn_matmul_wide *out);
+void tn_matmul_wide_batch(const tn_problem *p, const tn_matmul_wide *wide, int64_t batch);
+
 #endif

@@ -90,6 +90,9 @@ typedef void (*tn_rnn_step)(const tn_rnn_cell *cell, double *gate, double *h, do
 size_t tn_rnn_scratch_bytes(const tn_problem *p);
 tn_status tn_rnn_run(const tn_launch *l, const tn_rnn_function *usual, int functions,
                      tn_rnn_step step) TN_MUST_USE;
+/* The same with steps through X, Y and the states that no layout tells. */
+tn_status tn_rnn_run_at(const tn_launch *l, const tn_rnn_shape *s, const tn_rnn_function *usual,
+                        int functions, tn_rnn_step step) TN_MUST_USE;
 /* Clip and activate. */
 double tn_rnn_gate(const tn_rnn_cell *cell, int function, double x);
 

@@ -237,47 +237,53 @@ static void project(const tn_rnn_shape *s, const double *x, const double *w, con
     }
 }
 
-tn_status tn_rnn_run(const tn_launch *l, const tn_rnn_function *usual, int functions,
-                     tn_rnn_step step)
+tn_status tn_rnn_run_at(const tn_launch *l, const tn_rnn_shape *s, const tn_rnn_function *usual,
+                        int functions, tn_rnn_step step)
 {
     const tn_problem *p = l->problem;
     const double *wide[TN_RNN_P + 1] = {NULL};
     void *scratch = l->scratch;
-    tn_rnn_shape s;
-    tn_rnn_shape_of(p, &s);
-    if (s.hidden == 0 || s.batch == 0) return NULL;
+    if (s->hidden == 0 || s->batch == 0) return NULL;
     for (int i = 0; i < p->in_count && i <= TN_RNN_P; i++)
         if (i != TN_RNN_LENS && tn_wide_has(p, i)) wide[i] = tn_wide_load(&scratch, &p->in[i]);
-    int64_t rows = s.gates * s.hidden;
-    double *w = tn_wide_take(&scratch, s.input * rows),
-           *r = tn_wide_take(&scratch, s.hidden * rows);
-    double *gates = tn_wide_take(&scratch, s.seq * s.batch * rows);
+    int64_t rows = s->gates * s->hidden;
+    double *w = tn_wide_take(&scratch, s->input * rows),
+           *r = tn_wide_take(&scratch, s->hidden * rows);
+    double *gates = tn_wide_take(&scratch, s->seq * s->batch * rows);
     double *work = tn_wide_take(&scratch, rows);
-    double *h = tn_wide_take(&scratch, s.hidden), *c = tn_wide_take(&scratch, s.hidden);
+    double *h = tn_wide_take(&scratch, s->hidden), *c = tn_wide_take(&scratch, s->hidden);
     if (tn_wide_wants(p, 0))
         for (int64_t i = 0; i < tn_wide_count(&p->out[0]); i++)
             tn_store_f64(p->out[0].dtype, p->out[0].data, i, 0);
-    for (int64_t d = 0; d < s.directions; d++) {
+    for (int64_t d = 0; d < s->directions; d++) {
         const double *bias = wide[TN_RNN_B] ? wide[TN_RNN_B] + d * 2 * rows : NULL;
-        const double *peephole = wide[TN_RNN_P] ? wide[TN_RNN_P] + d * 3 * s.hidden : NULL;
+        const double *peephole = wide[TN_RNN_P] ? wide[TN_RNN_P] + d * 3 * s->hidden : NULL;
         tn_rnn_cell cell = {.params = p->params,
-                            .hidden = s.hidden,
-                            .gates = s.gates,
+                            .hidden = s->hidden,
+                            .gates = s->gates,
                             .r = r,
                             .bias_r = bias ? bias + rows : NULL,
                             .peephole = peephole,
                             .work = work};
         tn_rnn_activations(p->params, usual, functions, (int)d, cell.act);
-        transpose(wide[TN_RNN_W] + d * rows * s.input, rows, s.input, w);
-        transpose(wide[TN_RNN_R] + d * rows * s.hidden, rows, s.hidden, r);
-        project(&s, wide[TN_RNN_X], w, bias, gates);
-        for (int64_t b = 0; b < s.batch; b++) {
+        transpose(wide[TN_RNN_W] + d * rows * s->input, rows, s->input, w);
+        transpose(wide[TN_RNN_R] + d * rows * s->hidden, rows, s->hidden, r);
+        project(s, wide[TN_RNN_X], w, bias, gates);
+        for (int64_t b = 0; b < s->batch; b++) {
             int64_t length;
-            TN_TRY(length_of(p, &s, b, &length));
-            load_state(&s, wide[TN_RNN_H0], d, b, h);
-            load_state(&s, wide[TN_RNN_C0], d, b, c);
-            run_sequence(p, &s, &cell, step, d, b, length, gates + b * s.seq * rows, rows, h, c);
+            TN_TRY(length_of(p, s, b, &length));
+            load_state(s, wide[TN_RNN_H0], d, b, h);
+            load_state(s, wide[TN_RNN_C0], d, b, c);
+            run_sequence(p, s, &cell, step, d, b, length, gates + b * s->seq * rows, rows, h, c);
         }
     }
     return NULL;
+}
+
+tn_status tn_rnn_run(const tn_launch *l, const tn_rnn_function *usual, int functions,
+                     tn_rnn_step step)
+{
+    tn_rnn_shape s;
+    tn_rnn_shape_of(l->problem, &s);
+    return tn_rnn_run_at(l, &s, usual, functions, step);
 }

@@ -1,95 +1,364 @@
-/* Conv in f32 as a matrix product: y[o, s] = sum over (c, tap) of W[o, (c, tap)] * x[(c, tap), s],
- * s running over output positions. The right side is never whole in memory: for TILE_COLUMNS
- * positions and TILE_DEPTH rows at a time it is gathered into a panel on the stack (tile.h), which
- * then meets all output channels of its group.
+/* Conv and FusedConv in f32 as a matrix product: y[o, s] = sum over (c, tap) of W[o, (c, tap)] *
+ * x[(c, tap), s], s running over output positions. The right side is never whole in memory: DEPTH
+ * of its rows at TILE_COLUMNS positions are gathered from planes (conv_planes.h) into a panel on
+ * the stack, which then meets all output channels of its group.
  *
- * Work is cut into (sample, group, panel): no two threads share an output. */
-#include "backends/cpu/kernels/positions.h"
+ * The weights, packed as the columns of W', serve either side of a tile (tile.h):
+ *
+ *     positions in lanes    y[o, s]   tiles of rows of W times a panel of positions
+ *     channels in lanes     y'[s, o]  tiles of positions times a panel of W', turned at the end
+ *
+ * The second is for planes so small that positions would leave lanes empty. Work is cut into
+ * (sample, group, panel), and for the second into channels: no two threads share an output, and
+ * every sum runs over (c, tap) in rising order. */
+#include "backends/cpu/kernels/conv_planes.h"
+#include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/conv/conv.h"
 
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
+enum { DEPTH = TILE_DEPTH, PANEL_FLOATS = (DEPTH + 1) * TILE_COLUMNS };
+enum { PLANES_BYTES = 4 << 20 }; /* of the samples that are made into planes at a time */
 
 typedef struct job {
-    tn_window w;
-    const float *x, *weights, *bias;
-    float *y;
+    planes planes;
+    const int64_t *offset; /* of taps */
+    const float *x, *packed;
+    float *y, *turned; /* turned: y' of a round of samples, or NULL */
+    float *source;     /* planes of a round of samples */
+    tile_end end;
     int64_t groups, channels, outputs; /* channels and outputs of one group */
-    int64_t depth, panels;             /* rows of the right side; panels of positions */
+    int64_t depth, rows, panels;       /* rows of the right side, gathered at a time; panels */
+    int64_t samples, round;            /* all; made into planes at a time */
+    int64_t first;                     /* sample of this round */
+    int64_t pitch;                     /* of a position in `turned` */
+    int64_t parts;                     /* that a panel's output channels are cut into */
+    const float *weights;              /* as they come, for packing */
+    float *pack_to;
 } job;
 
 static tn_verdict accepts(const tn_problem *p)
 {
+    tn_window w;
+    planes all;
     if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
+    tn_conv_window(p, 1, &w);
+    planes_of(&w, &all);
+    /* What is kept of all channels of a sample. */
+    double floats = (double)all.channel * (double)p->in[0].dim[1];
+    if (!all.fits || floats >= (double)PLANES_MAX) return TN_NO("its padding is too large");
     return TN_YES;
 }
 
-/* Rows [begin, end) of the right side. */
-static void gather(const job *j, const positions *s, const float *x, int64_t begin, int64_t end,
-                   float *panel)
+static const float *data_of(const tn_problem *p, int index)
 {
-    const tn_window *w = &j->w;
-    for (int64_t row = begin; row < end; row++, panel += TILE_COLUMNS) {
-        int64_t c = row / w->kernel_count;
-        positions_gather(w, s, x + c * w->in_count, row % w->kernel_count, panel);
-        for (int64_t i = s->count; i < TILE_COLUMNS; i++) panel[i] = 0;
+    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
+}
+
+/* What the weights alone tell: x may not be known yet. */
+static void read_weights(const tn_problem *p, job *j)
+{
+    const tn_conv_params *params = p->params;
+    const tn_tensor *w = &p->in[1];
+    *j = (job){.groups = params->group, .channels = w->dim[1], .weights = w->data};
+    j->outputs = w->dim[0] / j->groups;
+    j->depth = j->channels * tn_dims_product(w->dim, 2, w->rank);
+    int64_t passes = (j->depth + DEPTH - 1) / DEPTH;
+    j->rows = passes ? (j->depth + passes - 1) / passes : 1;
+}
+
+static int64_t packed_floats(const job *j)
+{
+    return j->groups * tile_packed_count(j->depth, j->outputs);
+}
+
+static bool is_packed(const tn_problem *p)
+{
+    return p->in_constant & 2;
+}
+
+/* Lanes that would do work, of all. */
+static double share_of_lanes(int64_t count)
+{
+    int64_t vectors = (count + VF32_LANES - 1) / VF32_LANES;
+    return (double)count / (double)(vectors * VF32_LANES);
+}
+
+static bool is_turned(const job *j)
+{
+    int64_t positions = j->planes.w.out_count;
+    return positions <= 8 * TILE_COLUMNS &&
+           share_of_lanes(positions) < 0.9 * share_of_lanes(j->outputs);
+}
+
+static void read(const tn_problem *p, job *j)
+{
+    tn_window w;
+    read_weights(p, j);
+    tn_conv_window(p, 1, &w);
+    planes_of(&w, &j->planes);
+    j->panels = tile_panels(w.out_count);
+    j->samples = p->out[0].dim[0];
+    /* Not a power of two, for the rows of a tile not to share a set of the cache. */
+    j->pitch = (int64_t)tn_align_up((size_t)j->outputs, VF32_LANES) + VF32_LANES;
+    int64_t bytes = j->groups * j->channels * j->planes.channel * (int64_t)sizeof(float);
+    j->round = TN_MAX(1, TN_MIN(j->samples, PLANES_BYTES / (bytes + 1)));
+    if (j->planes.direct && !is_turned(j)) j->round = TN_MAX(1, j->samples);
+}
+
+/* Parts of the scratch memory, in order; at NULL: only counted. */
+static size_t cut_scratch(const tn_problem *p, job *j, char *at)
+{
+    size_t used = 0;
+    int64_t floats[3] = {0};
+    size_t offsets = tn_align_up((size_t)j->planes.w.kernel_count * sizeof(int64_t), TN_ALIGNMENT);
+    if (!is_packed(p)) floats[0] = packed_floats(j);
+    if (!j->planes.direct)
+        floats[1] = j->round * j->groups * j->channels * j->planes.channel + TILE_COLUMNS;
+    if (is_turned(j)) floats[2] = j->round * j->groups * j->pitch * j->planes.w.out_count;
+    float *part[3];
+    if (at) j->offset = (const int64_t *)(const void *)at;
+    used = offsets;
+    for (int i = 0; i < 3; i++) {
+        part[i] = at && floats[i] ? (float *)(void *)(at + used) : NULL;
+        used += tn_align_up((size_t)floats[i] * sizeof(float), TN_ALIGNMENT);
+    }
+    j->pack_to = part[0];
+    j->source = part[1];
+    j->turned = part[2];
+    return used;
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    job j;
+    read(p, &j);
+    return cut_scratch(p, &j, NULL);
+}
+
+/* ---- Weights ---------------------------------------------------------------------------------*/
+
+static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    job *j = arg;
+    int64_t panels = tile_panels(j->outputs);
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t group = at / panels, panel = at % panels;
+        tile_pack(j->weights + group * j->outputs * j->depth, 1, j->depth, j->depth, j->outputs,
+                  panel, panel + 1, j->pack_to + group * tile_packed_count(j->depth, j->outputs));
+    }
+    return NULL;
+}
+
+static size_t packed_bytes(const tn_problem *p)
+{
+    job j;
+    read_weights(p, &j);
+    return is_packed(p) ? tn_align_up((size_t)packed_floats(&j) * sizeof(float), TN_ALIGNMENT) : 0;
+}
+
+static tn_status pack(const tn_problem *p, void *dst)
+{
+    job j;
+    read_weights(p, &j);
+    j.pack_to = dst;
+    size_t bytes = packed_bytes(p);
+    if (bytes == 0) return NULL;
+    memset(dst, 0, bytes); /* the padding too: the same model gives the same file */
+    return pack_share(&j, 0, j.groups * tile_panels(j.outputs), 0);
+}
+
+static uint64_t unused(const tn_problem *p)
+{
+    return is_packed(p) ? 2 : 0;
+}
+
+/* ---- Positions in lanes ----------------------------------------------------------------------*/
+
+/* What a unit of work reads and where it is. */
+typedef struct unit {
+    int64_t sample, group, first, count; /* sample of the round; positions */
+    int64_t part;                        /* of the output channels */
+    const float *source;                 /* planes of the group's first channel */
+    const float *packed;                 /* weights of the group */
+    int64_t step;                        /* from one channel to the next */
+    piece piece[TILE_COLUMNS];
+    int64_t pieces; /* 0: exactly `count` floats may be read */
+} unit;
+
+static void find_unit(const job *j, int64_t at, unit *u)
+{
+    int64_t channels = j->groups * j->channels;
+    u->part = at % j->parts;
+    at /= j->parts;
+    u->first = at % j->panels * TILE_COLUMNS;
+    u->group = at / j->panels % j->groups;
+    u->sample = at / j->panels / j->groups;
+    u->count = TN_MIN(TILE_COLUMNS, j->planes.w.out_count - u->first);
+    u->packed = j->packed + u->group * tile_packed_count(j->depth, j->outputs);
+    bool direct = j->planes.direct;
+    u->step = direct ? j->planes.w.in_count : j->planes.channel;
+    const float *base = direct ? j->x + j->first * channels * u->step : j->source;
+    u->source = base + (u->sample * channels + u->group * j->channels) * u->step;
+    bool exactly = direct && u->count < TILE_COLUMNS;
+    u->pieces = exactly ? 0 : planes_pieces(&j->planes, u->first, u->count, u->piece);
+}
+
+/* Rows [row, row + rows) of the right side. */
+static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float *panel)
+{
+    if (rows == 0) return; /* there may be no taps either */
+    planes_cursor cursor = planes_at(u->source, u->step, j->offset, j->planes.w.kernel_count, row);
+    if (u->pieces) planes_gather(cursor, u->piece, u->pieces, rows, panel);
+    else planes_gather_exactly(cursor, u->first, u->count, rows, panel);
+}
+
+static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    _Alignas(TN_ALIGNMENT) float panel[PANEL_FLOATS] = {0};
+    int64_t size = j->planes.w.out_count;
+    unit u;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        find_unit(j, at, &u);
+        int64_t channel = ((j->first + u.sample) * j->groups + u.group) * j->outputs;
+        float *y = j->y + channel * size + u.first;
+        int64_t row = 0;
+        do {
+            int64_t rows = TN_MIN(j->rows, j->depth - row);
+            gather(j, &u, row, rows, panel);
+            for (int64_t o = 0; o < j->outputs; o += TILE_COLUMNS) {
+                int64_t outputs = TN_MIN(TILE_COLUMNS, j->outputs - o);
+                tile_column_turned(outputs, u.count, rows,
+                                   u.packed + o * j->depth + row * TILE_COLUMNS, TILE_COLUMNS,
+                                   panel, y + o * size, size, row > 0);
+                if (j->end.any && row + rows == j->depth)
+                    tile_end_run(&j->end, u.group * j->outputs + o, u.first, outputs, u.count,
+                                 y + o * size, size);
+            }
+            row += j->rows;
+        } while (row < j->depth);
+    }
+    return NULL;
+}
+
+/* ---- Channels in lanes -----------------------------------------------------------------------*/
+
+/* Lanes are stored one by one: reading down the columns instead would hit the same few sets of the
+ * cache again and again. */
+static void turn(const float *src, int64_t positions, int64_t src_step, int64_t channels,
+                 float *dst, int64_t dst_step)
+{
+    for (int64_t o = 0; o < channels; o += VF32_LANES) {
+        int64_t lanes = TN_MIN(VF32_LANES, channels - o);
+        for (int64_t s = 0; s < positions; s++) {
+            float lane[VF32_LANES], *to = dst + o * dst_step + s;
+            vf32_store(lane, vf32_load(src + s * src_step + o));
+            if (lanes == VF32_LANES)
+                for (int i = 0; i < VF32_LANES; i++) to[i * dst_step] = lane[i];
+            else
+                for (int64_t i = 0; i < lanes; i++) to[i * dst_step] = lane[i];
+        }
     }
 }
 
-static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
+static tn_status run_channels(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    _Alignas(TN_ALIGNMENT) float panel[TILE_DEPTH * TILE_COLUMNS];
+    _Alignas(TN_ALIGNMENT) float panel[PANEL_FLOATS] = {0};
+    int64_t size = j->planes.w.out_count, panels = tile_panels(j->outputs);
+    unit u;
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        int64_t group = at / j->panels % j->groups, first = at % j->panels * TILE_COLUMNS;
-        int64_t sample = at / j->panels / j->groups;
-        const float *x = j->x + (sample * j->groups + group) * j->channels * j->w.in_count;
-        const float *weights = j->weights + group * j->outputs * j->depth;
-        float *y = j->y + (sample * j->groups + group) * j->outputs * j->w.out_count + first;
-        positions s;
-        positions_find(&j->w, first, TILE_COLUMNS, &s);
-        for (int64_t o = 0; o < j->outputs; o++)
-            for (int64_t i = 0; i < s.count; i++)
-                y[o * j->w.out_count + i] = j->bias ? j->bias[group * j->outputs + o] : 0;
-        for (int64_t row = 0; row < j->depth; row += TILE_DEPTH) {
-            int64_t rows = TN_MIN(j->depth - row, TILE_DEPTH);
-            gather(j, &s, x, row, row + rows, panel);
-            tile_column(j->outputs, s.count, rows, weights + row, j->depth, panel, y,
-                        j->w.out_count, 1);
-        }
+        find_unit(j, at, &u);
+        int64_t from = u.part * panels / j->parts * TILE_COLUMNS;
+        int64_t to = TN_MIN((u.part + 1) * panels / j->parts * TILE_COLUMNS, j->outputs);
+        int64_t group = u.sample * j->groups + u.group, row = 0;
+        float *turned = j->turned + (group * size + u.first) * j->pitch;
+        do {
+            int64_t rows = TN_MIN(j->rows, j->depth - row);
+            gather(j, &u, row, rows, panel);
+            for (int64_t o = from; o < to; o += TILE_COLUMNS)
+                tile_column_turned(u.count, TN_MIN(TILE_COLUMNS, to - o), rows, panel, TILE_COLUMNS,
+                                   u.packed + o * j->depth + row * TILE_COLUMNS, turned + o,
+                                   j->pitch, row > 0);
+            row += j->rows;
+        } while (row < j->depth);
+        group += j->first * j->groups;
+        float *y = j->y + (group * j->outputs + from) * size + u.first;
+        turn(turned + from, u.count, j->pitch, to - from, y, size);
+        if (j->end.any)
+            tile_end_run(&j->end, u.group * j->outputs + from, u.first, to - from, u.count, y,
+                         size);
     }
     return NULL;
+}
+
+/* ---- All -------------------------------------------------------------------------------------*/
+
+static tn_status fill_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    int64_t first = j->first * j->groups * j->channels;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++)
+        planes_fill(&j->planes, j->x + (first + at) * j->planes.w.in_count,
+                    j->source + at * j->planes.channel);
+    return NULL;
+}
+
+static tn_status run_round(job *j, int64_t samples, tn_pool *pool)
+{
+    int64_t channels = samples * j->groups * j->channels;
+    int64_t units = samples * j->groups * j->panels, threads = tn_pool_threads(pool);
+    if (!j->planes.direct)
+        TN_TRY(tn_pool_run(pool, channels, 1 + GRAIN / 4 / (1 + j->planes.channel), fill_share, j));
+    j->parts = 1;
+    if (j->turned) j->parts = TN_MIN(tile_panels(j->outputs), (threads + units - 1) / units);
+    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS / j->parts;
+    return tn_pool_run(pool, units * j->parts, 1 + GRAIN / work,
+                       j->turned ? run_channels : run_positions, j);
 }
 
 static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
-    const tn_conv_params *params = p->params;
-    job j = {
-        .x = p->in[0].data, .weights = p->in[1].data, .y = p->out[0].data, .groups = params->group};
-    if (p->in_count > 2 && p->in[2].dtype != TN_DTYPE_NONE) j.bias = p->in[2].data;
-    tn_conv_window(p, 1, &j.w);
-    window_flatten(&j.w);
-    j.channels = p->in[1].dim[1];
-    j.outputs = p->in[1].dim[0] / j.groups;
-    j.depth = j.channels * j.w.kernel_count;
-    j.panels = tile_panels(j.w.out_count);
-    int64_t count = p->out[0].dim[0] * j.groups * j.panels;
-    if (count == 0 || j.outputs == 0) return NULL;
-    int64_t grain = 1 + GRAIN / (1 + j.outputs * j.depth * TILE_COLUMNS);
-    return tn_pool_run(l->pool, count, grain, run_share, &j);
+    job j;
+    read(p, &j);
+    cut_scratch(p, &j, l->scratch);
+    j.x = p->in[0].data;
+    j.y = p->out[0].data;
+    j.end = (tile_end){.alpha = 1, .beta = 1, .bias = data_of(p, 2), .bias_row = 1, .y = j.y};
+    if (p->op[0] == 'F') {
+        const tn_fused_conv_params *params = p->params;
+        j.end.residual = data_of(p, 3);
+        j.end.function = params->epilogue;
+    }
+    tile_end_close(&j.end);
+    if (j.samples * j.outputs * j.planes.w.out_count == 0) return NULL;
+    planes_offsets(&j.planes, (int64_t *)(uintptr_t)j.offset);
+    j.packed = is_packed(p) ? l->packed : j.pack_to;
+    if (!is_packed(p) && j.depth) {
+        int64_t grain = 1 + GRAIN / (1 + j.depth * TILE_COLUMNS);
+        TN_TRY(tn_pool_run(l->pool, j.groups * tile_panels(j.outputs), grain, pack_share, &j));
+    }
+    for (; j.first < j.samples; j.first += j.round)
+        TN_TRY(run_round(&j, TN_MIN(j.round, j.samples - j.first), l->pool));
+    return NULL;
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[];
+#define TACTIC(op_name, text)                                                                      \
+    {                                                                                              \
+        .name = "cpu." text ".f32.gemm." TN_VARIANT_TEXT, .op = op_name, .revision = 2,            \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,          \
+        .pack = pack, .unused = unused, .launch = launch,                                          \
+    }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[] = {
-    {
-        .name = "cpu.conv.f32.gemm." TN_VARIANT_TEXT,
-        .op = "Conv",
-        .revision = 1,
-        .accepts = accepts,
-        .launch = launch,
-    },
+    TACTIC("Conv", "conv"),
+    TACTIC("FusedConv", "fusedconv"),
     {0},
 };

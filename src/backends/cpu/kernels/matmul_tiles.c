@@ -1,58 +1,79 @@
-/* MatMul and Gemm in f32 on register tiles (tile.h). A constant b is packed when the engine is
- * built, another one at the start of every launch; a transposed a is turned around then, too.
+/* MatMul, Gemm and Linear in f32 on register tiles (tile.h). A constant b is packed when the engine
+ * is built, another one at the start of every launch.
  *
- * Work is cut into chunks of y, rows by columns, that no two threads share. */
-#include "backends/cpu/kernels/tile.h"
+ * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Where the
+ * rows of a cannot be read as they lie, some are turned around into strips at a time (tile.h). */
+#include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/gemm/gemm.h"
+#include "ops/linear/linear.h"
 #include "ops/matmul/matmul.h"
 
-enum { CHUNK_ROWS = 8 * TILE_ROWS, CHUNK_COLUMNS = 8 * TILE_COLUMNS };
-/* Multiply-adds below which a second thread costs more than it gives. */
+enum { CHUNK_ROWS = 8 * TILE_ROWS, CHUNK_PANELS = 8 };
+enum { GROUP = 4, STRIP_FLOATS = TILE_DEPTH * TILE_ROWS }; /* strips turned at a time */
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 
-/* MatMul and Gemm read alike. */
+/* All three read alike. */
 typedef struct product {
     tn_matmul_plan plan;
     int64_t b_row, b_column; /* steps of b's elements */
-    bool transpose_a;
-    const float *bias; /* Gemm's C */
-    int64_t bias_row, bias_column;
-    float alpha, beta;
+    int64_t a_row, a_column; /* and of a's, one of them 1 */
+    tile_end end;
     int64_t matrices; /* of b */
 } product;
 
+static const float *data_of(const tn_problem *p, int index)
+{
+    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
+}
+
 static void read_matmul(const tn_problem *p, product *out)
 {
-    *out = (product){.alpha = 1};
     tn_matmul_plan_of(p, &out->plan);
     out->b_row = out->plan.n;
-    out->b_column = 1;
+    out->b_column = out->a_column = 1;
+    out->a_row = out->plan.k;
     const tn_tensor *b = &p->in[1];
     out->matrices = b->rank > 2 ? tn_dims_product(b->dim, 0, b->rank - 2) : 1;
+}
+
+static void read_linear(const tn_problem *p, product *out)
+{
+    const tn_linear_params *params = p->params;
+    read_matmul(p, out);
+    out->end.function = params->epilogue;
+    out->end.bias = data_of(p, 2);
+    out->end.bias_column = 1;
+    out->end.residual = data_of(p, 3);
 }
 
 static void read_gemm(const tn_problem *p, product *out)
 {
     const tn_gemm_params *params = p->params;
     const tn_tensor *y = &p->out[0], *c = &p->in[2];
-    *out = (product){.alpha = params->alpha, .beta = params->beta, .matrices = 1};
     int64_t m = y->dim[0], n = y->dim[1], k = p->in[1].dim[params->transB ? 1 : 0];
     out->plan = (tn_matmul_plan){.m = m, .n = n, .k = k, .batch = 1};
     out->b_row = params->transB ? 1 : n;
     out->b_column = params->transB ? k : 1;
-    out->transpose_a = params->transA != 0;
-    if (p->in_count < 3 || c->dtype == TN_DTYPE_NONE) return;
-    out->bias = c->data;
-    if (c->rank > 0 && c->dim[c->rank - 1] != 1) out->bias_column = 1;
-    if (c->rank > 1 && c->dim[0] != 1) out->bias_row = c->dim[1];
+    out->a_row = params->transA ? 1 : k;
+    out->a_column = params->transA ? m : 1;
+    out->end.alpha = params->alpha;
+    out->end.beta = params->beta;
+    out->end.bias = data_of(p, 2);
+    if (!out->end.bias) return;
+    if (c->rank > 0 && c->dim[c->rank - 1] != 1) out->end.bias_column = 1;
+    if (c->rank > 1 && c->dim[0] != 1) out->end.bias_row = c->dim[1];
 }
 
 static void read(const tn_problem *p, product *out)
 {
+    *out = (product){.matrices = 1, .end = {.alpha = 1, .beta = 1}};
     if (p->op[0] == 'M') read_matmul(p, out);
+    else if (p->op[0] == 'L') read_linear(p, out);
     else read_gemm(p, out);
+    out->end.y = p->out[0].data;
+    tile_end_close(&out->end);
 }
 
 static bool is_packed(const tn_problem *p)
@@ -87,8 +108,7 @@ static size_t scratch_bytes(const tn_problem *p)
 {
     product w;
     read(p, &w);
-    size_t bytes = is_packed(p) ? 0 : b_bytes(&w);
-    return bytes + (w.transpose_a ? pad_bytes(w.plan.m * w.plan.k) : 0);
+    return is_packed(p) ? 0 : b_bytes(&w);
 }
 
 static uint64_t unused(const tn_problem *p)
@@ -101,7 +121,7 @@ typedef struct job {
     const float *a, *b; /* b: as it comes, for packing */
     float *packed;      /* written only by packing */
     float *y;
-    int64_t lda, row_chunks, column_chunks;
+    int64_t row_chunks, panel_chunks;
 } job;
 
 static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
@@ -133,70 +153,88 @@ static tn_status pack(const tn_problem *p, void *dst)
     return pack_all(&j, NULL);
 }
 
-/* y = alpha * y + beta * C on one chunk. */
-static void finish(const product *w, int64_t row, int64_t column, int64_t m, int64_t n, float *y)
+/* Rows of a that lie a multiple of this apart share few sets of the cache, and thrash it. */
+enum { BAD_STEP = 2048 / sizeof(float) };
+
+static bool wants_turning(const product *w, int64_t rows)
 {
-    for (int64_t i = 0; i < m; i++, y += w->plan.n) {
-        if (w->alpha != 1)
-            for (int64_t j = 0; j < n; j++) y[j] *= w->alpha;
-        if (!w->bias) continue;
-        const float *bias = w->bias + (row + i) * w->bias_row + column * w->bias_column;
-        if (w->bias_column && w->beta == 1)
-            for (int64_t j = 0; j < n; j++) y[j] += bias[j];
-        else
-            for (int64_t j = 0; j < n; j++) y[j] += w->beta * bias[j * w->bias_column];
+    return w->a_column != 1 || (rows > TILE_ROWS && w->a_row % BAD_STEP == 0);
+}
+
+/* m rows from a on and n columns: packed and y begin at theirs. What tile_multiply does, on strips.
+ */
+static void multiply_turned(const product *w, int64_t m, int64_t n, const float *a,
+                            const float *packed, float *y)
+{
+    _Alignas(TN_ALIGNMENT) float strips[GROUP * STRIP_FLOATS];
+    int64_t k = w->plan.k, ldc = w->plan.n;
+    for (int64_t first = 0; first < m; first += GROUP * TILE_ROWS) {
+        int64_t end = TN_MIN(m, first + GROUP * TILE_ROWS), at = 0;
+        do {
+            int64_t depth = TN_MIN(TILE_DEPTH, k - at);
+            float *strip = strips;
+            for (int64_t i = first; i < end; i += TILE_ROWS, strip += STRIP_FLOATS) {
+                const float *src = a + i * w->a_row + at * w->a_column;
+                int rows = (int)TN_MIN(TILE_ROWS, end - i);
+                if (w->a_column == 1) tile_turn(rows, depth, src, w->a_row, strip);
+                else tile_take(rows, depth, src, w->a_column, strip);
+            }
+            for (int64_t j = 0; j < n; j += TILE_COLUMNS) {
+                strip = strips;
+                for (int64_t i = first; i < end; i += TILE_ROWS, strip += STRIP_FLOATS)
+                    tile_one_turned((int)TN_MIN(TILE_ROWS, end - i), TN_MIN(TILE_COLUMNS, n - j),
+                                    depth, strip, TILE_ROWS, packed + j * k + at * TILE_COLUMNS,
+                                    y + i * ldc + j, ldc, at > 0);
+            }
+            at += TILE_DEPTH;
+        } while (at < k);
     }
 }
 
 static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    const tn_matmul_plan *plan = &j->w.plan;
+    const product *w = &j->w;
+    const tn_matmul_plan *plan = &w->plan;
+    int64_t panels = tile_panels(plan->n);
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        int64_t batch = at / j->row_chunks / j->column_chunks, a_at, b_at;
+        int64_t chunk = at / j->row_chunks % j->panel_chunks, a_at, b_at;
+        int64_t batch = at / j->row_chunks / j->panel_chunks;
         int64_t row = at % j->row_chunks * CHUNK_ROWS;
-        int64_t column = at / j->row_chunks % j->column_chunks * CHUNK_COLUMNS;
-        int64_t m = TN_MIN(plan->m - row, CHUNK_ROWS), n = TN_MIN(plan->n - column, CHUNK_COLUMNS);
+        int64_t column = chunk * panels / j->panel_chunks * TILE_COLUMNS;
+        int64_t to = (chunk + 1) * panels / j->panel_chunks * TILE_COLUMNS;
+        int64_t m = TN_MIN(plan->m - row, CHUNK_ROWS), n = TN_MIN(plan->n, to) - column;
         tn_matmul_offsets(plan, batch, &a_at, &b_at);
         int64_t matrix = plan->k ? b_at / (plan->k * plan->n) : 0;
-        const float *packed = j->packed + matrix * tile_packed_count(plan->k, plan->n);
+        const float *packed =
+            j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
+        const float *a = j->a + a_at + row * w->a_row;
         float *y = j->y + (batch * plan->m + row) * plan->n + column;
-        tile_multiply(m, n, plan->k, j->a + a_at + row * j->lda, j->lda, packed + column * plan->k,
-                      y, plan->n, 0);
-        if (j->w.alpha != 1 || j->w.bias) finish(&j->w, row, column, m, n, y);
+        if (wants_turning(w, m)) multiply_turned(w, m, n, a, packed, y);
+        else tile_multiply(m, n, plan->k, a, w->a_row, packed, y, plan->n, 0);
+        if (w->end.any) tile_end_run(&w->end, row, column, m, n, y, plan->n);
     }
     return NULL;
-}
-
-static void transpose(const float *src, int64_t rows, int64_t columns, float *dst)
-{
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) dst[j * rows + i] = src[i * columns + j];
 }
 
 static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     job j = {.a = p->in[0].data, .b = p->in[1].data, .y = p->out[0].data};
-    char *scratch = l->scratch;
     read(p, &j.w);
     const tn_matmul_plan *plan = &j.w.plan;
     if (plan->m * plan->n * plan->batch == 0) return NULL;
-    j.lda = plan->k;
-    if (j.w.transpose_a) {
-        float *a = (float *)(void *)scratch;
-        if (plan->k) transpose(j.a, plan->k, plan->m, a);
-        j.a = a;
-        scratch += pad_bytes(plan->m * plan->k);
-    }
     /* Both ways packed is only read from here on. */
-    j.packed = is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)(void *)scratch;
+    j.packed = is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)l->scratch;
     if (plan->k == 0) j.a = j.packed = j.y; /* never read, but not NULL */
     else if (!is_packed(p)) TN_TRY(pack_all(&j, l->pool));
+    int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
     j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
-    j.column_chunks = (plan->n + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
-    int64_t chunks = plan->batch * j.row_chunks * j.column_chunks;
+    j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;
+    if (plan->batch * j.row_chunks % threads) /* shares of the same size */
+        j.panel_chunks = TN_MIN(panels, (j.panel_chunks + threads - 1) / threads * threads);
+    int64_t chunks = plan->batch * j.row_chunks * j.panel_chunks;
     double work = (double)plan->m * (double)plan->n * (double)(plan->k + 1) * (double)plan->batch;
     int64_t grain = 1 + (int64_t)(GRAIN * (double)chunks / work);
     return tn_pool_run(l->pool, chunks, grain, run_share, &j);
@@ -205,12 +243,13 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 1,           \
+        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 2,           \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,          \
         .pack = pack, .unused = unused, .launch = launch,                                          \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[] = {
     TACTIC("MatMul", "matmul"),
     TACTIC("Gemm", "gemm"),
+    TACTIC("Linear", "linear"),
     {0},
 };

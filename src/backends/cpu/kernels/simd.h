@@ -95,17 +95,39 @@ static inline vf32 vf32_select(vi32 mask, vf32 a, vf32 b)
 /* b where either is NaN in a: max(x, bound) lets a NaN of `x` through as vf32_max(bound, x). */
 static inline vf32 vf32_max(vf32 a, vf32 b)
 {
+#if defined(__AVX512F__)
+    return (vf32)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf32)_mm256_max_ps((__m256)a, (__m256)b);
+#endif
     return vf32_select((vi32)(a > b), a, b);
 }
 
 static inline vf32 vf32_min(vf32 a, vf32 b)
 {
+#if defined(__AVX512F__)
+    return (vf32)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf32)_mm256_min_ps((__m256)a, (__m256)b);
+#endif
     return vf32_select((vi32)(a < b), a, b);
 }
 
 static inline vf32 vf32_abs(vf32 x)
 {
     return (vf32)((vi32)x & (INT32_MAX - (vi32){0}));
+}
+
+/* a / b to 1 ulp or so, for b from 2^-126 to 2^125: an estimate of 1 / b and a step of Newton's. */
+static inline vf32 vf32_ratio(vf32 a, vf32 b)
+{
+#if defined(__AVX512F__)
+    __m512 r = _mm512_rcp14_ps((__m512)b);
+    __m512 rest = _mm512_fnmadd_ps((__m512)b, r, _mm512_set1_ps(1.0f));
+    return a * (vf32)_mm512_fmadd_ps(r, rest, r);
+#else
+    return a / b;
+#endif
 }
 
 static inline vf32 vf32_sqrt(vf32 x)

@@ -22,6 +22,7 @@
 #endif
 #define TILE_DEPTH                                                                                 \
     256 /* rows of a panel that are worked through at once: they stay in the L1 cache */
+#define TILE_AHEAD (16 * TILE_COLUMNS) /* of the panel, fetched from farther caches meanwhile */
 #define TILE_INLINE static inline __attribute__((always_inline))
 
 static inline int64_t tile_panels(int64_t n)
@@ -53,10 +54,76 @@ static inline void tile_pack(const float *b, int64_t row_step, int64_t column_st
     }
 }
 
-/* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers.
- * `add`: onto what c holds. n: columns of c that exist, at most vectors * VF32_LANES. */
-TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a, int64_t lda,
-                          const float *panel, float *c, int64_t ldc, int add)
+/* ---- a by columns ----------------------------------------------------------------------------
+ *
+ * A strip is up to TILE_ROWS rows of a, turned: what one step of k needs lies together. */
+#if VF32_LANES == 16
+#define TILE_EACH(f, h)                                                                            \
+    f(0, h), f(1, h), f(2, h), f(3, h), f(4, h), f(5, h), f(6, h), f(7, h), f(8, h), f(9, h),      \
+        f(10, h), f(11, h), f(12, h), f(13, h), f(14, h), f(15, h)
+#elif VF32_LANES == 8
+#define TILE_EACH(f, h) f(0, h), f(1, h), f(2, h), f(3, h), f(4, h), f(5, h), f(6, h), f(7, h)
+#else
+#define TILE_EACH(f, h) f(0, h), f(1, h), f(2, h), f(3, h)
+#endif
+#define TILE_UPPER(lane, h) ((lane) & (h) ? VF32_LANES + (lane) - (h) : (lane))
+#define TILE_LOWER(lane, h) ((lane) & (h) ? VF32_LANES + (lane) : (lane) + (h))
+/* The blocks of h x h besides the diagonal of each 2h x 2h change places. */
+#define TILE_SWAP(v, h)                                                                            \
+    for (int i = 0; i < VF32_LANES; i++) {                                                         \
+        if (i & (h)) continue;                                                                     \
+        vf32 upper = __builtin_shufflevector(v[i], v[i + (h)], TILE_EACH(TILE_UPPER, h));          \
+        v[i + (h)] = __builtin_shufflevector(v[i], v[i + (h)], TILE_EACH(TILE_LOWER, h));          \
+        v[i] = upper;                                                                              \
+    }
+
+/* VF32_LANES x VF32_LANES: element (i, j) goes to (j, i). */
+TILE_INLINE void tile_turn_square(vf32 v[VF32_LANES])
+{
+#if VF32_LANES == 16
+    TILE_SWAP(v, 8)
+#endif
+#if VF32_LANES >= 8
+    TILE_SWAP(v, 4)
+#endif
+    TILE_SWAP(v, 2)
+    TILE_SWAP(v, 1)
+}
+
+/* A strip of `rows` rows, a_row apart, and k columns. */
+static __attribute__((noinline, unused)) void tile_turn(int rows, int64_t k, const float *a,
+                                                        int64_t a_row, float *strip)
+{
+    for (int first = 0; first < rows; first += VF32_LANES) {
+        int count = rows - first < VF32_LANES ? rows - first : VF32_LANES;
+        for (int64_t p = 0; p < k; p += VF32_LANES) {
+            int64_t columns = k - p < VF32_LANES ? k - p : VF32_LANES;
+            const float *src = a + first * a_row + p;
+            float *dst = strip + p * TILE_ROWS + first;
+            vf32 v[VF32_LANES];
+            for (int i = 0; i < VF32_LANES; i++)
+                v[i] = i < count ? vf32_load_some(src + i * a_row, columns) : (vf32){0};
+            tile_turn_square(v);
+            for (int i = 0; i < columns; i++) vf32_store_some(dst + i * TILE_ROWS, v[i], count);
+        }
+    }
+}
+
+/* The same where a is stored by columns already, a_column apart. */
+static inline void tile_take(int rows, int64_t k, const float *a, int64_t a_column, float *strip)
+{
+    for (int64_t p = 0; p < k; p++)
+        memcpy(strip + p * TILE_ROWS, a + p * a_column, (size_t)rows * sizeof(float));
+}
+
+/* ---- Tiles -----------------------------------------------------------------------------------*/
+
+/* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers; so
+ * is one of the steps between a's rows and between its columns, 1. `add`: onto what c holds. n:
+ * columns of c that exist, at most vectors * VF32_LANES. */
+TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
+                          int64_t a_row, int64_t a_column, const float *panel, float *c,
+                          int64_t ldc, int add)
 {
     vf32 sum[TILE_ROWS][TILE_VECTORS];
     int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
@@ -70,9 +137,12 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
         }
     for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS) {
         vf32 b[TILE_VECTORS];
+        /* Few rows do little but read the panel: no time to ask for more. */
+        for (int i = 0; rows > 4 && i < TILE_COLUMNS; i += 16)
+            __builtin_prefetch(panel + TILE_AHEAD + i);
         for (int v = 0; v < vectors; v++) b[v] = vf32_load(panel + v * VF32_LANES);
         for (int i = 0; i < rows; i++) {
-            vf32 scale = vf32_set1(a[i * lda + p]);
+            vf32 scale = vf32_set1(a[i * a_row + p * a_column]);
             for (int v = 0; v < vectors; v++) sum[i][v] = vf32_fma(scale, b[v], sum[i][v]);
         }
     }
@@ -87,33 +157,44 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
 
 #define TILE_CASE(rows)                                                                            \
     case rows:                                                                                     \
-        if (n > VF32_LANES) tile_run(rows, 2, n, k, a, lda, panel, c, ldc, add);                   \
-        else tile_run(rows, 1, n, k, a, lda, panel, c, ldc, add);                                  \
+        if (n > VF32_LANES) tile_run(rows, 2, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add);       \
+        else tile_run(rows, 1, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add);                      \
         break;
-
+#if TILE_ROWS == 12
+#define TILE_CASES_ABOVE_6                                                                         \
+    TILE_CASE(7) TILE_CASE(8) TILE_CASE(9) TILE_CASE(10) TILE_CASE(11) TILE_CASE(12)
+#else
+#define TILE_CASES_ABOVE_6
+#endif
 /* One tile of 1 to TILE_ROWS rows and 1 to TILE_COLUMNS columns. Not inline: the code of all sizes
  * should exist once a file. */
-static __attribute__((noinline)) void tile_one(int rows, int64_t n, int64_t k, const float *a,
-                                               int64_t lda, const float *panel, float *c,
-                                               int64_t ldc, int add)
-{
-    switch (rows) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-        TILE_CASE(5)
-        TILE_CASE(6)
-#if TILE_ROWS == 12
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-#endif
+#define TILE_ONE(name, step)                                                                       \
+    static __attribute__((noinline, unused)) void name(                                            \
+        int rows, int64_t n, int64_t k, const float *a, int64_t step, const float *panel,          \
+        float *c, int64_t ldc, int add)                                                            \
+    {                                                                                              \
+        switch (rows) {                                                                            \
+            TILE_CASE(1)                                                                           \
+            TILE_CASE(2)                                                                           \
+            TILE_CASE(3)                                                                           \
+            TILE_CASE(4)                                                                           \
+            TILE_CASE(5)                                                                           \
+            TILE_CASE(6)                                                                           \
+            TILE_CASES_ABOVE_6                                                                     \
+        }                                                                                          \
     }
-}
+/* a's rows lie lda apart. */
+#define A_ROW lda
+#define A_COLUMN 1
+TILE_ONE(tile_one, lda)
+#undef A_ROW
+#undef A_COLUMN
+/* a is stored by columns, `step` apart: what one step of k needs lies together. */
+#define A_ROW 1
+#define A_COLUMN step
+TILE_ONE(tile_one_turned, step)
+#undef A_ROW
+#undef A_COLUMN
 
 /* m rows by one panel's n columns, `depth` of its rows. */
 static inline void tile_column(int64_t m, int64_t n, int64_t depth, const float *a, int64_t lda,
@@ -122,6 +203,17 @@ static inline void tile_column(int64_t m, int64_t n, int64_t depth, const float 
     for (int64_t i = 0; i < m; i += TILE_ROWS) {
         int rows = m - i < TILE_ROWS ? (int)(m - i) : TILE_ROWS;
         tile_one(rows, n, depth, a + i * lda, lda, panel, c + i * ldc, ldc, add);
+    }
+}
+
+/* The same with a stored by columns. */
+static inline void tile_column_turned(int64_t m, int64_t n, int64_t depth, const float *a,
+                                      int64_t step, const float *panel, float *c, int64_t ldc,
+                                      int add)
+{
+    for (int64_t i = 0; i < m; i += TILE_ROWS) {
+        int rows = m - i < TILE_ROWS ? (int)(m - i) : TILE_ROWS;
+        tile_one_turned(rows, n, depth, a + i, step, panel, c + i * ldc, ldc, add);
     }
 }
 

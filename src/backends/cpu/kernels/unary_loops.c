@@ -68,10 +68,7 @@ static inline vf32 sigmoid(vf32 x, const tn_unary_params *params)
 
 static inline vf32 gelu(vf32 x, const tn_unary_params *params)
 {
-    if (!params->approximate) return x * vf32_normal(x);
-    /* (1 + tanh u) / 2 is sigmoid 2u, which does not cancel where u is far below 0. */
-    vf32 twice = x * 1.5957691f * vf32_fma(x * x, vf32_set1(0.044715f), vf32_set1(1.0f));
-    return x * vf32_sigmoid(twice);
+    return params->approximate ? vf32_gelu_tanh(x) : vf32_gelu(x);
 }
 
 /* name, operator, function */

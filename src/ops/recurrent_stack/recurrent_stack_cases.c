@@ -1,0 +1,46 @@
+#include "ir/op.h"
+
+/* tests/unit/test_recurrent_stack.c compares stacks with chains of LSTM and GRU, whose values are
+ * checked elsewhere. */
+#define LSTM_20 "f32[2,80,40]! f32[2,80,20]! f32[2,160]!"
+extern const tn_case tn_recurrent_stack_cases[];
+const tn_case tn_recurrent_stack_cases[] = {
+    /* Saturated gates and no weight on x: c' = c + 1 in each of two layers, h' = tanh c'. */
+    {.problem = "RecurrentStack{hidden_size=1, layers=2} f32[2,1,1]={5,7} none f32[2,1,1]={1,-1} "
+                "f32[1,4,1]={0,0,0,0}! f32[1,4,1]={0,0,0,0}! f32[1,8]={99,99,99,99,0,0,0,0}! "
+                "f32[1,4,1]={0,0,0,0}! f32[1,4,1]={0,0,0,0}! f32[1,8]={0,0,0,0,99,99,99,99}! -> 3",
+     .expect = "f32[2,1,1]={0,0.7615942} f32[2,1,1]={0.9950548,0.7615942} f32[2,1,1]={3,1}"},
+    /* z = 1/2, the rest 0: h halves with each step. */
+    {.problem = "RecurrentStack{mode=gru, hidden_size=1, linear_before_reset=1} f32[3,2,1] "
+                "f32[1,2,1]={8,-4} none f32[1,3,1]={0,0,0}! f32[1,3,1]={0,0,0}! "
+                "f32[1,6]={0,0,0,0,0,0}! -> 2",
+     .expect = "f32[3,2,1]={4,-2,2,-1,1,-0.5} f32[1,2,1]={1,-0.5}"},
+    {.problem = "RecurrentStack{hidden_size=20, layers=3, directions=2} f32[1,3,10] f32[6,3,20] "
+                "f32[6,3,20] f32[2,80,10]! f32[2,80,20]! f32[2,160]! " LSTM_20 " " LSTM_20 " -> 3"},
+    {.problem = "RecurrentStack{hidden_size=20, layers=2, directions=2} f32[7,5,10] none "
+                "f32[4,5,20] f32[2,80,10]! f32[2,80,20]! f32[2,160]! " LSTM_20 " -> 3"},
+    {.problem = "RecurrentStack{hidden_size=6, layers=2, directions=2, batch_first=1} f32[50,9,2] "
+                "none none f32[2,24,2]! f32[2,24,6]! f32[2,48]! f32[2,24,12]! f32[2,24,6]! "
+                "f32[2,48]! -> 1"},
+    {.problem = "RecurrentStack{hidden_size=33, layers=2, batch_first=1} f32[5,70,7] f32[2,5,33] "
+                "none f32[1,132,7]! f32[1,132,33]! f32[1,264]! f32[1,132,33]! f32[1,132,33]! "
+                "f32[1,264]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=64} f32[9,1,3] none none f32[1,256,3]! f32[1,256,64]! "
+                "f32[1,512]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=1, directions=2} f32[4,9,1] none none f32[2,4,1]! "
+                "f32[2,4,1]! f32[2,8]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=7, layers=2, directions=2} f32[3,11,4] f32[4,11,7] "
+                "f32[4,11,7] f32[2,28,4] f32[2,28,7] f32[2,56] f32[2,28,14] f32[2,28,7] f32[2,56] "
+                "-> 3"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=13, layers=3, directions=2, "
+                "linear_before_reset=1} f32[6,5,4] f32[6,5,13] none f32[2,39,4]! f32[2,39,13]! "
+                "f32[2,78]! f32[2,39,26]! f32[2,39,13]! f32[2,78]! f32[2,39,26]! f32[2,39,13]! "
+                "f32[2,78]! -> 2"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=35, linear_before_reset=1, batch_first=1} "
+                "f32[7,40,16] none none f32[1,105,16]! f32[1,105,35]! f32[1,210]! -> 2"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=3, layers=2} f64[6,2,4] f64[2,2,3] none "
+                "f64[1,9,4] f64[1,9,3] f64[1,18] f64[1,9,3] f64[1,9,3] f64[1,18] -> 2"},
+    {.problem = "RecurrentStack{hidden_size=3, directions=2} bf16[4,3,2] none none bf16[2,12,2] "
+                "bf16[2,12,3] bf16[2,24] -> 3"},
+    {0},
+};
