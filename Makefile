@@ -5,7 +5,7 @@ TYPE  ?= Release
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all setup demo test bench dist install clean help tool
+.PHONY: all setup demo test bench test-gpu bench-gpu dist install clean help tool
 
 all: setup $(BUILD)/CMakeCache.txt
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -34,6 +34,13 @@ test:
 bench: tool
 	@scripts/bench $(BUILD)/tenon
 
+# On a machine with an NVIDIA card.
+test-gpu: all
+	@scripts/test_gpu $(BUILD)
+
+bench-gpu: tool
+	@python3 bench/gpu.py $(BUILD)/tenon
+
 dist:
 	@scripts/dist
 
@@ -49,5 +56,7 @@ help:
 	@echo "make example-NAME  one of the workflows in examples/, from its files to its results"
 	@echo "make test     every test, sanitizers and fuzzers included"
 	@echo "make bench    time the example models, results under bench/results/"
+	@echo "make test-gpu   every kernel and the example models on the NVIDIA card of this machine"
+	@echo "make bench-gpu  the benchmark beside PyTorch on that card, results under bench/results/"
 	@echo "make dist     dist/tenon-VERSION-ARCH.tar.gz: static command, shared library, header"
 	@echo "make install  into PREFIX (default /usr/local)"

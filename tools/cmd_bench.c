@@ -20,7 +20,7 @@ static struct {
     text_list shapes, inputs, percentile;
     int iterations, avg_runs, seed;
     double duration_s, warm_up_ms;
-    bool no_transfers;
+    bool no_transfers, profile;
 } own = {.iterations = 10, .avg_runs = 10, .seed = 1, .duration_s = 3, .warm_up_ms = 200};
 
 static int options(tool_option *out)
@@ -39,6 +39,8 @@ static int options(tool_option *out)
         {"avgRuns", OPTION_INT, &own.avg_runs, "N", "queries in each line of averages, default 10"},
         {"noDataTransfers", OPTION_FLAG, &own.no_transfers, NULL,
          "inputs and outputs stay in the memory of the card"},
+        {"dumpProfile", OPTION_FLAG, &own.profile, NULL,
+         "after the timing, run again step by step and print the time of each"},
         {"percentile", OPTION_LIST, &own.percentile, "P,...",
          "percentages to report, default 90,95,99"},
         {"exportTimes", OPTION_TEXT, &own.times, "FILE", "every query's times as JSON"},
@@ -171,6 +173,35 @@ static tn_status measure(const tn_engine *engine, tn_context *context, const inp
         if (!trace_add(t, q)) break; /* out of memory for the trace: report what there is */
     }
     return NULL;
+}
+
+/* Step by step, so that the sum is more than a run takes. */
+static tn_status print_profile(const tn_engine *engine, tn_context *context,
+                               const input_set *inputs)
+{
+    enum { RUNS = 20 };
+    query q;
+    double sum = 0;
+    tn_step_time step;
+    tn_status status = tn_context_profile(context, true);
+    for (int i = 0; i < RUNS && !status; i++) status = run_query(engine, context, inputs, &q);
+    int count = tn_context_step_count(context);
+    for (int i = 0; i < count && !status; i++) {
+        status = tn_context_step_time(context, i, &step);
+        if (!status) sum += step.total_ms;
+    }
+    if (status) return status;
+    log_line('I', "%s", "");
+    log_line('I', "=== Profile (%d iterations) ===", RUNS);
+    log_line('I', "  Time (ms)   Avg. (ms)    Time %%   Layer");
+    for (int i = 0; i < count && !status; i++) {
+        status = tn_context_step_time(context, i, &step);
+        if (status) return status;
+        log_line('I', "%11.3f %11.4f %8.1f   %s  [%s]", step.total_ms, step.total_ms / RUNS,
+                 sum > 0 ? 100 * step.total_ms / sum : 0, step.name, step.tactic);
+    }
+    log_line('I', "%11.3f %11.4f %8.1f   Total", sum, sum / RUNS, 100.0);
+    return tn_context_profile(context, false);
 }
 
 /* ---- Reporting
@@ -314,6 +345,7 @@ static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes,
     if (!status) {
         log_line('I', "Starting inference");
         status = measure(engine, context, sets, t);
+        if (!status && own.profile) status = print_profile(engine, context, &sets[0]);
     }
     for (int k = 0; k < 2; k++) inputs_free(&sets[k]);
     tn_context_free(context);

@@ -290,7 +290,7 @@ static tn_status patch_output(tn_context *context, int32_t i, tn_tensor *at)
              "output '%s' is given memory for %s, but is %s at these input shapes",
              plan->output[i].name, tn_tensor_type_text(&output->given, got, sizeof(got)),
              tn_tensor_type_text(seen, want, sizeof(want)));
-    if (output->on_card) {
+    if (output->on_card && context->now->card_writes[i]) {
         output->direct = true;
         at->data = output->given.data ? output->given.data : tn_buffer_nothing();
         return NULL;

@@ -190,9 +190,9 @@ tn_status tn_exec_context_bind_device(tn_context *context, const char *name,
     return NULL;
 }
 
-tn_status tn_context_fetch(tn_context *context, void *to, const tn_tensor *from)
+tn_status tn_context_move(tn_context *context, void *to, const void *from, const tn_tensor *type)
 {
-    TN_TRY(calls_of(context)->copy(context->stream, to, from->data, (size_t)tn_tensor_bytes(from)));
+    TN_TRY(calls_of(context)->copy(context->stream, to, from, (size_t)tn_tensor_bytes(type)));
     return calls_of(context)->wait(context->stream);
 }
 
@@ -217,16 +217,27 @@ tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r)
     const tn_plan *plan = context->plan;
     int32_t *readers = TN_NEW_ARRAY(&r->arena, int32_t, plan->tensor_count);
     r->stand_in = TN_NEW_ARRAY(&r->arena, int32_t, plan->tensor_count);
-    TN_CHECK(readers && r->stand_in, TN_OUT_OF_MEMORY, "no memory for a shape");
+    r->host_reads = TN_NEW_ARRAY(&r->arena, bool, plan->input_count);
+    r->card_writes = TN_NEW_ARRAY(&r->arena, bool, plan->output_count);
+    TN_CHECK(readers && r->stand_in && r->host_reads && r->card_writes, TN_OUT_OF_MEMORY,
+             "no memory for a shape");
     for (int32_t i = 0; i < plan->step_count; i++)
-        for (int32_t k = 0; k < plan->step[i].in_count; k++)
-            if (plan->step[i].in[k] >= 0) readers[tn_plan_root(plan, plan->step[i].in[k])]++;
+        for (int32_t k = 0; k < plan->step[i].in_count; k++) {
+            if (plan->step[i].in[k] < 0) continue;
+            int32_t root = tn_plan_root(plan, plan->step[i].in[k]);
+            readers[root]++;
+            /* A view of an input is copied from the host's memory too. */
+            if (plan->tensor[root].place == TN_PLACE_INPUT &&
+                (!tn_step_is_card(plan, &plan->step[i]) || plan->step[i].in[k] != root))
+                r->host_reads[plan->tensor[root].index] = true;
+        }
     for (int32_t i = 0; i < plan->step_count; i++) {
         const tn_plan_step *s = &plan->step[i];
         if (s->kind != TN_STEP_COPY) continue;
         const tn_plan_tensor *from = &plan->tensor[s->in[0]], *to = &plan->tensor[s->out[0]];
         if (from->place == TN_PLACE_INPUT && to->card && to->dtype != TN_DTYPE_STRING)
             r->stand_in[s->out[0]] = from->index + 1;
+        if (from->card && to->place == TN_PLACE_OUTPUT) r->card_writes[to->index] = true;
         int32_t root = tn_plan_root(plan, s->in[0]);
         if (from->card && to->place == TN_PLACE_OUTPUT && readers[root] == 1 &&
             plan->tensor[root].place == TN_PLACE_BLOCK && !r->stand_in[root])
@@ -236,6 +247,16 @@ tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r)
 }
 
 /* ---- Time ------------------------------------------------------------------------------------*/
+
+tn_status tn_context_mark(tn_context *context, int which)
+{
+    return calls_of(context)->mark(context->stream, which);
+}
+
+tn_status tn_context_elapsed(tn_context *context, double *ns)
+{
+    return calls_of(context)->elapsed_ns(context->stream, ns);
+}
 
 void tn_exec_context_measure(tn_context *context, bool on)
 {
@@ -258,10 +279,13 @@ tn_status tn_context_read_marks(tn_context *context, uint64_t begin)
 
 /* ---- Steps -----------------------------------------------------------------------------------*/
 
-static tn_status copy_between(tn_context *context, const tn_problem *p)
+static tn_status copy_between(tn_context *context, int32_t index)
 {
+    const tn_problem *p = &context->now->step[index].problem;
+    int32_t input = context->now->stand_in[context->plan->step[index].out[0]] - 1;
     int64_t bytes = tn_tensor_bytes(&p->in[0]);
-    if (p->out[0].data == p->in[0].data) return NULL;
+    bool there = input >= 0 && context->input[input].on_card;
+    if (there || p->out[0].data == p->in[0].data) return NULL;
     return calls_of(context)->copy(context->stream, p->out[0].data, p->in[0].data, (size_t)bytes);
 }
 
@@ -321,8 +345,7 @@ tn_status tn_step_run_card(tn_context *context, int32_t index)
 {
     const tn_step_state *state = &context->now->step[index];
     context->card_busy = true;
-    if (context->plan->step[index].kind == TN_STEP_COPY)
-        return copy_between(context, &state->problem);
+    if (context->plan->step[index].kind == TN_STEP_COPY) return copy_between(context, index);
     if (!state->bounce) return state->tactic->launch(&state->launch);
     tn_status status = run_bounce(context, index);
     tn_arena_rewind(&context->run_arena);

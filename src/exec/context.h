@@ -56,6 +56,8 @@ typedef struct tn_resolved {
     tn_arena arena;
     uint64_t used;       /* for throwing out the one not used for longest */
     uint64_t generation; /* of the pointers in `at` and `step` */
+    bool *host_reads;    /* by input: a step of the host reads it */
+    bool *card_writes;   /* by output: the card writes it */
     int64_t *key;        /* TN_SHAPE_KEY numbers for each input: rank, dims */
     int64_t *value;      /* of every expression of the plan */
     bool stale;          /* a run-time symbol changed since `value` was evaluated */
@@ -163,10 +165,14 @@ tn_status tn_step_run_card(tn_context *context, int32_t step) TN_MUST_USE;
  * it. */
 void *tn_stand_in_data(const tn_context *context, int32_t stand_in, const tn_tensor *at);
 tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r) TN_MUST_USE;
-/* An input that is bound on the card, for steps of the host. */
-tn_status tn_context_fetch(tn_context *context, void *to, const tn_tensor *from) TN_MUST_USE;
+/* The bytes of an input or output that is bound on the card, for and from steps of the host. */
+tn_status tn_context_move(tn_context *context, void *to, const void *from,
+                          const tn_tensor *type) TN_MUST_USE;
 /* device_ns of a run that the host began at `begin`. */
 tn_status tn_context_read_marks(tn_context *context, uint64_t begin) TN_MUST_USE;
+/* Times of single steps: between the marks 0 and 1. */
+tn_status tn_context_mark(tn_context *context, int which) TN_MUST_USE;
+tn_status tn_context_elapsed(tn_context *context, double *ns) TN_MUST_USE;
 bool tn_step_is_card(const tn_plan *plan, const tn_plan_step *step);
 tn_status tn_context_wait(tn_context *context) TN_MUST_USE;
 

@@ -218,8 +218,11 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
     for (int32_t k = 0; k < step->in_count; k++) {
         if (step->in[k] < 0) continue;
         p->in[k] = r->at[step->in[k]];
-        if (k < 64 && plan->tensor[step->in[k]].place == TN_PLACE_CONSTANT)
-            p->in_constant |= UINT64_C(1) << k;
+        const tn_plan_tensor *t = &plan->tensor[step->in[k]];
+        if (t->place != TN_PLACE_CONSTANT) continue;
+        /* The host looks at them here; a launch sees what tn_context_patch puts in. */
+        p->in[k].data = plan->constant[t->index].data;
+        if (k < 64) p->in_constant |= UINT64_C(1) << k;
     }
     for (int32_t k = 0; k < step->out_count; k++)
         if (step->out[k] >= 0) p->out[k] = r->at[step->out[k]];

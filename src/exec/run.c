@@ -45,7 +45,8 @@ static tn_status copy_inputs(tn_context *context)
         if (plan->tensor[plan->input[i].tensor].kind != TN_PLAN_TENSOR) continue;
         if (input->direct || tn_tensor_count(at) == 0) continue;
         if (input->on_card) {
-            TN_TRY(tn_context_fetch(context, at->data, &input->given));
+            if (context->now->host_reads[i])
+                TN_TRY(tn_context_move(context, at->data, input->given.data, at));
             continue;
         }
         if (input->given.dtype == at->dtype)
@@ -354,12 +355,16 @@ static tn_status run_steps(tn_context *context)
         if (!tn_step_is_card(context->plan, &context->plan->step[i]))
             TN_TRY(tn_context_wait(context));
         uint64_t begin = context->profiling ? tn_clock_ns() : 0;
+        bool timed = context->profiling && tn_step_is_card(context->plan, &context->plan->step[i]);
+        if (timed) TN_TRY(tn_context_mark(context, 0));
         tn_status status = run_step(context, i);
-        if (!status && context->profiling) status = tn_context_wait(context);
+        if (!status && timed) status = tn_context_mark(context, 1);
         if (status)
             return note_step(context, i, tn_status_trail(status, __FILE__, __LINE__, __func__));
         if (!context->profiling) continue;
-        context->step_ns[i] += tn_clock_ns() - begin;
+        double card_ns = 0;
+        if (timed) TN_TRY(tn_context_elapsed(context, &card_ns));
+        context->step_ns[i] += timed ? (uint64_t)card_ns : tn_clock_ns() - begin;
         context->step_runs[i]++;
     }
     return NULL;
@@ -383,7 +388,9 @@ static tn_status copy_outputs(tn_context *context)
                  "output '%s' is given memory for %s, but came out as %s", plan->output[i].name,
                  tn_tensor_type_text(&output->given, got, sizeof(got)),
                  tn_tensor_type_text(at, want, sizeof(want)));
-        if (tn_tensor_count(at) > 0) TN_TRY(tn_tensor_copy(at, &output->given));
+        if (tn_tensor_count(at) == 0) continue;
+        if (output->on_card) TN_TRY(tn_context_move(context, output->given.data, at->data, at));
+        else TN_TRY(tn_tensor_copy(at, &output->given));
     }
     return NULL;
 }

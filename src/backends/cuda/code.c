@@ -4,7 +4,9 @@
  *     $XDG_CACHE_HOME/tenon/ (else ~/.cache/tenon/)  cuda-<hash>.cubin
  *
  * The hash is of the whole source, the options, the architecture and NVRTC's version; a cubin that
- * does not load is compiled anew. TENON_CACHE=off keeps nothing on disk. */
+ * does not load is compiled anew. TENON_CACHE=off keeps nothing on disk. TENON_CUDA_LIST=FILE
+ * appends a line "source entry options" for each function made: tests/gpu/kernels.txt is such a
+ * list. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,20 +69,22 @@ static const char *full_text(const tn_cuda_source *source, tn_arena *arena)
     return tn_arena_printf(arena, "%s\n%s", tn_cuda_source_common.text, source->text);
 }
 
-static tn_status compile_text(const tn_cuda_source *source, const char *text, const char *options,
-                              const char *arch, tn_arena *arena, const void **cubin, size_t *bytes)
+tn_status tn_cuda_compile(const tn_cuda_source *source, const char *options, const char *arch,
+                          tn_arena *arena, const void **cubin, size_t *bytes)
 {
     const char *why;
     const tn_nvrtc *rtc = tn_nvrtc_open(&why);
     tn_nvrtc_program program = NULL;
     TN_CHECK(rtc, TN_UNAVAILABLE, "kernels cannot be compiled: %s", why);
+    const char *text = full_text(source, arena);
+    char *where = tn_arena_printf(arena, "--gpu-architecture=%s", arch);
     char *words = tn_arena_text(arena, options, strlen(options));
     char *file = tn_arena_printf(arena, "%s.cu", source->name);
-    TN_CHECK(words && file, TN_OUT_OF_MEMORY, "no memory to compile a kernel");
+    TN_CHECK(text && where && words && file, TN_OUT_OF_MEMORY, "no memory to compile a kernel");
     uint64_t begin = tn_clock_ns();
     TN_CHECK(!rtc->create(&program, text, file, 0, NULL, NULL), TN_INTERNAL,
              "NVRTC does not take kernel source '%s'", source->name);
-    tn_status status = compile(rtc, program, source, words, arch, arena, cubin, bytes);
+    tn_status status = compile(rtc, program, source, words, where, arena, cubin, bytes);
     rtc->destroy(&program);
     tn_log(TN_LOG_INFO, "compiled kernels '%s' %s for %s in %.0f ms", source->name, options, arch,
            (double)(tn_clock_ns() - begin) / 1e6);
@@ -139,7 +143,7 @@ static tn_status make(tn_cuda_card *card, const tn_cuda_source *source, const ch
     size_t bytes;
     TN_CHECK(rtc, TN_UNAVAILABLE, "kernels cannot be compiled: %s", why);
     rtc->version(&version[0], &version[1]);
-    arch = tn_arena_printf(arena, "--gpu-architecture=sm_%d%d%s", card->major, card->minor,
+    arch = tn_arena_printf(arena, "sm_%d%d%s", card->major, card->minor,
                            card->major == 9 || card->major == 10 ? "a" : "");
     const char *all = text && arch ? tn_arena_printf(arena, "%d.%d %s %s\n%s", version[0],
                                                      version[1], arch, options, text)
@@ -153,9 +157,18 @@ static tn_status make(tn_cuda_card *card, const tn_cuda_source *source, const ch
         tn_file_unmap(&mapping);
     }
     if (!status) return NULL;
-    TN_TRY(compile_text(source, text, options, arch, arena, &cubin, &bytes));
+    TN_TRY(tn_cuda_compile(source, options, arch, arena, &cubin, &bytes));
     if (path) keep(path, cubin, bytes);
     return load(cubin, entry, out);
+}
+
+static void note_made(const tn_cuda_source *source, const char *entry, const char *options)
+{
+    const char *path = getenv("TENON_CUDA_LIST");
+    FILE *file = path ? fopen(path, "a") : NULL;
+    if (!file) return;
+    fprintf(file, "%s %s %s\n", source->name, entry, options);
+    fclose(file);
 }
 
 static tn_status get(tn_cuda_card *card, const tn_cuda_source *source, const char *entry,
@@ -177,6 +190,7 @@ static tn_status get(tn_cuda_card *card, const tn_cuda_source *source, const cha
     *out = TN_NEW(&cache.arena, tn_cuda_function);
     TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a kernel");
     **out = made;
+    note_made(source, entry, options);
     return tn_map_put(&cache.map, key, *out);
 }
 

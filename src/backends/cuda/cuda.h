@@ -46,6 +46,10 @@ typedef struct tn_cuda_source {
     const char *text;
 } tn_cuda_source;
 extern const tn_cuda_source tn_cuda_source_common;
+extern const tn_cuda_source *const tn_cuda_sources[]; /* all but that one, ended by NULL */
+/* A source to machine code: arch is NVRTC's "sm_90a". Needs no card. The code lies in the arena. */
+tn_status tn_cuda_compile(const tn_cuda_source *source, const char *options, const char *arch,
+                          tn_arena *arena, const void **cubin, size_t *bytes) TN_MUST_USE;
 
 typedef struct tn_cuda_function tn_cuda_function;
 /* The kernel `entry` (extern "C") of a source under these options ("-DT=float -DROWS=4"; compile

@@ -2,6 +2,7 @@
  * headers, which a machine with only the run-time compiler does not have. load() and store() go
  * through float (double for double, 64-bit integers stay exact by their own kernels). */
 #pragma nv_diag_suppress 177 /* a source does not use all of this */
+#pragma nv_diag_suppress 186 /* what is written for all types compares unsigned ones with zero */
 typedef signed char int8;
 typedef short int16;
 typedef int int32;
@@ -97,7 +98,7 @@ template <class E, int N> struct alignas(sizeof(E) * N) pack {
     E at[N];
 };
 
-/* The functions of ops/activation.h, by their numbers there. */
+/* The functions of ops/epilogue.h, by their numbers there. */
 template <int KIND, class S>
 static __device__ __forceinline__ S activate(S x, float alpha, float beta)
 {
@@ -165,6 +166,23 @@ template <bool TURNED> static __device__ __forceinline__ void load_matrices(uint
                      : "r"(from)
                      : "memory");
 }
+/* Two floats as elements of 16 bits, the first in the lower half. */
+static __device__ __forceinline__ uint32 pair_of(half, float low, float high)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+#endif
+    return y;
+}
+static __device__ __forceinline__ uint32 pair_of(bf16, float low, float high)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+#endif
+    return y;
+}
 /* c[16,8] += a[16,16] b[16,8]. With g = lane / 4 and t = lane % 4 a lane holds of a, two at a time,
  * (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8); of b (2t, g), (2t + 8, g), going down; of c
  * (g, 2t), (g + 8, 2t). */
@@ -211,6 +229,21 @@ template <class From> static __device__ __forceinline__ void put(From x, bf16 *y
 template <class Element, int LENGTH>
 struct alignas(sizeof(Element) * LENGTH < 16 ? sizeof(Element) * LENGTH : 16) vec {
     Element at[LENGTH];
+};
+
+/* Toward zero and modulo 2^64; what is not finite gives 0. */
+static __device__ __forceinline__ uint64 whole(double x)
+{
+    double cut = trunc(x);
+    if (cut - cut != 0) return 0;
+    if (fabs(cut) < 9223372036854775808.0) return (uint64)(int64)cut;
+    cut = fmod(cut, 18446744073709551616.0);
+    return cut < 0 ? 0 - (uint64)-cut : (uint64)cut;
+}
+
+/* The widest that moves at once. */
+struct alignas(16) uint128 {
+    uint64 low, high;
 };
 
 /* Division of numbers below 2^31 without dividing: made by tn_cuda_divider_of (index.h). */
@@ -269,8 +302,8 @@ static __device__ __forceinline__ float sum_of_four(const float *x, int q)
     return (high ? b : a) + __shfl_xor_sync(0xffffffffu, high ? a : b, 2);
 }
 
-/* One step of a unit, in four neighbouring lanes (q tells which). Lane q has gate q, in the order of
- * ONNX: `x` is what comes from the input, `sum` what comes from h. All four get the next h and c.
+/* One step of a unit, in four neighbouring lanes (q tells which). Lane q has gate q, in the order
+ * of ONNX: `x` is what comes from the input, `sum` what comes from h. All four get the next h and c.
  * KIND: 0 LSTM, 1 GRU (the reset after the product), 2 RNN with tanh, 3 RNN with relu. */
 template <int KIND>
 static __device__ __forceinline__ float cell_step(float sum, float x, int q, float h, float *c)
@@ -312,7 +345,8 @@ static __device__ __forceinline__ void cluster_wait()
     asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 #endif
 }
-/* The address, in the window of the cluster, of what lies at `own` (shared_address) in block `rank`. */
+/* The address, in the window of the cluster, of what lies at `own` (shared_address) in block
+ * `rank`. */
 static __device__ __forceinline__ uint32 cluster_address(uint32 own, uint32 rank)
 {
 #if __CUDA_ARCH__ >= 900

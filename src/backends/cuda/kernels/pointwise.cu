@@ -95,10 +95,12 @@ template <typename S> static __device__ __forceinline__ S op_shrink(S x, const s
     return x < -(S)p.lambd ? x + (S)p.bias : x > (S)p.lambd ? x - (S)p.bias : (S)0;
 }
 
+/* Spelled so that nothing cancels far below zero: 1 + erf(u) = erfc(-u), and
+ * (1 + tanh(u)) / 2 = 1 / (1 + e^-2u). */
 template <typename S> static __device__ __forceinline__ S op_gelu(S x, const settings &p)
 {
-    if (p.approximate == 0) return (S)0.5 * x * (1 + erf(x * (S)0.70710678118654752440));
-    return (S)0.5 * x * (1 + tanh((S)0.79788456080286535588 * (x + (S)0.044715 * x * x * x)));
+    if (p.approximate == 0) return (S)0.5 * x * erfc(x * (S)-0.70710678118654752440);
+    return x / (1 + exp((S)-1.59576912160573071176 * (x + (S)0.044715 * x * x * x)));
 }
 
 template <typename S> static __device__ __forceinline__ S op_is_inf(S x, const settings &p)

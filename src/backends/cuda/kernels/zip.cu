@@ -149,12 +149,7 @@ static __device__ __forceinline__ void fetch(const void *from, uint32 at, uint32
 static __device__ __forceinline__ void store(TW value, TY *y)
 {
 #if CUT
-    double cut = trunc((double)value);
-    bool finite = cut - cut == 0;
-    if (finite && fabs(cut) >= 9223372036854775808.0) {
-        cut = fmod(cut, 18446744073709551616.0);
-        *y = (TY)(cut < 0 ? 0 - (uint64)-cut : (uint64)cut);
-    } else *y = (TY)(finite ? (int64)cut : 0);
+    *y = (TY)whole((double)value);
 #else
     put(value, y);
 #endif

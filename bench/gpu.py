@@ -1,0 +1,257 @@
+"""Times Tenon beside PyTorch on one NVIDIA GPU, network by network, in one run.
+
+usage: gpu.py TENON [--only W1,W6] [--precision fp32] [--rounds 5] [--seconds 0.5] [--compile] [--out FOLDER]
+
+Each network is a PyTorch module, exported to ONNX with its weights, built by `tenon build --device=cuda` and compared with
+the module on the same inputs; then both are timed by turns, A B B A. Times are microseconds of device time between two events
+around one inference, inputs and outputs in the card's memory: PyTorch eager, in a CUDA graph, and (--compile) compiled in a
+graph; Tenon by `tenon bench --noDataTransfers`. Needs torch, torchvision, transformers and numpy.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+
+parser = argparse.ArgumentParser(usage=__doc__)
+parser.add_argument("tenon")
+parser.add_argument("--only", default="")
+parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "fp16"])
+parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--seconds", type=float, default=0.4)
+parser.add_argument("--compile", action="store_true")
+parser.add_argument("--out", default="bench/results")
+options = parser.parse_args()
+DEVICE = "cuda"
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision != "fp32"
+torch.backends.cudnn.benchmark = True
+
+# floor, commit, stretch in microseconds: what TARGETS of the project names for the H100
+GOALS = {
+    "W1 bilstm10 T1 B3": (5, 12, 8), "W1 bilstm10 T100 B3": (180, 300, 200), "W1c lstm 2x256 T100 B32": (110, 450, 250),
+    "W1d bilstm 2x128 T60 B32": (45, 220, 120), "W2 curve B1": (6, 12, 8), "W2 curve B50": (6, 12, 8), "W3 lenet B1": (4, 8, 5),
+}
+
+
+class Lstm(nn.Module):
+    def __init__(self, inputs, hidden, layers, both):
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, layers, bidirectional=both)
+
+    def forward(self, x):
+        return self.lstm(x)[0]
+
+
+class Curve(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(2, 6, 3, batch_first=True, bidirectional=True)
+        self.fc = nn.Linear(12, 2)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        return self.fc(y[:, -1, :]).reshape(-1, 1, 2)
+
+
+def lenet():
+    return nn.Sequential(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten(),
+                         nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10))
+
+
+def bert():
+    from transformers import BertConfig, BertForSequenceClassification
+    network = BertForSequenceClassification(BertConfig(vocab_size=21128, num_labels=2, attn_implementation="eager")).eval()
+
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, ids, mask):
+            return self.network(input_ids=ids, attention_mask=mask).logits
+    return Logits()
+
+
+def vision(name):
+    def make():
+        import torchvision
+        return getattr(torchvision.models, name)(weights=None)
+    return make
+
+
+def floats(*shape):
+    return lambda: (torch.randn(*shape),)
+
+
+def tokens(batch, length):
+    return lambda: (torch.randint(1, 21128, (batch, length)), torch.ones(batch, length, dtype=torch.long))
+
+
+CASES = [
+    ("W1 bilstm10 T1 B3", lambda: Lstm(10, 20, 10, True), floats(1, 3, 10)),
+    ("W1 bilstm10 T100 B3", lambda: Lstm(10, 20, 10, True), floats(100, 3, 10)),
+    ("W1c lstm 2x256 T100 B32", lambda: Lstm(256, 256, 2, False), floats(100, 32, 256)),
+    ("W1d bilstm 2x128 T60 B32", lambda: Lstm(293, 128, 2, True), floats(60, 32, 293)),
+    ("W2 curve B1", Curve, floats(1, 9, 2)),
+    ("W2 curve B50", Curve, floats(50, 9, 2)),
+    ("W3 lenet B1", lenet, floats(1, 1, 28, 28)),
+    ("W4 alexnet B1", vision("alexnet"), floats(1, 3, 224, 224)),
+    ("W5 swin_t B1", vision("swin_t"), floats(1, 3, 224, 224)),
+    ("W6 bert 1x200", bert, tokens(1, 200)),
+    ("W7 resnet50 B1", vision("resnet50"), floats(1, 3, 224, 224)),
+    ("W4 alexnet B32", vision("alexnet"), floats(32, 3, 224, 224)),
+    ("W5 swin_t B32", vision("swin_t"), floats(32, 3, 224, 224)),
+    ("W6 bert 20x512", bert, tokens(20, 512)),
+    ("W7 resnet50 B32", vision("resnet50"), floats(32, 3, 224, 224)),
+]
+
+
+def time_calls(call):
+    for _ in range(3):
+        call()
+    torch.cuda.synchronize()
+    times, begin = [], time.time()
+    while time.time() - begin < options.seconds or len(times) < 10:
+        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        first.record()
+        call()
+        last.record()
+        last.synchronize()
+        times.append(first.elapsed_time(last) * 1e3)
+    return statistics.median(times)
+
+
+def graphed(module, inputs):
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream), torch.inference_mode():
+        for _ in range(4):
+            module(*inputs)
+    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph), torch.inference_mode():
+        module(*inputs)
+    return graph.replay, graph
+
+
+def tenon(*words):
+    done = subprocess.run([options.tenon, *words], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"tenon {words[0]}: {(done.stderr or done.stdout).strip()[-400:]}")
+    return done.stdout
+
+
+def relative(got, want):
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    return float(np.linalg.norm(got - want) / max(np.linalg.norm(want), 1e-30))
+
+
+def run_case(name, make, data, work):
+    torch.manual_seed(0)
+    module, inputs = make().eval(), data()
+    model, engine = os.path.join(work, "model.onnx"), os.path.join(work, "model.engine")
+    names = [f"x{i}" for i in range(len(inputs))]
+    torch.onnx.export(module, inputs, model, input_names=names, output_names=["y"], opset_version=17, dynamo=False)
+    begin = time.time()
+    tenon("build", model, "-o", engine, "--device=cuda", "--no-check")
+    row = {"case": name, "precision": options.precision, "build_s": time.time() - begin}
+    feeds = []
+    for key, value in zip(names, inputs):
+        np.save(os.path.join(work, key + ".npy"), value.numpy())
+        feeds.append(f"--input={key}={os.path.join(work, key)}.npy")
+    tenon("run", engine, *feeds, f"--save={work}", "--print=0")
+    with torch.inference_mode():
+        want = module.double()(*[x.double() if x.is_floating_point() else x for x in inputs])
+    row["error"] = relative(np.load(os.path.join(work, "y.npy")), want.numpy())
+    module = module.float().to(DEVICE)
+    inputs = tuple(x.to(DEVICE) for x in inputs)
+    if options.precision == "fp16":
+        module, inputs = module.half(), tuple(x.half() if x.is_floating_point() else x for x in inputs)
+    with torch.inference_mode():
+        row["torch_error"] = relative(module(*inputs).float().cpu().numpy(), want.numpy())
+    peers = {"eager": lambda: module(*inputs)}
+    kept = []
+    for label in ["graph"] + (["compile"] if options.compile else []):
+        try:
+            made = module if label == "graph" else torch.compile(module, mode="max-autotune-no-cudagraphs")
+            peers[label], keep = graphed(made, inputs)
+            kept.append(keep)
+        except Exception as error:  # a peer that cannot run a network is no reason to stop
+            print(f"  {name}: PyTorch {label}: {type(error).__name__}: {str(error)[:120]}", flush=True)
+    times = {label: [] for label in ["tenon", "host", *peers]}
+
+    def ours():
+        log = os.path.join(work, "times.json")
+        for where, extra in (("tenon", ["--noDataTransfers"]), ("host", [])):
+            tenon("bench", engine, f"--duration={options.seconds}", f"--exportTimes={log}", "--warmUp=50", *extra)
+            records = json.load(open(log))
+            key = "computeMs" if where == "tenon" else "latencyMs"
+            times[where].append(statistics.median(r[key] for r in records) * 1e3)
+
+    def theirs():
+        with torch.inference_mode():
+            for label, call in peers.items():
+                times[label].append(time_calls(call))
+    for turn in range(options.rounds):
+        for part in ((ours, theirs) if turn % 2 == 0 else (theirs, ours)):
+            part()
+    for label, values in times.items():
+        row[label + "_us"] = statistics.median(values)
+        row[label + "_spread"] = (max(values) - min(values)) / max(statistics.median(values), 1e-9)
+    row["best_peer_us"] = min(row[label + "_us"] for label in peers)
+    row["ratio"] = row["best_peer_us"] / row["tenon_us"]
+    return row
+
+
+def main():
+    wanted = [word for word in options.only.split(",") if word]
+    rows = []
+    print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, "
+          f"{tenon('--version').strip()}, {options.precision}", flush=True)
+    print(f"{'case':26s} {'error':>8s} {'torch':>8s} {'eager':>9s} {'graph':>9s} {'tenon':>9s} {'ratio':>6s} {'host':>9s} "
+          f"{'floor':>6s} {'commit':>6s} {'build s':>7s}", flush=True)
+    for name, make, data in CASES:
+        if wanted and not any(name.startswith(word) for word in wanted):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            try:
+                row = run_case(name, make, data, work)
+            except Exception as error:
+                print(f"{name:26s} FAILED {type(error).__name__}: {str(error)[:600]}", flush=True)
+                rows.append({"case": name, "failed": str(error)[:600]})
+                continue
+        torch.cuda.empty_cache()
+        floor, commit, _ = GOALS.get(name, (0, 0, 0))
+        rows.append(row)
+        print(f"{name:26s} {row['error']:8.1e} {row['torch_error']:8.1e} {row['eager_us']:9.1f} {row.get('graph_us', 0):9.1f} "
+              f"{row['tenon_us']:9.1f} {row['ratio']:6.2f} {row['host_us']:9.1f} {floor or '':>6} {commit or '':>6} "
+              f"{row['build_s']:7.1f}", flush=True)
+    os.makedirs(options.out, exist_ok=True)
+    stamp = datetime.date.today().isoformat()
+    path = os.path.join(options.out, f"gpu-{stamp}-{options.precision}.json")
+    with open(path, "w") as file:
+        json.dump({"gpu": torch.cuda.get_device_name(0), "driver": driver(), "torch": torch.__version__,
+                   "cudnn": torch.backends.cudnn.version(), "cpu": platform.processor(), "command": " ".join(sys.argv[1:]),
+                   "rows": rows}, file, indent=1)
+    print(path)
+
+
+def driver():
+    try:
+        return subprocess.run(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True,
+                              text=True).stdout.strip()
+    except OSError:
+        return "unknown"
+
+
+main()

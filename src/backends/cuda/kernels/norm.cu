@@ -1,0 +1,188 @@
+/* Normalisations of rows: (x - mean) * inverse * scale + bias, with inverse = 1 / sqrt(variance +
+ * epsilon). The variance is of the distances from the mean, in a second pass.
+ *
+ * MODE 0: scale and bias lie along the row (LayerNormalization); 1: the same without the mean
+ * (RMSNormalization); 2: they are by channel (InstanceNormalization, GroupNormalization).
+ * rows: a row in registers: WARPS warps for each, ELEMENTS of it in each thread, VEC side by side.
+ * stream: a row of any length, read three times. affine: BatchNormalization with given statistics.
+ */
+#ifndef TX
+#define TX float
+#define TY float
+#define TS float
+#define TM float
+#define TW float
+#define VEC 4
+#define ELEMENTS 8
+#define WARPS 4
+#define MODE 0
+#endif
+
+struct task { /* mirrored in norm.c */
+    const TX *x;
+    const TS *scale, *bias; /* bias, mean and inverse may be NULL */
+    TY *y;
+    TM *mean, *inverse;
+    int32 rows, length;
+    int32 groups, each, inner; /* MODE 2: row r, element i is of channel r % groups * each + i / inner */
+    float epsilon;
+};
+
+static __device__ __forceinline__ TW sum_of_warp(TW x)
+{
+    for (int k = 16; k > 0; k >>= 1) x += __shfl_xor_sync(0xffffffffu, x, k);
+    return x;
+}
+
+/* Writes VEC results from element `at` of a row. */
+static __device__ __forceinline__ void finish(const task &p, int64 row, int at, const TW *value,
+                                              TW mean, TW inverse)
+{
+    vec<TS, VEC> scale, bias;
+    vec<TY, VEC> out;
+    if (MODE != 2) {
+        scale = *(const vec<TS, VEC> *)(p.scale + at);
+        if (p.bias) bias = *(const vec<TS, VEC> *)(p.bias + at);
+    } else {
+#pragma unroll
+        for (int i = 0; i < VEC; i++) {
+            int channel = (int)(row % p.groups) * p.each + (at + i) / p.inner;
+            scale.at[i] = p.scale[channel];
+            bias.at[i] = p.bias[channel];
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < VEC; i++) {
+        TW result = (value[i] - mean) * inverse * as<TW>(scale.at[i]);
+        if (p.bias) result += as<TW>(bias.at[i]);
+        put(result, &out.at[i]);
+    }
+    *(vec<TY, VEC> *)(p.y + row * p.length + at) = out;
+}
+
+static __device__ __forceinline__ void tell(const task &p, int64 row, TW mean, TW inverse)
+{
+    if (p.mean) put(mean, &p.mean[row]);
+    if (p.inverse) put(inverse, &p.inverse[row]);
+}
+
+extern "C" __global__ void rows(const __grid_constant__ task p)
+{
+    __shared__ TW part[2][WARPS];
+    int lane = threadIdx.x % 32, warp = WARPS == 1 ? 0 : threadIdx.x / 32;
+    int64 row = WARPS == 1 ? (int64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32 : blockIdx.x;
+    int first = (warp * 32 + lane) * VEC;
+    tn_wait_for_producer();
+    tn_start_consumer();
+    if (row >= p.rows) return;
+    const TX *x = p.x + row * p.length;
+    TW value[ELEMENTS], mean = 0, square = 0;
+#pragma unroll
+    for (int j = 0; j < ELEMENTS; j += VEC) {
+        int at = first + j * 32 * WARPS;
+        vec<TX, VEC> in;
+        if (at < p.length) in = *(const vec<TX, VEC> *)(x + at);
+#pragma unroll
+        for (int i = 0; i < VEC; i++) {
+            value[j + i] = at < p.length ? as<TW>(in.at[i]) : (TW)0;
+            mean += value[j + i];
+        }
+    }
+    if (MODE == 1) mean = 0;
+    else {
+        mean = sum_of_warp(mean);
+        if (WARPS > 1) {
+            if (lane == 0) part[0][warp] = mean;
+            __syncthreads();
+            mean = 0;
+            for (int k = 0; k < WARPS; k++) mean += part[0][k];
+        }
+        mean /= p.length;
+    }
+#pragma unroll
+    for (int j = 0; j < ELEMENTS; j++) {
+        TW off = value[j] - mean;
+        if (first + j / VEC * VEC * 32 * WARPS < p.length) square += off * off;
+    }
+    square = sum_of_warp(square);
+    if (WARPS > 1) {
+        if (lane == 0) part[1][warp] = square;
+        __syncthreads();
+        square = 0;
+        for (int k = 0; k < WARPS; k++) square += part[1][k];
+    }
+    TW inverse = 1 / sqrt(square / p.length + (TW)p.epsilon);
+#pragma unroll
+    for (int j = 0; j < ELEMENTS; j += VEC) {
+        int at = first + j * 32 * WARPS;
+        if (at < p.length) finish(p, row, at, value + j, mean, inverse);
+    }
+    if (first == 0) tell(p, row, mean, inverse);
+}
+
+/* The sum over a block; `part` has room for a number of each warp. */
+static __device__ __forceinline__ TW sum_of_block(TW x, TW *part)
+{
+    int warps = blockDim.x / 32;
+    x = sum_of_warp(x);
+    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = 0;
+    for (int k = 0; k < warps; k++) x += part[k];
+    return x;
+}
+
+extern "C" __global__ void __launch_bounds__(1024) stream(const __grid_constant__ task p)
+{
+    __shared__ TW part[2][32];
+    int64 row = blockIdx.x;
+    const TX *x = p.x + row * p.length;
+    TW mean = 0, square = 0;
+    tn_wait_for_producer();
+    tn_start_consumer();
+    if (MODE != 1) {
+        for (int at = threadIdx.x * VEC; at < p.length; at += blockDim.x * VEC) {
+            vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + at);
+#pragma unroll
+            for (int i = 0; i < VEC; i++) mean += as<TW>(in.at[i]);
+        }
+        mean = sum_of_block(mean, part[0]) / p.length;
+    }
+    for (int at = threadIdx.x * VEC; at < p.length; at += blockDim.x * VEC) {
+        vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + at);
+#pragma unroll
+        for (int i = 0; i < VEC; i++) {
+            TW off = as<TW>(in.at[i]) - mean;
+            square += off * off;
+        }
+    }
+    square = sum_of_block(square, part[1]);
+    TW inverse = 1 / sqrt(square / p.length + (TW)p.epsilon);
+    for (int at = threadIdx.x * VEC; at < p.length; at += blockDim.x * VEC) {
+        vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + at);
+        TW value[VEC];
+#pragma unroll
+        for (int i = 0; i < VEC; i++) value[i] = as<TW>(in.at[i]);
+        finish(p, row, at, value, mean, inverse);
+    }
+    if (threadIdx.x == 0) tell(p, row, mean, inverse);
+}
+
+/* x is [batch, channels, inner] of `count` elements; VEC divides inner. TM: of the statistics. */
+extern "C" __global__ void __launch_bounds__(256)
+    affine(const TX *x, const TS *scale, const TS *bias, const TM *mean, const TM *variance, TY *y,
+           uint32 count, divider inner, divider channels, float epsilon)
+{
+    uint32 at = (blockIdx.x * 256 + threadIdx.x) * VEC, rest, channel;
+    tn_wait_for_producer();
+    tn_start_consumer();
+    if (at >= count) return;
+    divide(divide(at, inner, &rest), channels, &channel);
+    TW factor = as<TW>(scale[channel]) / sqrt(as<TW>(variance[channel]) + (TW)epsilon);
+    TW middle = as<TW>(mean[channel]), add = as<TW>(bias[channel]);
+    vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + at);
+    vec<TY, VEC> out;
+#pragma unroll
+    for (int i = 0; i < VEC; i++) put((as<TW>(in.at[i]) - middle) * factor + add, &out.at[i]);
+    *(vec<TY, VEC> *)(y + at) = out;
+}

@@ -1,0 +1,307 @@
+/* Stacks of recurrent layers of few units: recurrent_small.cu. */
+#include <stdio.h>
+
+#include "backends/cuda/kernels/recurrent.h"
+
+extern const tn_cuda_source tn_cuda_source_recurrent_small;
+
+enum { UNITS_MAX = 96, INPUT_MAX = 512 };
+
+/* How layers hand over. */
+typedef enum handover {
+    BY_LAUNCH, /* one launch for each layer */
+    BY_BARRIER,
+    BY_SENDING, /* a single step sends its numbers; more steps meet at barriers */
+} handover;
+
+/* The kernel's constants: see recurrent_small.cu. */
+typedef struct plan {
+    tn_recurrent r;
+    int slots, lanes, group, groups; /* lanes: U; group: UW */
+    int64_t state_floats, x_floats;  /* HP, XP */
+    int64_t r_floats, first_floats, above_floats, direction_floats;
+} plan;
+
+static int64_t wide_of(int64_t count)
+{
+    return count % 16 == 0 ? 4 : count % 8 == 0 ? 2 : 1;
+}
+
+/* Numbers of each of four lanes. */
+static int64_t per_of(int64_t count)
+{
+    int64_t wide = wide_of(count);
+    return (count + 4 * wide - 1) / (4 * wide) * wide;
+}
+
+static tn_verdict make_plan(const tn_problem *p, plan *out)
+{
+    enum { WARPS = 16, GROUPS_MAX = 8 };
+    tn_dtype dtype = p->in[0].dtype;
+    if (dtype != TN_DTYPE_F32 && dtype != TN_DTYPE_F16 && dtype != TN_DTYPE_BF16)
+        return TN_NO("the operands are not f32, f16 or bf16");
+    tn_recurrent *r = &out->r;
+    tn_verdict verdict = tn_recurrent_read(p, r);
+    if (verdict) return verdict;
+    if (r->lens) return TN_NO("sequences have lengths of their own");
+    if (r->cell == TN_CELL_GRU && r->reset_before)
+        return TN_NO("the reset comes before the product");
+    if (r->units > UNITS_MAX) return TN_NO("more than 96 units");
+    if (r->input > INPUT_MAX) return TN_NO("more than 512 inputs");
+    if (!r->constant) return TN_NO("the weights are not constant");
+    out->slots = r->cell == TN_CELL_LSTM || r->cell == TN_CELL_GRU ? 4 : 1;
+    out->lanes = 4 * (int)r->units;
+    out->group = (out->lanes + 31) / 32 * 32;
+    out->groups = WARPS / (out->group / 32);
+    if (out->groups > GROUPS_MAX) out->groups = GROUPS_MAX;
+    int64_t above = r->directions * r->units;
+    int64_t first_x = per_of(r->input), above_x = per_of(above), of_h = per_of(r->units);
+    out->state_floats = 4 * of_h;
+    out->x_floats = 4 * (r->layers > 1 && above_x > first_x ? above_x : first_x);
+    out->r_floats = (of_h * out->slots + 2) * out->lanes;
+    out->first_floats = out->r_floats + first_x * out->slots * out->lanes;
+    out->above_floats = out->r_floats + above_x * out->slots * out->lanes;
+    out->direction_floats = out->first_floats + (r->layers - 1) * out->above_floats;
+    return TN_YES;
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    plan at;
+    return make_plan(p, &at);
+}
+
+static tn_verdict accepts_pair(const tn_problem *p)
+{
+    plan at;
+    tn_verdict verdict = make_plan(p, &at);
+    if (verdict) return verdict;
+    return at.r.layers > 1 ? TN_YES : TN_NO("one layer hands over to none");
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    plan at;
+    if (make_plan(p, &at) || at.r.layers == 1) return 0;
+    size_t each = (size_t)tn_dtype_bytes(at.r.x->dtype, 1); /* floats, whatever X is */
+    size_t between = tn_recurrent_between_bytes(&at.r);
+    return between >= SIZE_MAX / 16 ? between : 2 * between / each * sizeof(float);
+}
+
+/* ---- Weights ---------------------------------------------------------------------------------*/
+
+static size_t packed_bytes(const tn_problem *p)
+{
+    plan at;
+    if (make_plan(p, &at)) return 0;
+    return (size_t)(at.r.directions * at.direction_floats) * sizeof(float);
+}
+
+/* rows: [gates * units, count] of one direction, from element `first` on. Returns the end. */
+static float *pack_matrix(const plan *at, const tn_tensor *rows, int64_t first, int64_t count,
+                          float *to)
+{
+    int64_t units = at->r.units, wide = wide_of(count);
+    for (int64_t i = 0; i < per_of(count); i++)
+        for (int64_t lane = 0; lane < at->lanes; lane++)
+            for (int64_t gate = 0; gate < at->slots; gate++) {
+                int64_t k = (i / wide * 4 + lane % 4) * wide + i % wide;
+                bool there = k < count && gate < at->r.gates;
+                int64_t from = first + (gate * units + lane / 4) * count + k;
+                *to++ = there ? (float)tn_load_f64(rows->dtype, rows->data, from) : 0;
+            }
+    return to;
+}
+
+/* bias: of x, then of h, [gates * units] each, from element `first` on; NULL: zeros. What a GRU's
+ * reset multiplies stays apart. Returns the end. */
+static float *pack_bias(const plan *at, const tn_tensor *bias, int64_t first, float *to)
+{
+    int64_t units = at->r.units, all = at->r.gates * units;
+    for (int64_t lane = 0; lane < at->lanes; lane++) {
+        int64_t gate = at->slots == 1 ? 0 : lane % 4, from = first + gate * units + lane / 4;
+        bool apart = at->r.cell == TN_CELL_GRU && gate == 2, there = bias && gate < at->r.gates;
+        double x = there ? tn_load_f64(bias->dtype, bias->data, from) : 0;
+        double h = there ? tn_load_f64(bias->dtype, bias->data, all + from) : 0;
+        to[lane] = (float)(apart ? x : x + h);
+        to[at->lanes + lane] = (float)(apart ? h : 0);
+    }
+    return to + 2 * at->lanes;
+}
+
+static tn_status pack(const tn_problem *p, void *dst)
+{
+    plan at;
+    float *to = dst;
+    tn_verdict verdict = make_plan(p, &at);
+    TN_CHECK(!verdict, TN_INTERNAL, "packing weights of a problem that is not taken: %s", verdict);
+    const tn_recurrent *r = &at.r;
+    int64_t all = r->gates * r->units;
+    for (int64_t d = 0; d < r->directions; d++)
+        for (int l = 0; l < r->layers; l++) {
+            const tn_tensor *weight = r->weights + 3 * l;
+            int64_t count = tn_recurrent_input(r, l);
+            to = pack_matrix(&at, &weight[1], d * all * r->units, r->units, to);
+            to = pack_bias(&at, r->has_bias ? &weight[2] : NULL, d * 2 * all, to);
+            to = pack_matrix(&at, &weight[0], d * all * count, count, to);
+        }
+    return NULL;
+}
+
+/* Weights are read where they are packed. */
+static uint64_t unused(const tn_problem *p)
+{
+    plan at;
+    if (make_plan(p, &at)) return 0;
+    int count = at.r.has_bias ? 3 * at.r.layers : 2;
+    return (count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX) << at.r.first_weight;
+}
+
+/* ---- Launching -------------------------------------------------------------------------------*/
+
+/* As in the kernel. */
+typedef struct recurrent_args {
+    const void *x, *h0, *c0, *weights;
+    void *y, *h_n, *c_n, *between;
+    int64_t x_time, x_batch, y_time, y_direction, y_batch, state_layer, state_batch;
+    int32_t seq, batch, rows, chunk, first, last, backward, near;
+} recurrent_args;
+
+/* Rows of a block: as few as fill the card, for they wait for nobody. */
+static void share_rows(const plan *at, const tn_cuda_card *card, recurrent_args *args,
+                       unsigned *blocks)
+{
+    int64_t batch = at->r.batch, most = card->multiprocessors / at->r.directions;
+    int64_t least = (batch + at->groups - 1) / at->groups;
+    int64_t parts = batch < most ? batch : most;
+    if (parts < least) parts = least;
+    if (parts < 1) parts = 1;
+    args->rows = (int32_t)((batch + parts - 1) / parts);
+    *blocks = tn_cuda_blocks(batch, args->rows) * (unsigned)at->r.directions;
+}
+
+static size_t once_bytes(const plan *at, int64_t rows)
+{
+    int64_t floats = rows * (at->x_floats + at->state_floats + at->r.units) + 4;
+    return (size_t)(at->direction_floats + at->r.layers * floats) * sizeof(float);
+}
+
+/* Steps whose W x fit in shared memory, at least 1, in half of an SM; that is enough for long
+ * sequences. If all fit, and what lies between layers too, layers hand over there. */
+static size_t steps_bytes(const plan *at, const tn_cuda_card *card, bool together,
+                          recurrent_args *args)
+{
+    size_t most = (size_t)card->shared_bytes_max, enough = 112 << 10;
+    size_t states = (size_t)(at->groups * 2 * at->state_floats) * sizeof(float);
+    size_t row = (size_t)args->rows * sizeof(float);
+    size_t step = (size_t)(at->x_floats + at->group) * row;
+    size_t between = 2 * (size_t)(4 * per_of(at->r.directions * at->r.units)) * row;
+    size_t seq = args->seq < 1 ? 1 : (size_t)args->seq;
+    if (together && seq < most / (step + between) && states + seq * (step + between) <= most) {
+        args->chunk = (int32_t)seq;
+        args->near = 1;
+        return states + seq * (step + between);
+    }
+    if (most > enough) most = enough;
+    size_t chunk = most > states + step ? (most - states) / step : 1;
+    if (chunk > seq) chunk = seq;
+    args->chunk = (int32_t)chunk;
+    return states + chunk * step;
+}
+
+static tn_status launch_as(const tn_launch *l, handover by)
+{
+    plan at;
+    tn_verdict verdict = make_plan(l->problem, &at);
+    TN_CHECK(!verdict, TN_INTERNAL, "launching a problem that is not taken: %s", verdict);
+    const tn_recurrent *r = &at.r;
+    tn_cuda_card *card = tn_cuda_stream_of(l)->card;
+    if (r->batch == 0) return NULL;
+    TN_CHECK(r->seq <= INT32_MAX && r->batch <= INT32_MAX, TN_UNSUPPORTED,
+             "%lld steps of %lld sequences: no more than 2147483647 of either", (long long)r->seq,
+             (long long)r->batch);
+    recurrent_args args = {.x = r->x->data,
+                           .h0 = tn_recurrent_data(r->h0),
+                           .c0 = tn_recurrent_data(r->c0),
+                           .weights = l->packed,
+                           .y = tn_recurrent_data(r->y),
+                           .h_n = tn_recurrent_data(r->h_n),
+                           .c_n = tn_recurrent_data(r->c_n),
+                           .between = l->scratch,
+                           .x_time = r->x_time,
+                           .x_batch = r->x_batch,
+                           .y_time = r->y_time,
+                           .y_direction = r->y_direction,
+                           .y_batch = r->y_batch,
+                           .state_layer = r->state_layer,
+                           .state_batch = r->state_batch,
+                           .seq = (int32_t)r->seq,
+                           .batch = (int32_t)r->batch,
+                           .last = r->layers,
+                           .backward = r->backward};
+    unsigned blocks;
+    char options[200];
+    const tn_cuda_function *function;
+    share_rows(&at, card, &args, &blocks);
+    bool once = by != BY_LAUNCH && r->seq == 1 &&
+                once_bytes(&at, args.rows) <= (size_t)card->shared_bytes_max;
+    size_t bytes =
+        once ? once_bytes(&at, args.rows) : steps_bytes(&at, card, by != BY_LAUNCH, &args);
+    snprintf(options, sizeof options,
+             "-DCELL=%d -DUNITS=%d -DINPUT=%d -DLAYERS=%d -DDIRECTIONS=%d -DGROUPS=%d -DASYNC=%d "
+             "-DTYPE=%s",
+             (int)r->cell, (int)r->units, (int)r->input, r->layers, r->directions, at.groups,
+             by == BY_SENDING, tn_cuda_type(r->x->dtype));
+    TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_recurrent_small,
+                                once ? "recurrent_once" : "recurrent_small", options, bytes,
+                                &function));
+    tn_cuda_grid grid = {.grid = {blocks},
+                         .block = {(unsigned)(at.groups * at.group)},
+                         .shared_bytes = bytes,
+                         .cluster = by == BY_LAUNCH ? 0 : (unsigned)r->directions,
+                         .overlap = true};
+    void *pointers[] = {&args};
+    bool together = by != BY_LAUNCH || r->directions == 1; /* a block waits for itself alone */
+    if (together) return tn_cuda_run(l, function, &grid, pointers);
+    for (int layer = 0; layer < r->layers; layer++) {
+        args.first = layer;
+        args.last = layer + 1;
+        TN_TRY(tn_cuda_run(l, function, &grid, pointers));
+    }
+    return NULL;
+}
+
+static tn_status launch_apart(const tn_launch *l)
+{
+    return launch_as(l, BY_LAUNCH);
+}
+
+static tn_status launch_barrier(const tn_launch *l)
+{
+    return launch_as(l, BY_BARRIER);
+}
+
+static tn_status launch_sending(const tn_launch *l)
+{
+    return launch_as(l, BY_SENDING);
+}
+
+#define ROW(called, operator_name, feature, takes, launches)                                       \
+    {                                                                                              \
+        .name = called, .op = operator_name, .revision = 1, .needs = feature, .accepts = takes,    \
+        .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes, .pack = pack,                \
+        .unused = unused, .launch = launches                                                       \
+    }
+
+extern const tn_tactic tn_cuda_recurrent_small[];
+const tn_tactic tn_cuda_recurrent_small[] = {
+    ROW("cuda.recurrent_stack.any.small_sending", "RecurrentStack", TN_SM90, accepts_pair,
+        launch_sending),
+    ROW("cuda.recurrent_stack.any.small_barrier", "RecurrentStack", TN_SM90, accepts_pair,
+        launch_barrier),
+    ROW("cuda.recurrent_stack.any.small", "RecurrentStack", TN_SM75, accepts, launch_apart),
+    ROW("cuda.lstm.any.small", "LSTM", TN_SM75, accepts, launch_apart),
+    ROW("cuda.gru.any.small", "GRU", TN_SM75, accepts, launch_apart),
+    ROW("cuda.rnn.any.small", "RNN", TN_SM75, accepts, launch_apart),
+    {0},
+};
