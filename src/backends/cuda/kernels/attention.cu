@@ -98,7 +98,8 @@ static __device__ __forceinline__ place enter(const problem &p)
 }
 
 /* The row of a query; NULL where there is no such operand. */
-static __device__ __forceinline__ const MASK *mask_of(const problem &p, int batch, int head, int row)
+static __device__ __forceinline__ const MASK *mask_of(const problem &p, int batch, int head,
+                                                      int row)
 {
     if (!p.mask) return nullptr;
     return p.mask + batch % p.mask_batches * p.mask_step[0] + head * p.mask_step[1] +
@@ -109,7 +110,7 @@ static __device__ __forceinline__ const T *bias_of(const problem &p, int head, i
     return p.bias ? p.bias + head * p.bias_step[0] + row * p.bias_step[1] : nullptr;
 }
 
-/* ---- Multiply-adds -----------------------------------------------------------------------------
+/* ---- Multiply-adds ---------------------------------------------------------------------------
  *
  * Of 128 threads, 16 share BQ / 8 queries: of each tile of scores they hold every 16th key, of the
  * result every 16th column. All queries and keys of a tile lie in shared memory along the head, so
@@ -138,8 +139,8 @@ static __device__ __forceinline__ bool load_rows(const T *past, int past_rows, c
         int row = i / EACH, column = i % EACH * V, at = first + row;
         pack<T, V> some = {};
         if (at < end) {
-            const T *from = at < past_rows ? past + (int64)at * SIZE
-                                           : fresh + (int64)(at - past_rows) * step;
+            const T *from =
+                at < past_rows ? past + (int64)at * SIZE : fresh + (int64)(at - past_rows) * step;
             some = *(const pack<T, V> *)(from + column);
         }
 #pragma unroll
@@ -200,8 +201,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention(problem p)
 
     for (int key = low / BK * BK; key < high; key += BK) {
         load_rows<HEAD, BK, true>(at.old_k, p.past, at.new_k, p.at_k.row, key, high, k);
-        bool wild = load_rows<V_HEAD, BK, false>(at.old_v, p.past, at.new_v, p.at_v.row, key,
-                                                 high, v);
+        bool wild =
+            load_rows<V_HEAD, BK, false>(at.old_v, p.past, at.new_v, p.at_v.row, key, high, v);
         wild = __syncthreads_or(wild);
         float s[ROWS][KEYS] = {};
 #pragma unroll 4
@@ -277,11 +278,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention(problem p)
 }
 #endif
 
-/* ---- Tensor cores ------------------------------------------------------------------------------
+/* ---- Tensor cores ----------------------------------------------------------------------------
  *
  * A warp has 16 queries, and of them all keys of a tile: a thread holds two rows, lane / 4 and that
- * plus 8, and two columns of every eight. Weights go from the scores' registers to the next product.
- * While one tile of keys and values is in use, the next is on its way. */
+ * plus 8, and two columns of every eight. Weights go from the scores' registers to the next
+ * product. While one tile of keys and values is in use, the next is on its way. */
 #if TENSOR
 enum { THREADS = BQ * 2, LINE = HEAD + 8, V_LINE = V_HEAD + 8 };
 
@@ -291,15 +292,21 @@ static __device__ __forceinline__ void copy_rows(const T *past, int past_rows, c
 {
     for (int i = threadIdx.x; i < WIDTH * (SIZE / 8); i += THREADS) {
         int row = i / (SIZE / 8), column = i % (SIZE / 8) * 8, at = first + row;
-        const T *from = at < past_rows ? past + (int64)at * SIZE
-                                       : fresh + (int64)(at - past_rows) * step;
+        const T *from =
+            at < past_rows ? past + (int64)at * SIZE : fresh + (int64)(at - past_rows) * step;
         copy_begin(to + row * (SIZE + 8) + column, at < end ? from + column : fresh, at < end);
     }
 }
 
 /* Infinities and nan have all bits of the exponent set. */
-static __device__ __forceinline__ bool is_wild(half x) { return (x.bits & 0x7c00) == 0x7c00; }
-static __device__ __forceinline__ bool is_wild(bf16 x) { return (x.bits & 0x7f80) == 0x7f80; }
+static __device__ __forceinline__ bool is_wild(half x)
+{
+    return (x.bits & 0x7c00) == 0x7c00;
+}
+static __device__ __forceinline__ bool is_wild(bf16 x)
+{
+    return (x.bits & 0x7f80) == 0x7f80;
+}
 
 static __device__ __forceinline__ bool has_wild(const T *v)
 {
@@ -385,8 +392,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention(problem p)
         if (key == low)
 #pragma unroll
             for (int d = 0; d < HEAD / 16; d++)
-                load_matrices<false>(a[d], q + (warp * 16 + lane % 16) * LINE + d * 16 +
-                                               lane / 16 * 8);
+                load_matrices<false>(a[d],
+                                     q + (warp * 16 + lane % 16) * LINE + d * 16 + lane / 16 * 8);
         float s[BK / 8][4] = {};
 #pragma unroll
         for (int d = 0; d < HEAD / 16; d++)
@@ -453,9 +460,9 @@ extern "C" __global__ void __launch_bounds__(256)
     int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x;
     tn_wait_for_producer();
     if (i >= count) return;
-    int column = (int)(i % size), row = (int)(i / size % rows), head = (int)(i / size / rows % heads);
+    int column = (int)(i % size), row = (int)(i / size % rows),
+        head = (int)(i / size / rows % heads);
     int64 batch = i / size / rows / heads;
     if (row < past_rows) y[i] = past[((batch * heads + head) * past_rows + row) * size + column];
-    else
-        y[i] = fresh[batch * at.batch + head * at.head + (row - past_rows) * at.row + column];
+    else y[i] = fresh[batch * at.batch + head * at.head + (row - past_rows) * at.row + column];
 }

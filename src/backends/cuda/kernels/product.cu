@@ -1,11 +1,12 @@
-/* Products of matrices in tiles, and convolutions as such: plain multiply-adds, exact in the type of
- * the sums.
+/* Products of matrices in tiles, and convolutions as such: plain multiply-adds, exact in the type
+ * of the sums.
  *
- *     y[m, n] = activation(alpha * sum over k of a(m, k) * b(k, n) + beta * c(m, n) + residual[m, n])
+ *     y[m, n] = activation(alpha * sum(m, n) + beta * c(m, n) + residual[m, n])
+ *     sum(m, n) = sum over k of a(m, k) * b(k, n)
  *
- * A block makes BM x BN of y, a thread TM x TN of those, in groups of four by four that stand BM and
- * BN apart by equal parts, so that lanes read side by side from shared memory. The next BK of k is
- * on its way in registers while the last is multiplied.
+ * A block makes BM x BN of y, a thread TM x TN of those, in groups of four by four that stand BM
+ * and BN apart by equal parts, so that lanes read side by side from shared memory. The next BK of k
+ * is on its way in registers while the last is multiplied.
  *
  * TENSOR: the multiplying is done by tensor cores instead, elements of 16 bits in sums of float: a
  * warp makes TM x TN, and STAGES tiles are on their way or in use. a and b are read 8 elements at a
@@ -89,7 +90,7 @@ struct view {
     int channels; /* of all groups */
 };
 
-/* What a convolution sees, on its way from global to shared memory: a thread keeps to one position. */
+/* What a convolution sees, on its way to shared memory: a thread keeps to one position. */
 struct seer {
     static constexpr int STEP = THREADS / BN, COUNT = BK / STEP;
     static_assert(THREADS % BN == 0 && BK % STEP == 0, "a thread keeps to one position");
@@ -130,8 +131,7 @@ struct seer {
     {
 #pragma unroll
         for (int i = 0; i < COUNT; i++)
-            settle(held[i],
-                   &tile[(threadIdx.x / BN + i * STEP) * (BN + PAD) + threadIdx.x % BN]);
+            settle(held[i], &tile[(threadIdx.x / BN + i * STEP) * (BN + PAD) + threadIdx.x % BN]);
     }
 };
 
@@ -221,7 +221,7 @@ static __device__ __forceinline__ void leave(const S *sum, int row, int column, 
     for (int i = 0; i < COUNT; i++) partial[i] = sum[i];
 }
 
-/* ---- Multiply-adds -----------------------------------------------------------------------------*/
+/* ---- Multiply-adds ---------------------------------------------------------------------------*/
 
 #if !TENSOR
 /* One operand's share of a thread on its way from global to shared memory. WIDTH: of the tile. */
@@ -314,7 +314,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     tn_start_consumer();
 
     constexpr int ROWS = BM / (TM / 4), COLUMNS = BN / (TN / 4);
-    int row = at.row + threadIdx.x / (BN / TN) * 4, column = at.column + threadIdx.x % (BN / TN) * 4;
+    int row = at.row + threadIdx.x / (BN / TN) * 4,
+        column = at.column + threadIdx.x % (BN / TN) * 4;
 #pragma unroll
     for (int i = 0; i < TM; i++)
 #pragma unroll
@@ -324,7 +325,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 }
 #endif
 
-/* ---- Tensor cores ------------------------------------------------------------------------------*/
+/* ---- Tensor cores ----------------------------------------------------------------------------*/
 
 #if TENSOR
 /* A tile of one operand as it lies in memory: WIDTH lines along k, or BK lines along its width. */
@@ -339,7 +340,8 @@ template <bool DEEP, int WIDTH> struct tile {
     {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int at = threadIdx.x + i * THREADS, row = at / (LENGTH / 8), column = at % (LENGTH / 8) * 8;
+            int at = threadIdx.x + i * THREADS, row = at / (LENGTH / 8),
+                column = at % (LENGTH / 8) * 8;
             int w = first + (DEEP ? row : column), d = k + (DEEP ? column : row);
             bool inside = w < width && d < depth;
             copy_begin(to + row * LINE + column,

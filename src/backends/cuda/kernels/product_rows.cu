@@ -1,7 +1,8 @@
 /* Products with few rows, or few columns: each weight is read once, 16 bytes at a time, and meets
  * all of the few while it is there. What counts is bytes per second.
  *
- *     y(f, g) = activation(alpha * sum over k of few(f, k) * many(g, k) + beta * c(f, g) + residual)
+ *     y(f, g) = activation(alpha * sum over k of few(f, k) * many(g, k) + beta * c(f, g) +
+ * residual)
  *
  * deep: k runs along memory in `many`: a warp makes one g, its lanes share k.
  * wide: g runs along memory: a thread keeps to V neighbours and takes every so many-th k.
@@ -28,7 +29,8 @@ struct batches {
     int64 few[8], many[8], c[8];
 };
 
-/* Steps from one to the next: few_f and few_k of `few`, many_g (deep) or many_k (wide) as `line`. */
+/* Steps from one to the next: few_f and few_k of `few`, many_g (deep) or many_k (wide) as `line`.
+ */
 struct shape {
     int few, many, k;
     int weights; /* many is constant: it may be fetched before others have done their work */
@@ -146,7 +148,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         int f = i / WIDTH, at = i % WIDTH;
         S all = 0;
         for (int w = 0; w < WARPS; w++) all += part[w][f][at];
-        if (f < s.few && first + at < s.many)
-            finish(all, f, first + at, index, s, c, residual, y);
+        if (f < s.few && first + at < s.many) finish(all, f, first + at, index, s, c, residual, y);
     }
 }
