@@ -177,12 +177,28 @@ static tn_status find_tactics(const tn_engine *engine, tn_plan *plan)
     return NULL;
 }
 
+/* Recursion: as deep as plans are nested, which tn_plan_verify has bounded. */
+static bool wants_card(const tn_plan *plan)
+{
+    for (int32_t i = 0; i < plan->tensor_count; i++)
+        if (plan->tensor[i].card) return true;
+    for (int32_t i = 0; i < plan->step_count; i++)
+        if (plan->step[i].card) return true;
+    for (int32_t i = 0; i < plan->sub_count; i++)
+        if (wants_card(plan->sub[i])) return true;
+    return false;
+}
+
 tn_status tn_exec_engine_ready(tn_engine *engine)
 {
     tn_plan *plan = &engine->plan;
     TN_CHECK(engine->plan_usable, TN_UNAVAILABLE,
              "the engine was built by another version of Tenon and must be built anew");
     TN_TRY(tn_plan_verify(plan));
+    TN_CHECK(engine->card || !wants_card(plan), TN_UNAVAILABLE,
+             "the engine was planned for a card, and none is used here");
+    for (int32_t i = 0; i < plan->sub_count; i++)
+        TN_CHECK(!wants_card(plan->sub[i]), TN_CORRUPT, "plan: a plan inside uses a card");
     TN_TRY(find_tactics(engine, plan));
     TN_TRY(tn_exec_engine_upload(engine));
     TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));

@@ -344,12 +344,12 @@ static tn_status note_step(const tn_context *context, int32_t index, tn_status s
 static tn_status run_steps(tn_context *context)
 {
     int32_t count = context->plan->step_count;
-    tn_segment *segment = context->now->segment;
-    tn_segment *end = segment + context->now->segment_count;
+    const tn_resolved *r = context->now;
+    int32_t next = 0; /* segment */
     for (int32_t i = 0; i < count; i++) {
-        if (!context->profiling && segment < end && segment->first == i) {
-            TN_TRY(tn_segment_run(context, segment));
-            i = segment++->end - 1;
+        if (!context->profiling && next < r->segment_count && r->segment[next].first == i) {
+            TN_TRY(tn_segment_run(context, &r->segment[next]));
+            i = r->segment[next++].end - 1;
             continue;
         }
         if (!tn_step_is_card(context->plan, &context->plan->step[i]))

@@ -44,7 +44,7 @@ static void read_engine(const uint8_t *at, size_t bytes)
     if (tn_exec_engine_new(&tn_backend_cpu, 1, &engine)) abort();
     tn_status status = tn_engine_file_read(engine, (tn_mapping){at, bytes}, "fuzz");
     if (!status) status = tn_exec_engine_ready(engine);
-    if (tn_status_code(status) == TN_UNAVAILABLE) status = tn_build_again(engine, 1, &again);
+    if (tn_status_code(status) == TN_UNAVAILABLE) status = tn_build_again(engine, NULL, 1, &again);
     if (status && !tn_status_message(status)[0]) abort(); /* every failure says something */
     tn_exec_engine_release(again);
     tn_exec_engine_release(engine);

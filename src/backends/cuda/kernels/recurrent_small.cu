@@ -256,12 +256,12 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
     int64 out_step = turn * path.y_time;
     bool sends = p.live && p.q >= 2 && p.q - 2 < DIRECTIONS && path.y_near;
     constexpr int above = spread<ABOVE>::padded;
+    float *to_own = sends ? path.y_near + (start * rows + p.group) * above + p.direction * UNITS +
+                                p.unit
+                          : nullptr;
     uint32 to = 0;
-    if (sends)
-        to = cluster_address(shared_address(path.y_near + (start * rows + p.group) * above +
-                                            p.direction * UNITS + p.unit),
-                             p.q - 2);
-    int to_step = turn * rows * above * (int)sizeof(float);
+    if (sends && DIRECTIONS > 1) to = cluster_address(shared_address(to_own), p.q - 2);
+    int to_step = turn * rows * above;
 
     for (int s0 = 0; s0 < a.seq; s0 += a.chunk) {
         int count = a.seq - s0 < a.chunk ? a.seq - s0 : a.chunk, items = count * rows;
@@ -298,7 +298,8 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
                 else *reinterpret_cast<float *>(out) = h;
                 out += out_step;
             }
-            if (sends) cluster_store(to, h), to += to_step;
+            if (sends && DIRECTIONS > 1) cluster_store(to, h), to += to_step * (int)sizeof(float);
+            else if (sends) *to_own = h, to_own += to_step;
             float *last = now;
             now = next, next = last;
             group_barrier(p.group);
