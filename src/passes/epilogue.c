@@ -108,3 +108,30 @@ void tn_match_clear(const tn_match *match)
                 tn_node_remove(node);
         }
 }
+
+bool tn_epilogue_holds(const tn_match *match)
+{
+    tn_epilogue unused;
+    return !tn_node_find_attr(tn_match_node(match, "sum"), "activation") &&
+           tn_epilogue_read(match, &unused);
+}
+
+tn_status tn_epilogue_end(const tn_match *match, tn_node *node, const tn_epilogue *epilogue)
+{
+    TN_TRY(tn_epilogue_set(node, epilogue));
+    TN_TRY(tn_node_lower(node));
+    TN_TRY(tn_node_infer(node));
+    TN_TRY(tn_value_replace(tn_match_node(match, "y")->out[0], node->out[0]));
+    tn_match_clear(match);
+    return NULL;
+}
+
+tn_status tn_epilogue_rules(tn_graph *graph, const tn_rule *rules, int count, int64_t *changed)
+{
+    int64_t before;
+    do {
+        before = *changed;
+        TN_TRY(tn_rules_apply(graph, rules, count, changed));
+    } while (*changed > before);
+    return NULL;
+}

@@ -1,6 +1,6 @@
 /* Private to passes: the function that an operator with an activation takes over. */
-#ifndef TN_PASSES_ACTIVATION_H
-#define TN_PASSES_ACTIVATION_H
+#ifndef TN_PASSES_EPILOGUE_H
+#define TN_PASSES_EPILOGUE_H
 
 #include "ops/epilogue.h"
 #include "passes/constants.h"
@@ -23,6 +23,15 @@
 
 /* What such a match computes of "sum"; false: none that there is an activation for. */
 bool tn_epilogue_read(const tn_match *match, tn_epilogue *out);
+/* The same question, of a rule: and "sum" has no activation yet. */
+bool tn_epilogue_holds(const tn_match *match);
+/* A node that takes the place of a match's root "y", with this activation; what nobody reads any
+ * more goes. */
+tn_status tn_epilogue_end(const tn_match *match, tn_node *node,
+                          const tn_epilogue *epilogue) TN_MUST_USE;
+/* Until nothing changes: what one rule made may be what an earlier one looks for. */
+tn_status tn_epilogue_rules(tn_graph *graph, const tn_rule *rules, int count,
+                            int64_t *changed) TN_MUST_USE;
 /* The attributes of a node that has them, and back. */
 tn_epilogue tn_epilogue_of_node(const tn_node *node);
 tn_status tn_epilogue_set(tn_node *node, const tn_epilogue *epilogue) TN_MUST_USE;

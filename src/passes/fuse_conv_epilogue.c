@@ -21,13 +21,6 @@ static bool holds_residual(const tn_match *match)
                             tn_match_node(match, "y"));
 }
 
-static bool holds_activation(const tn_match *match)
-{
-    tn_epilogue unused;
-    return !tn_node_find_attr(tn_match_node(match, "sum"), "activation") &&
-           tn_epilogue_read(match, &unused);
-}
-
 /* The Conv's inputs and attributes, and more. */
 static tn_status add_conv(const tn_match *match, tn_value *residual, const tn_epilogue *epilogue)
 {
@@ -39,12 +32,7 @@ static tn_status add_conv(const tn_match *match, tn_value *residual, const tn_ep
                              NULL, 1, root, &node));
     tn_node_trim_inputs(node);
     for (int i = 0; i < conv->attr_count; i++) TN_TRY(tn_node_set_attr(node, &conv->attr[i]));
-    TN_TRY(tn_epilogue_set(node, epilogue));
-    TN_TRY(tn_node_lower(node));
-    TN_TRY(tn_node_infer(node));
-    TN_TRY(tn_value_replace(root->out[0], node->out[0]));
-    tn_match_clear(match);
-    return NULL;
+    return tn_epilogue_end(match, node, epilogue);
 }
 
 static tn_status replace_residual(tn_graph *graph, const tn_match *match)
@@ -68,19 +56,13 @@ static tn_status replace_activation(tn_graph *graph, const tn_match *match)
 static const tn_rule rules[] = {
     RULE(sum_first, residual),
     RULE(sum_second, residual),
-    RULE(plain, activation),
-    RULE(gated, activation),
+    {"conv_activation", plain, TN_COUNT(plain), tn_epilogue_holds, replace_activation},
+    {"conv_activation", gated, TN_COUNT(gated), tn_epilogue_holds, replace_activation},
 };
 
-/* What one rule made may be what an earlier one looks for. */
 static tn_status run(tn_graph *graph, int64_t *changed)
 {
-    int64_t before;
-    do {
-        before = *changed;
-        TN_TRY(tn_rules_apply(graph, rules, TN_COUNT(rules), changed));
-    } while (*changed > before);
-    return NULL;
+    return tn_epilogue_rules(graph, rules, TN_COUNT(rules), changed);
 }
 
 const tn_pass tn_pass_fuse_conv_epilogue = {

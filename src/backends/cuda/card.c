@@ -18,8 +18,7 @@ static const tn_cu *driver(void)
     return tn_cu_open(&why);
 }
 
-/* Contexts are current by thread; a call may come from any. */
-static tn_status enter(const tn_cuda_card *card)
+tn_status tn_cuda_enter(const tn_cuda_card *card)
 {
     tn_cu_context now = NULL;
     TN_CU("asking for the context", driver()->context_get(&now));
@@ -134,7 +133,7 @@ static void *pointer_of(tn_cu_pointer at)
 static tn_status alloc(tn_card *card, bool host, size_t bytes, void **out)
 {
     *out = NULL;
-    TN_TRY(enter(cuda_card(card)));
+    TN_TRY(tn_cuda_enter(cuda_card(card)));
     if (host) {
         TN_CU("allocating host memory",
               driver()->host_alloc(out, bytes ? bytes : 1, TN_CU_HOST_PORTABLE_MAPPED));
@@ -148,7 +147,7 @@ static tn_status alloc(tn_card *card, bool host, size_t bytes, void **out)
 
 static void free_memory(tn_card *card, bool host, void *at)
 {
-    if (!at || enter(cuda_card(card))) return;
+    if (!at || tn_cuda_enter(cuda_card(card))) return;
     if (host) driver()->host_free(at);
     else driver()->memory_free((tn_cu_pointer)(uintptr_t)at);
 }
@@ -159,7 +158,7 @@ static void stream_free(void *stream)
 {
     tn_cuda_stream *s = stream;
     if (!s) return;
-    if (!enter(s->card)) {
+    if (!tn_cuda_enter(s->card)) {
         for (size_t i = 0; i < TN_COUNT(s->library); i++)
             if (s->library[i]) s->library_free[i](s->library[i]);
         for (int i = 0; i < 2; i++)
@@ -171,7 +170,7 @@ static void stream_free(void *stream)
 
 static tn_status fill_stream(tn_cuda_stream *s)
 {
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("making a stream", driver()->stream_new(&s->handle, TN_CU_STREAM_NON_BLOCKING));
     for (int i = 0; i < 2; i++) TN_CU("making an event", driver()->event_new(&s->mark[i], 0));
     return NULL;
@@ -196,7 +195,7 @@ static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
 {
     tn_cuda_stream *s = stream;
     if (!bytes) return NULL;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("copying", driver()->copy((tn_cu_pointer)(uintptr_t)to, (tn_cu_pointer)(uintptr_t)from,
                                     bytes, s->handle));
     return NULL;
@@ -206,7 +205,7 @@ static tn_status fill(void *stream, void *to, uint8_t value, size_t bytes)
 {
     tn_cuda_stream *s = stream;
     if (!bytes) return NULL;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("filling", driver()->fill((tn_cu_pointer)(uintptr_t)to, value, bytes, s->handle));
     return NULL;
 }
@@ -214,7 +213,7 @@ static tn_status fill(void *stream, void *to, uint8_t value, size_t bytes)
 static tn_status wait_stream(void *stream)
 {
     tn_cuda_stream *s = stream;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("running", driver()->stream_wait(s->handle));
     return NULL;
 }
@@ -225,7 +224,7 @@ static tn_status wait_stream(void *stream)
 static tn_status record_begin(void *stream)
 {
     tn_cuda_stream *s = stream;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("recording", driver()->capture_begin(s->handle, TN_CU_CAPTURE_RELAXED));
     return NULL;
 }
@@ -253,7 +252,7 @@ static tn_status record_end(void *stream, void **recording)
 static tn_status replay(void *stream, void *recording)
 {
     tn_cuda_stream *s = stream;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("launching a graph", driver()->graph_launch(recording, s->handle));
     return NULL;
 }
@@ -268,7 +267,7 @@ static void record_free(void *recording)
 static tn_status mark(void *stream, int which)
 {
     tn_cuda_stream *s = stream;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("marking the time", driver()->event_record(s->mark[which & 1], s->handle));
     return NULL;
 }
@@ -277,7 +276,7 @@ static tn_status elapsed_ns(void *stream, double *ns)
 {
     tn_cuda_stream *s = stream;
     float ms = 0;
-    TN_TRY(enter(s->card));
+    TN_TRY(tn_cuda_enter(s->card));
     TN_CU("running", driver()->event_wait(s->mark[1]));
     TN_CU("reading the time", driver()->event_ms(&ms, s->mark[0], s->mark[1]));
     *ns = (double)ms * 1e6;

@@ -201,12 +201,10 @@ tn_status tn_cuda_function_get(tn_cuda_card *card, const tn_cuda_source *source,
     const char *why;
     const tn_cu *cu = tn_cu_open(&why);
     tn_cuda_function *function = NULL;
-    tn_cu_context now = NULL;
     tn_arena scratch;
     *out = NULL;
     TN_CHECK(cu, TN_UNAVAILABLE, "no NVIDIA card can be used: %s", why);
-    TN_CU("asking for the context", cu->context_get(&now));
-    if (now != card->context) TN_CU("entering a card", cu->context_set(card->context));
+    TN_TRY(tn_cuda_enter(card));
     tn_arena_init(&scratch);
     pthread_mutex_lock(&cache.lock);
     tn_status status = get(card, source, entry, options, &scratch, &function);

@@ -28,6 +28,9 @@ typedef struct tn_cuda_card {
     int cuda_version; /* of the driver: 13000 is 13.0 */
 } tn_cuda_card;
 
+/* Contexts are current by thread, and a call may come from any: before calls on a card. */
+tn_status tn_cuda_enter(const tn_cuda_card *card) TN_MUST_USE;
+
 /* What tn_launch.stream is. */
 typedef struct tn_cuda_stream {
     tn_cuda_card *card;

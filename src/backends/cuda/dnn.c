@@ -1,7 +1,6 @@
 /* cuDNN: opening it, and convolutions by its algorithms. */
 #include "backends/cuda/dnn.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,29 +19,18 @@ static struct {
 
 static void open_library(void)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } rows[] = {
 #define ROW(member, name, parameters) {name, offsetof(tn_dnn, member)},
-        TN_DNN_CALLS(ROW)
+    static const tn_cuda_symbol rows[] = {TN_DNN_CALLS(ROW)};
 #undef ROW
-    };
     static const char *const versions[] = {"9", NULL};
     void *library = tn_cuda_library("libcudnn.so", versions);
     if (!library) {
         snprintf(dnn.why, sizeof dnn.why, "cuDNN was not found (libcudnn.so.9)");
         return;
     }
-    for (size_t i = 0; i < TN_COUNT(rows); i++) {
-        void *at = dlsym(library, rows[i].name);
-        if (!at) {
-            snprintf(dnn.why, sizeof dnn.why, "cuDNN has no %s", rows[i].name);
-            return;
-        }
-        memcpy((char *)&dnn.calls + rows[i].offset, &at, sizeof at);
-    }
-    dnn.usable = true;
+    const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &dnn.calls);
+    if (missing) snprintf(dnn.why, sizeof dnn.why, "cuDNN has no %s", missing);
+    dnn.usable = !missing;
 }
 
 const tn_dnn *tn_dnn_open(const char **why)
@@ -61,16 +49,6 @@ static tn_status fail(tn_dnn_result result, const char *what)
         tn_dnn_result result_ = (call);                                                            \
         if (result_) return tn_status_trail(fail(result_, what), __FILE__, __LINE__, __func__);    \
     } while (0)
-
-static tn_status enter(const tn_cuda_card *card)
-{
-    const char *why;
-    const tn_cu *cu = tn_cu_open(&why);
-    tn_cu_context now = NULL;
-    TN_CU("asking for the context", cu->context_get(&now));
-    if (now != card->context) TN_CU("entering a card", cu->context_set(card->context));
-    return NULL;
-}
 
 /* ---- Descriptors -----------------------------------------------------------------------------*/
 
@@ -147,7 +125,7 @@ static tn_status begin_asking(void)
     if (asked.begun) return NULL;
     TN_TRY(tn_backend_cuda.card->open(0, &card));
     asked.card = (tn_cuda_card *)card;
-    TN_TRY(enter(asked.card));
+    TN_TRY(tn_cuda_enter(asked.card));
     asked.begun = true;
     tn_dnn_result result = dnn.calls.create(&asked.handle);
     if (!result) return NULL;
@@ -161,7 +139,7 @@ static tn_status ask(const tn_dnn_conv *conv, bool *known, size_t *bytes)
     words d = {0};
     *known = false;
     *bytes = 0;
-    TN_TRY(enter(asked.card));
+    TN_TRY(tn_cuda_enter(asked.card));
     tn_status status = words_make(conv, false, &d);
     if (!status)
         *known =
@@ -249,7 +227,7 @@ tn_status tn_dnn_conv_run(tn_cuda_stream *stream, const tn_dnn_conv *conv, const
     words d = {0};
     float one = 1, zero = 0;
     *known = *finished = false;
-    TN_TRY(enter(stream->card));
+    TN_TRY(tn_cuda_enter(stream->card));
     TN_TRY(handle_of(stream, &handle));
     if (!handle) return NULL;
     tn_status status = words_make(conv, relu, &d);

@@ -8,13 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct symbol {
-    const char *name;
-    size_t offset;
-} symbol;
-
-/* Fills a struct of function pointers; the name of the first one that is missing, or NULL. */
-static const char *fill(void *library, const symbol *rows, size_t count, void *calls)
+const char *tn_cuda_fill(void *library, const tn_cuda_symbol *rows, size_t count, void *calls)
 {
     for (size_t i = 0; i < count; i++) {
         void *at = dlsym(library, rows[i].name);
@@ -36,7 +30,7 @@ static struct {
 static void open_driver(void)
 {
 #define ROW(member, name, parameters) {name, offsetof(tn_cu, member)},
-    static const symbol rows[] = {TN_CU_CALLS(ROW)};
+    static const tn_cuda_symbol rows[] = {TN_CU_CALLS(ROW)};
 #undef ROW
     void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     const char *text = NULL;
@@ -45,7 +39,7 @@ static void open_driver(void)
                  "no NVIDIA driver is installed (libcuda.so.1 was not found)");
         return;
     }
-    const char *missing = fill(library, rows, TN_COUNT(rows), &driver.calls);
+    const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &driver.calls);
     if (missing) {
         snprintf(driver.why, sizeof driver.why,
                  "the NVIDIA driver is too old: it has no %s; install one for CUDA 12 or newer",
@@ -159,7 +153,7 @@ static struct {
 static void open_nvrtc(void)
 {
 #define ROW(member, name, parameters) {name, offsetof(tn_nvrtc, member)},
-    static const symbol rows[] = {TN_NVRTC_CALLS(ROW)};
+    static const tn_cuda_symbol rows[] = {TN_NVRTC_CALLS(ROW)};
 #undef ROW
     static const char *const versions[] = {"13", "12", NULL};
     void *library = tn_cuda_library("libnvrtc.so", versions);
@@ -170,7 +164,7 @@ static void open_nvrtc(void)
                  "at its folder");
         return;
     }
-    const char *missing = fill(library, rows, TN_COUNT(rows), &nvrtc.calls);
+    const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &nvrtc.calls);
     if (missing)
         snprintf(nvrtc.why, sizeof nvrtc.why, "CUDA's run-time compiler is too old: it has no %s",
                  missing);

@@ -133,6 +133,12 @@ const tn_nvrtc *tn_nvrtc_open(const char **why);
 /* A library of the toolkit by its base name ("libcublasLt.so") and the versions to try ("13", "12",
  * ...; ended by NULL), as dlopen gives it; NULL where there is none. */
 void *tn_cuda_library(const char *name, const char *const *versions);
+typedef struct tn_cuda_symbol {
+    const char *name;
+    size_t offset; /* of its pointer in the struct of calls */
+} tn_cuda_symbol;
+/* Fills a struct of function pointers; the name of the first one that is missing, or NULL. */
+const char *tn_cuda_fill(void *library, const tn_cuda_symbol *rows, size_t count, void *calls);
 
 /* "CUDA: out of memory (2)" */
 tn_status tn_cu_fail(tn_cu_result result, const char *what, const char *file, int line,

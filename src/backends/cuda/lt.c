@@ -1,7 +1,6 @@
 /* cuBLASLt: opening it, and products by its algorithms. */
 #include "backends/cuda/lt.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,29 +19,18 @@ static struct {
 
 static void open_library(void)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } rows[] = {
 #define ROW(member, name, parameters) {name, offsetof(tn_lt, member)},
-        TN_LT_CALLS(ROW)
+    static const tn_cuda_symbol rows[] = {TN_LT_CALLS(ROW)};
 #undef ROW
-    };
     static const char *const versions[] = {"13", "12", NULL};
     void *library = tn_cuda_library("libcublasLt.so", versions);
     if (!library) {
         snprintf(lt.why, sizeof lt.why, "cuBLASLt was not found (libcublasLt.so.13 or .12)");
         return;
     }
-    for (size_t i = 0; i < TN_COUNT(rows); i++) {
-        void *at = dlsym(library, rows[i].name);
-        if (!at) {
-            snprintf(lt.why, sizeof lt.why, "cuBLASLt is too old: it has no %s", rows[i].name);
-            return;
-        }
-        memcpy((char *)&lt.calls + rows[i].offset, &at, sizeof at);
-    }
-    lt.usable = true;
+    const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &lt.calls);
+    if (missing) snprintf(lt.why, sizeof lt.why, "cuBLASLt is too old: it has no %s", missing);
+    lt.usable = !missing;
 }
 
 const tn_lt *tn_lt_open(const char **why)
@@ -229,22 +217,12 @@ static tn_status entry_get(memory *m, const tn_lt_problem *problem, const void *
 
 /* ---- Running ---------------------------------------------------------------------------------*/
 
-static tn_status enter(const tn_cuda_card *card)
-{
-    const char *why;
-    const tn_cu *cu = tn_cu_open(&why);
-    tn_cu_context now = NULL;
-    TN_CU("asking for the context", cu->context_get(&now));
-    if (now != card->context) TN_CU("entering a card", cu->context_set(card->context));
-    return NULL;
-}
-
 tn_status tn_lt_run(tn_cuda_stream *stream, const tn_lt_problem *problem, const tn_lt_operands *x,
                     int choice, bool *known)
 {
     memory *m;
     entry *e;
-    TN_TRY(enter(stream->card));
+    TN_TRY(tn_cuda_enter(stream->card));
     TN_TRY(memory_of(stream, &m));
     *known = m->handle != NULL;
     if (!*known) return NULL;
