@@ -83,7 +83,7 @@ static tn_status open_new(int ordinal, tn_cuda_card **out)
 {
     const char *why = NULL;
     const tn_cu *cu = tn_cu_open(&why);
-    TN_CHECK(cu, TN_UNAVAILABLE, "no NVIDIA card can be used: %s", why);
+    TN_CHECK(cu, TN_UNAVAILABLE, "%s", why);
     int count = 0;
     TN_CU("counting cards", cu->device_count(&count));
     TN_CHECK(ordinal >= 0 && ordinal < count, TN_NOT_FOUND, "there is no card %d: %d %s found",
