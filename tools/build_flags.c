@@ -19,11 +19,16 @@ int build_options(build_flags *flags, tool_option *out)
         {"budget", OPTION_NUMBER, &flags->budget_ms, "MS",
          "time for measuring tactics, default 2000; below 0 only estimates"},
         {"tolerance", OPTION_NUMBER, &flags->tolerance, "X",
-         "largest relative L2 difference to the unoptimised graph, default 1e-5"},
+         "largest relative L2 difference to the unoptimised graph; default: that of the precision, "
+         "1e-5 for float32"},
         {"no-check", OPTION_FLAG, &flags->no_check, NULL,
          "skip the comparison with the unoptimised graph (the engine records it)"},
         {"no-optimize", OPTION_FLAG, &flags->no_optimize, NULL,
          "no passes, reference kernels only: the slow, obvious engine"},
+        {"tf32", OPTION_FLAG, &flags->tf32, NULL, "products may use TF32 (relative L2 1e-3)"},
+        {"fp16", OPTION_FLAG, &flags->fp16, NULL,
+         "compute in float16 where a card is (5e-3), sums in float32; TF32 where that is not so"},
+        {"bf16", OPTION_FLAG, &flags->bf16, NULL, "the same with bfloat16 (2e-2)"},
         {"timings", OPTION_TEXT, &flags->timings, "FILE", "measured times, read and kept here"},
         {"dump", OPTION_TEXT, &flags->dump, "FOLDER", "write the graph here after every pass"},
         {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
@@ -101,6 +106,10 @@ tn_status engine_open(const char *path, const build_flags *flags, tn_engine **ou
         .tolerance = flags->tolerance,
         .timings_path = flags->timings,
         .dump_folder = flags->dump,
+        .precision = flags->fp16   ? TN_PRECISION_F16
+                     : flags->bf16 ? TN_PRECISION_BF16
+                     : flags->tf32 ? TN_PRECISION_TF32
+                                   : TN_PRECISION_F32,
     };
     status = tn_build(model, &config, out);
     tn_model_free(model);

@@ -103,7 +103,7 @@ typedef struct build_flags {
     int threads;
     double budget_ms;
     double tolerance;
-    bool no_check, no_optimize, verbose;
+    bool no_check, no_optimize, tf32, fp16, bf16, verbose;
     const char *device, *timings, *dump;
 } build_flags;
 

@@ -378,6 +378,16 @@ TN_API TN_MUST_USE tn_status tn_model_simplify(tn_model *model, const tn_simplif
 
 /* ---- Building --------------------------------------------------------------------------------*/
 
+/* How exactly a graph of float32 must be computed; relative L2 error to float64 that the gate
+ * allows. Sums, statistics of normalisations and softmax are float32 in all of them. Layers that
+ * would break the tolerance are held back at float32, and the report says which. */
+typedef enum tn_precision {
+    TN_PRECISION_F32,  /* 1e-5: exact float32 */
+    TN_PRECISION_TF32, /* 1e-3: factors of products may lose bits */
+    TN_PRECISION_F16,  /* 5e-3: float16 values on a card; products with float16 factors on the CPU */
+    TN_PRECISION_BF16, /* 2e-2: the same with bfloat16 */
+} tn_precision;
+
 typedef struct tn_build_config {
     size_t size;
     const char *device;         /* "cpu" (default), "cuda", "cuda:1"; NULL: $TENON_DEVICE, if set */
@@ -390,6 +400,7 @@ typedef struct tn_build_config {
     double tolerance; /* of the gate, relative L2; 0: default for the precision */
     const char *timings_path; /* read and updated when not NULL */
     const char *dump_folder;  /* write the graph after every pass here when not NULL */
+    tn_precision precision;   /* what is allowed at most; TF32 is, wherever F16 or BF16 are */
 } tn_build_config;
 
 /* Optimise, choose tactics by measuring, check, and make an engine ready to run. MISMATCH names the

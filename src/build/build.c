@@ -1,18 +1,23 @@
 /* From a graph to an engine, on one page: passes, shapes, partition, choose and emit, finish, gate.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
 #include "base/log.h"
 #include "build/stage.h"
+#include "passes/lower_precision.h"
 #include "passes/passes.h"
 
 #define BUDGET_MS_DEFAULT 2000
+#define HOLD_ROUNDS_MAX 6
 
 typedef struct builder {
     const tn_graph *source;
     tn_build_config config;
-    tn_graph *graph; /* optimised */
+    tn_graph *graph;   /* optimised: the portable graph */
+    tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
+    tn_map held;       /* names of results that stay in float32 all the same: those in the record */
     tn_engine *engine;
     tn_shape_sets shapes;
     tn_timings timings;
@@ -30,6 +35,8 @@ static tn_status take_config(const tn_build_config *given, tn_build_config *out)
     TN_CHECK(given->size > 0, TN_INVALID,
              "tn_build_config.size is 0: set it to sizeof(tn_build_config)");
     memcpy(out, given, TN_MIN(given->size, sizeof(*out)));
+    TN_CHECK((unsigned)out->precision <= TN_PRECISION_BF16, TN_INVALID,
+             "there is no precision number %d", (int)out->precision);
     TN_CHECK(out->threads >= 0, TN_INVALID, "%d threads were asked for", out->threads);
     TN_CHECK(out->profile_count >= 0 && (out->profiles || out->profile_count == 0), TN_INVALID,
              "%d profiles are announced, none is given", out->profile_count);
@@ -40,6 +47,7 @@ static tn_status optimise(builder *b)
 {
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
+    b->record.precision = b->config.precision;
     b->record.optimised = !b->config.no_optimize;
     if (!b->config.no_optimize) TN_TRY(tn_passes_run(b->graph, b->config.dump_folder));
     b->record.nodes_after = b->graph->node_count;
@@ -47,10 +55,10 @@ static tn_status optimise(builder *b)
 }
 
 /* Shapes that a graph cannot take are no reason not to build: it is tuned by estimates then. */
-static tn_status evaluate_shapes(builder *b, int64_t **values)
+static tn_status evaluate_shapes(builder *b, const tn_graph *graph, int64_t **values)
 {
     const tn_shape_set *opt = &b->shapes.at[b->shapes.opt];
-    tn_status status = tn_shapes_values(b->graph, opt, &b->arena, values);
+    tn_status status = tn_shapes_values(graph, opt, &b->arena, values);
     if (!status) return NULL;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     tn_log(TN_LOG_WARNING,
@@ -61,19 +69,42 @@ static tn_status evaluate_shapes(builder *b, int64_t **values)
     return NULL;
 }
 
+/* Values of 16 bits are for cards; on the CPU, kernels of lower precision are enough. */
+static tn_status lower(builder *b)
+{
+    tn_precision precision = b->config.precision;
+    bool half = precision == TN_PRECISION_F16 || precision == TN_PRECISION_BF16;
+    tn_graph_free(b->lowered);
+    b->lowered = NULL;
+    if (!half || !b->engine->card || b->config.no_optimize) return NULL;
+    TN_TRY(tn_graph_clone(b->graph, false, &b->lowered));
+    return tn_lower_precision(b->lowered,
+                              precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16,
+                              &b->held, &b->record.lowered);
+}
+
+static const tn_graph *graph_of(const builder *b)
+{
+    return b->lowered ? b->lowered : b->graph;
+}
+
 static tn_status choose_and_emit(builder *b)
 {
     const tn_build_config *config = &b->config;
     int64_t *values;
-    TN_TRY(tn_partition(b->graph, b->engine, &b->record.partition));
-    TN_TRY(tn_timings_init(&b->timings, b->engine, &b->arena));
-    if (config->timings_path)
-        TN_TRY(tn_timings_load(&b->timings, b->engine->backend, config->timings_path));
-    TN_TRY(evaluate_shapes(b, &values));
+    TN_TRY(lower(b));
+    TN_TRY(tn_partition(graph_of(b), b->engine, &b->record.partition));
+    if (!b->timings.arena) {
+        TN_TRY(tn_timings_init(&b->timings, b->engine, &b->arena));
+        if (config->timings_path)
+            TN_TRY(tn_timings_load(&b->timings, b->engine->backend, config->timings_path));
+    }
+    TN_TRY(evaluate_shapes(b, graph_of(b), &values));
     b->chooser = (tn_chooser){
         .engine = b->engine,
         .values = values,
         .reference_only = config->no_optimize,
+        .precision = config->precision,
         .budget_ms = config->budget_ms == 0 ? BUDGET_MS_DEFAULT : config->budget_ms,
         .timings = &b->timings,
         .report = &b->record.choices,
@@ -81,14 +112,23 @@ static tn_status choose_and_emit(builder *b)
         .arena = &b->arena,
     };
     tn_map_init(&b->chooser.decided, &b->arena);
-    TN_TRY(tn_emit(b->graph, &b->chooser, b->engine, &b->constants));
+    TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));
     return tn_finish(b->engine, b->graph, &b->constants);
+}
+
+static tn_status hold_back(builder *b, const char *name)
+{
+    if (tn_map_has(&b->held, name) || b->record.held_count == TN_HELD_MAX) return NULL;
+    b->record.held[b->record.held_count++] = name;
+    return tn_map_put(&b->held, name, b);
 }
 
 static tn_status check(builder *b)
 {
     tn_gate gate = {.original = b->source,
-                    .optimised = b->graph,
+                    .optimised = graph_of(b),
+                    .exact = b->lowered ? b->graph : NULL,
+                    .precision = b->config.precision,
                     .engine = b->engine,
                     .chooser = &b->chooser,
                     .shapes = &b->shapes,
@@ -99,20 +139,51 @@ static tn_status check(builder *b)
             b->config.no_check ? "skipped, as asked for" : "not needed, this is the reference";
         return NULL;
     }
-    TN_TRY(tn_gate_run(&gate));
+    tn_status status = tn_gate_run(&gate);
+    if (tn_status_code(status) == TN_MISMATCH)
+        for (int i = 0; i < gate.suspect_count; i++) TN_TRY(hold_back(b, gate.suspect[i]));
+    TN_TRY(status);
     b->record.check = gate.result;
     b->record.tolerance = gate.tolerance_used;
     return NULL;
 }
 
+/* What a try leaves behind, but for what it learnt: times and the layers to hold back. */
+static void forget(builder *b)
+{
+    if (b->chooser.stream) b->engine->card->backend->card->stream_free(b->chooser.stream);
+    tn_constants_fini(&b->constants);
+    tn_constants_init(&b->constants, &b->arena);
+    tn_record_fini(&b->record);
+    tn_exec_engine_release(b->engine);
+    b->engine = NULL;
+    b->chooser = (tn_chooser){0};
+}
+
+static tn_status try(builder *b)
+{
+    TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
+    TN_TRY(tn_build_card(b->config.device, &b->engine->card));
+    TN_TRY(choose_and_emit(b));
+    return check(b);
+}
+
+/* Layers that lose too much in 16 bits are held back in float32, more of them each time. */
 static tn_status build(builder *b)
 {
     TN_TRY(optimise(b));
     TN_TRY(tn_shapes_of(b->source, &b->config, &b->arena, &b->shapes));
-    TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
-    TN_TRY(tn_build_card(b->config.device, &b->engine->card));
-    TN_TRY(choose_and_emit(b));
-    TN_TRY(check(b));
+    tn_status status = try(b);
+    int held = 0;
+    for (int round = 0; tn_status_code(status) == TN_MISMATCH && round < HOLD_ROUNDS_MAX; round++) {
+        if (b->record.held_count == held) break;
+        held = b->record.held_count;
+        tn_log(TN_LOG_INFO, "%d layers are held back in float32, after: %s", held,
+               tn_status_message(status));
+        forget(b);
+        status = try(b);
+    }
+    TN_TRY(status);
     TN_TRY(tn_report(b->engine, &b->record));
     return b->config.timings_path ? tn_timings_save(&b->timings, b->config.timings_path) : NULL;
 }
@@ -122,6 +193,7 @@ static void open_builder(builder *b, const tn_graph *source)
     *b = (builder){.source = source};
     tn_arena_init(&b->arena);
     tn_constants_init(&b->constants, &b->arena);
+    tn_map_init(&b->held, &b->arena);
 }
 
 /* The engine is handed out, or freed on failure; all else goes. */
@@ -131,6 +203,7 @@ static tn_status close_builder(builder *b, tn_status status, tn_engine **out)
     tn_constants_fini(&b->constants);
     tn_record_fini(&b->record);
     tn_graph_free(b->graph);
+    tn_graph_free(b->lowered);
     tn_arena_fini(&b->arena);
     if (status) {
         tn_exec_engine_release(b->engine);
@@ -163,12 +236,29 @@ static tn_status parse_portable(const tn_engine *engine, tn_arena *arena, tn_gra
     return NULL;
 }
 
+/* The precision that the engine was built with, and what its gate held back. */
+static tn_status read_precision(builder *b, const tn_engine *old)
+{
+    const char *word, *name;
+    TN_TRY(tn_exec_engine_meta(old, "precision", &b->arena, &word));
+    b->config.precision = tn_precision_find(word);
+    for (int i = 0; i < TN_HELD_MAX; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "held:%d", i);
+        TN_TRY(tn_exec_engine_meta(old, key, &b->arena, &name));
+        if (!name[0]) break;
+        TN_TRY(hold_back(b, name));
+    }
+    return NULL;
+}
+
 static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, int threads)
 {
     const char *check;
     TN_TRY(parse_portable(old, &b->arena, &b->graph));
     b->source = b->graph;
     b->config.budget_ms = -1;
+    TN_TRY(read_precision(b, old));
     TN_TRY(tn_shapes_of(b->graph, &b->config, &b->arena, &b->shapes));
     TN_TRY(tn_exec_engine_new(old->backend, threads, &b->engine));
     b->engine->card = card;
@@ -177,6 +267,7 @@ static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, in
     b->record.check = tn_arena_printf(&b->arena, "%s, for the plan before this one", check);
     TN_CHECK(b->record.check, TN_OUT_OF_MEMORY, "no memory for the report");
     b->record.rebuilt = b->record.optimised = true;
+    b->record.precision = b->config.precision;
     b->record.nodes_before = b->record.nodes_after = b->graph->node_count;
     return tn_report(b->engine, &b->record);
 }

@@ -137,7 +137,7 @@ static const tn_tactic *find_candidates(const tn_chooser *c, const tn_backend *b
             reference = all[i];
             continue;
         }
-        if (c->reference_only) continue;
+        if (c->reference_only || !tn_tactic_is_allowed(all[i], c->precision)) continue;
         tn_verdict why = p && all[i]->accepts ? all[i]->accepts(p) : TN_YES;
         /* With run-time shapes there is no problem to ask about, and nothing to pack for. */
         if (!p && all[i]->pack) why = TN_NO("shapes are only known in a run");

@@ -13,17 +13,13 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "build/stage.h"
+#include "build/gate.h"
 #include "ir/subgraph.h"
-
-/* Values that are made up may never end a loop. */
-#define ITERATIONS_MAX 10000
 
 /* ---- Engines to compare ----------------------------------------------------------------------*/
 
-/* Constants are borrowed from the graph where the list does. */
-static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_chooser *chooser,
-                             tn_constant_list *constants, tn_engine **out)
+tn_status tn_gate_engine(const tn_gate *gate, const tn_graph *graph, tn_chooser *chooser,
+                         tn_constant_list *constants, tn_engine **out)
 {
     tn_engine *engine;
     TN_TRY(tn_exec_engine_new(gate->engine->backend, tn_pool_threads(gate->engine->pool), &engine));
@@ -41,7 +37,7 @@ static tn_status make_engine(const tn_gate *gate, const tn_graph *graph, tn_choo
     return NULL;
 }
 
-static tn_chooser reference_chooser(const tn_gate *gate, tn_arena *arena)
+tn_chooser tn_gate_reference_chooser(const tn_gate *gate, tn_arena *arena)
 {
     tn_chooser chooser = {.engine = gate->engine,
                           .reference_only = true,
@@ -51,36 +47,14 @@ static tn_chooser reference_chooser(const tn_gate *gate, tn_arena *arena)
     return chooser;
 }
 
-/* ---- Tolerance -------------------------------------------------------------------------------*/
-
-/* By the coarsest float that the graph computes with. */
-static double default_tolerance(const tn_graph *graph)
-{
-    double tolerance = 1e-5;
-    const tn_graph *inside;
-    for (const tn_node *node = graph->first; node; node = node->next) {
-        for (int i = 0; (inside = tn_node_inside(node, i)); i++)
-            tolerance = TN_MAX(tolerance, default_tolerance(inside));
-        for (int32_t k = 0; k < node->out_count; k++) {
-            if (!node->out[k]) continue;
-            tn_dtype dtype = node->out[k]->type.dtype;
-            double of = dtype == TN_DTYPE_F16 ? 5e-3 : dtype == TN_DTYPE_BF16 ? 2e-2 : 1e-5;
-            if (tn_dtype_kind_of(dtype) == TN_KIND_F && tn_dtype_bits(dtype) <= 8) of = 1e-1;
-            tolerance = TN_MAX(tolerance, of);
-        }
-    }
-    return tolerance;
-}
-
-typedef struct verdict {
-    bool same_shape, within;
-    tn_difference difference;
-} verdict;
+/* ---- Judging ---------------------------------------------------------------------------------*/
 
 /* Small integers that come from rounding floats may fall to either side. */
-static tn_status judge(const tn_tensor *got, const tn_tensor *want, double tolerance, verdict *out)
+tn_status tn_gate_judge(const tn_tensor *got, const tn_tensor *want, double tolerance,
+                        tn_verdict_of *out)
 {
-    *out = (verdict){.same_shape = got->dtype == want->dtype && tn_tensor_same_shape(got, want)};
+    *out =
+        (tn_verdict_of){.same_shape = got->dtype == want->dtype && tn_tensor_same_shape(got, want)};
     if (!out->same_shape) return NULL;
     out->within = true;
     if (tn_tensor_count(got) == 0) return NULL;
@@ -93,8 +67,8 @@ static tn_status judge(const tn_tensor *got, const tn_tensor *want, double toler
     return NULL;
 }
 
-static void print_verdict(const verdict *v, const tn_tensor *got, const tn_tensor *want,
-                          tn_text *text)
+void tn_gate_print_verdict(const tn_verdict_of *v, const tn_tensor *got, const tn_tensor *want,
+                           tn_text *text)
 {
     char a[128], b[128];
     if (!v->same_shape)
@@ -107,15 +81,41 @@ static void print_verdict(const verdict *v, const tn_tensor *got, const tn_tenso
             tn_tensor_type_text(want, b, sizeof(b)));
 }
 
-/* ---- Runs ------------------------------------------------------------------------------------*/
-
-static tn_status run(tn_context *context, const tn_graph *graph, const tn_tensor *inputs)
+tn_status tn_gate_execute(tn_context *context, const tn_graph *graph, const tn_tensor *inputs)
 {
     for (int64_t i = 0; i < graph->input_count; i++)
         TN_TRY(tn_exec_context_bind(context, graph->input[i]->name, &inputs[i]));
-    tn_exec_context_limit(context, ITERATIONS_MAX);
+    tn_exec_context_limit(context, TN_GATE_ITERATIONS_MAX);
     return tn_exec_context_run(context);
 }
+
+/* ---- Tolerance -------------------------------------------------------------------------------*/
+
+/* By the precision that was asked for, and the coarsest float that the graph itself computes with.
+ */
+static double default_tolerance(const tn_graph *graph, tn_precision precision)
+{
+    static const double by_precision[] = {[TN_PRECISION_F32] = 1e-5,
+                                          [TN_PRECISION_TF32] = 1e-3,
+                                          [TN_PRECISION_F16] = 5e-3,
+                                          [TN_PRECISION_BF16] = 2e-2};
+    double tolerance = by_precision[precision];
+    const tn_graph *inside;
+    for (const tn_node *node = graph->first; node; node = node->next) {
+        for (int i = 0; (inside = tn_node_inside(node, i)); i++)
+            tolerance = TN_MAX(tolerance, default_tolerance(inside, precision));
+        for (int32_t k = 0; k < node->out_count; k++) {
+            if (!node->out[k]) continue;
+            tn_dtype dtype = node->out[k]->type.dtype;
+            double of = dtype == TN_DTYPE_F16 ? 5e-3 : dtype == TN_DTYPE_BF16 ? 2e-2 : 1e-5;
+            if (tn_dtype_kind_of(dtype) == TN_KIND_F && tn_dtype_bits(dtype) <= 8) of = 1e-1;
+            tolerance = TN_MAX(tolerance, of);
+        }
+    }
+    return tolerance;
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------*/
 
 static void free_inputs(const tn_graph *graph, tn_tensor *inputs)
 {
@@ -137,7 +137,7 @@ static tn_status run_reference(const tn_gate *gate, const tn_shape_set *set, tn_
         free_inputs(gate->original, inputs);
         status = tn_gate_inputs(gate->original, set, values, attempt, inputs);
         if (status) break;
-        tn_status refused = run(context, gate->original, inputs);
+        tn_status refused = tn_gate_execute(context, gate->original, inputs);
         if (tn_status_code(refused) == TN_OUT_OF_MEMORY) status = refused;
         if (refused)
             tn_log(TN_LOG_INFO,
@@ -149,109 +149,10 @@ static tn_status run_reference(const tn_gate *gate, const tn_shape_set *set, tn_
     return status;
 }
 
-/* ---- The first tensor that differs -----------------------------------------------------------*/
-
-static bool is_output_name(const tn_graph *graph, const char *name)
-{
-    for (int64_t i = 0; i < graph->output_count; i++)
-        if (!strcmp(graph->output[i].name, name)) return true;
-    return false;
-}
-
-/* Values that both graphs have become outputs of both. */
-static tn_status expose_common(tn_graph *a, tn_graph *b)
-{
-    for (const tn_node *node = a->first; node; node = node->next)
-        for (int32_t k = 0; k < node->out_count; k++) {
-            tn_value *x = node->out[k];
-            tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
-            if (!y || y->kind != TN_VALUE_NODE || x->type.kind != TN_TYPE_TENSOR ||
-                !tn_value_has_users(y) || is_output_name(a, x->name) || is_output_name(b, x->name))
-                continue;
-            TN_TRY(tn_graph_add_output(a, x->name, x));
-            TN_TRY(tn_graph_add_output(b, x->name, y));
-        }
-    return NULL;
-}
-
-static tn_status compare_exposed(const tn_gate *gate, const tn_graph *graph,
-                                 tn_context *want_context, tn_context *got_context, tn_text *text)
-{
-    for (const tn_node *node = graph->first; node; node = node->next)
-        for (int32_t k = 0; k < node->out_count; k++) {
-            tn_tensor want, got;
-            verdict v;
-            char label[200];
-            const tn_value *value = node->out[k];
-            if (!value || value->type.kind != TN_TYPE_TENSOR) continue;
-            if (!is_output_name(graph, value->name)) continue;
-            TN_TRY(tn_exec_context_output(want_context, value->name, &want));
-            TN_TRY(tn_exec_context_output(got_context, value->name, &got));
-            TN_TRY(judge(&got, &want, gate->tolerance_used, &v));
-            if (v.within) continue;
-            tn_text_printf(text, "; the first tensor that differs is '%s' of %s: ", value->name,
-                           tn_node_label(node, label, sizeof(label)));
-            print_verdict(&v, &got, &want, text);
-            return NULL;
-        }
-    return NULL;
-}
-
-typedef struct search {
-    tn_graph *original, *optimised;
-    tn_constant_list original_constants, optimised_constants;
-    tn_engine *want, *got;
-    tn_context *want_context, *got_context;
-    tn_arena arena;
-} search;
-
-static tn_status search_first(const tn_gate *gate, const tn_tensor *inputs, search *s,
-                              tn_text *text)
-{
-    TN_TRY(tn_graph_clone(gate->original, false, &s->original));
-    TN_TRY(tn_graph_clone(gate->optimised, false, &s->optimised));
-    TN_TRY(expose_common(s->original, s->optimised));
-    tn_chooser reference = reference_chooser(gate, &s->arena);
-    TN_TRY(make_engine(gate, s->original, &reference, &s->original_constants, &s->want));
-    TN_TRY(make_engine(gate, s->optimised, gate->chooser, &s->optimised_constants, &s->got));
-    TN_TRY(tn_exec_context_new(s->want, &s->want_context));
-    TN_TRY(tn_exec_context_new(s->got, &s->got_context));
-    TN_TRY(run(s->want_context, gate->original, inputs));
-    TN_TRY(run(s->got_context, gate->original, inputs));
-    return compare_exposed(gate, s->original, s->want_context, s->got_context, text);
-}
-
-/* A help for the reader of the message: if it fails, the message is merely shorter. */
-static void find_first(const tn_gate *gate, const tn_tensor *inputs, tn_text *text)
-{
-    search s = {0};
-    tn_arena_init(&s.arena);
-    tn_constants_init(&s.original_constants, &s.arena);
-    tn_constants_init(&s.optimised_constants, &s.arena);
-    tn_text *report = gate->chooser->report, *measured = gate->chooser->measured;
-    gate->chooser->report = gate->chooser->measured = NULL;
-    gate->chooser->budget_ms = 0;
-    tn_status status = search_first(gate, inputs, &s, text);
-    if (status)
-        tn_log(TN_LOG_INFO, "the first tensor that differs was not found: %s",
-               tn_status_message(status));
-    gate->chooser->report = report;
-    gate->chooser->measured = measured;
-    tn_exec_context_free(s.want_context);
-    tn_exec_context_free(s.got_context);
-    tn_exec_engine_release(s.want);
-    tn_exec_engine_release(s.got);
-    tn_constants_fini(&s.original_constants);
-    tn_constants_fini(&s.optimised_constants);
-    tn_graph_free(s.original);
-    tn_graph_free(s.optimised);
-    tn_arena_fini(&s.arena);
-}
-
 /* ---- The comparison --------------------------------------------------------------------------*/
 
-static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, const char *output,
-                               const verdict *v, const tn_tensor *got, const tn_tensor *want,
+static tn_status fail_mismatch(tn_gate *gate, const tn_shape_set *set, const char *output,
+                               const tn_verdict_of *v, const tn_tensor *got, const tn_tensor *want,
                                const tn_tensor *inputs)
 {
     tn_text text = {0};
@@ -259,9 +160,16 @@ static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, con
                    output, set->name);
     tn_shapes_print(gate->original, set, &text);
     tn_text_printf(&text, "): ");
-    print_verdict(v, got, want, &text);
+    tn_gate_print_verdict(v, got, want, &text);
     tn_text_printf(&text, ", tolerance %.3g", gate->tolerance_used);
-    find_first(gate, inputs, &text);
+    if (gate->exact) {
+        tn_status status = tn_gate_find_suspects(gate, inputs);
+        if (status) {
+            tn_text_fini(&text);
+            return status;
+        }
+    }
+    if (!gate->suspect_count) tn_gate_find_first(gate, inputs, &text);
     tn_status status = TN_ERROR(TN_MISMATCH, "%s", text.at ? text.at : "results differ");
     tn_text_fini(&text);
     return status;
@@ -269,19 +177,19 @@ static tn_status fail_mismatch(const tn_gate *gate, const tn_shape_set *set, con
 
 /* A sequence or an optional, item by item: *v is of the first that differs, or of the worst. */
 static tn_status judge_list(tn_context *want_context, tn_context *got_context, const char *name,
-                            double tolerance, tn_tensor *want, tn_tensor *got, verdict *v)
+                            double tolerance, tn_tensor *want, tn_tensor *got, tn_verdict_of *v)
 {
     int64_t want_count, got_count;
-    verdict one;
+    tn_verdict_of one;
     TN_TRY(tn_exec_context_sequence_count(want_context, name, &want_count));
     TN_TRY(tn_exec_context_sequence_count(got_context, name, &got_count));
     TN_CHECK(want_count == got_count, TN_MISMATCH,
              "'%s' has %" PRId64 " tensors and should have %" PRId64, name, got_count, want_count);
-    *v = (verdict){.same_shape = true, .within = true};
+    *v = (tn_verdict_of){.same_shape = true, .within = true};
     for (int64_t i = 0; i < want_count && v->within; i++) {
         TN_TRY(tn_exec_context_sequence_item(want_context, name, i, want));
         TN_TRY(tn_exec_context_sequence_item(got_context, name, i, got));
-        TN_TRY(judge(got, want, tolerance, &one));
+        TN_TRY(tn_gate_judge(got, want, tolerance, &one));
         if (!one.within || one.difference.rel_l2 > v->difference.rel_l2) *v = one;
     }
     return NULL;
@@ -294,15 +202,15 @@ static tn_status compare_outputs(tn_gate *gate, const tn_shape_set *set, tn_cont
     for (int64_t i = 0; i < gate->original->output_count; i++) {
         const char *name = gate->original->output[i].name;
         tn_tensor want, got;
-        verdict v;
+        tn_verdict_of v;
         if (gate->original->output[i].value->type.kind != TN_TYPE_TENSOR) {
             TN_TRY(
                 judge_list(want_context, got_context, name, gate->tolerance_used, &want, &got, &v));
         } else {
             TN_TRY(tn_exec_context_output(want_context, name, &want));
             TN_TRY(tn_exec_context_output(got_context, name, &got));
-            TN_TRY_NOTE(judge(&got, &want, gate->tolerance_used, &v), "while comparing output '%s'",
-                        name);
+            TN_TRY_NOTE(tn_gate_judge(&got, &want, gate->tolerance_used, &v),
+                        "while comparing output '%s'", name);
         }
         if (!v.within) return fail_mismatch(gate, set, name, &v, &got, &want, inputs);
         if (v.difference.rel_l2 > worst) worst = v.difference.rel_l2;
@@ -326,8 +234,8 @@ static tn_status check_set(tn_gate *gate, const tn_shape_set *set, tn_context *w
                        "): not compared, the reference takes none of the values tried\n");
         return NULL;
     }
-    TN_TRY_NOTE(run(got, gate->original, inputs), "while checking the engine at the %s shapes",
-                set->name);
+    TN_TRY_NOTE(tn_gate_execute(got, gate->original, inputs),
+                "while checking the engine at the %s shapes", set->name);
     TN_TRY(compare_outputs(gate, set, want, got, inputs));
     tn_log(TN_LOG_INFO, "the gate compared the %s shapes in %.0f ms", set->name,
            (double)(tn_clock_ns() - begin) / 1e6);
@@ -393,10 +301,10 @@ tn_status tn_gate_run(tn_gate *gate)
     tn_context *want = NULL, *got = NULL;
     tn_arena_init(&arena);
     tn_constants_init(&constants, &arena);
-    tn_chooser reference = reference_chooser(gate, &arena);
+    tn_chooser reference = tn_gate_reference_chooser(gate, &arena);
     gate->tolerance_used =
-        gate->tolerance > 0 ? gate->tolerance : default_tolerance(gate->original);
-    tn_status status = make_engine(gate, gate->original, &reference, &constants, &engine);
+        gate->tolerance > 0 ? gate->tolerance : default_tolerance(gate->original, gate->precision);
+    tn_status status = tn_gate_engine(gate, gate->original, &reference, &constants, &engine);
     if (!status) status = tn_exec_context_new(engine, &want);
     if (!status) status = tn_exec_context_new(gate->engine, &got);
     if (!status) status = check_sets(gate, want, got, &arena);

@@ -13,6 +13,35 @@ static void append(tn_text *out, const tn_text *text)
     if (text->bytes) tn_text_append(out, text->at, text->bytes);
 }
 
+static const char *const precisions[] = {[TN_PRECISION_F32] = "fp32",
+                                         [TN_PRECISION_TF32] = "tf32",
+                                         [TN_PRECISION_F16] = "fp16",
+                                         [TN_PRECISION_BF16] = "bf16"};
+
+const char *tn_precision_name(tn_precision precision)
+{
+    return precisions[precision];
+}
+
+tn_precision tn_precision_find(const char *name)
+{
+    for (size_t i = 0; i < TN_COUNT(precisions); i++)
+        if (!strcmp(precisions[i], name)) return (tn_precision)i;
+    return TN_PRECISION_F32;
+}
+
+static void print_precision(const tn_record *r, tn_text *out)
+{
+    if (r->precision == TN_PRECISION_F32) return;
+    tn_text_printf(out, "precision: %s", tn_precision_name(r->precision));
+    if (r->lowered.low || r->held_count)
+        tn_text_printf(out, ", %" PRId64 " nodes computed in it, %" PRId64 " in fp32",
+                       r->lowered.low, r->lowered.kept);
+    tn_text_printf(out, "\n");
+    for (int i = 0; i < r->held_count; i++)
+        tn_text_printf(out, "  held back in fp32 by the gate: '%s'\n", r->held[i]);
+}
+
 static void print_report(const tn_engine *engine, const tn_record *r, tn_text *out)
 {
     const tn_plan *plan = &engine->plan;
@@ -26,6 +55,7 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
                    r->rebuilt ? ", built again from the portable graph, by estimates" : "");
     tn_text_printf(out, "graph: %" PRId64 " nodes%s, %" PRId64 " after\n", r->nodes_before,
                    r->optimised ? "" : ", no passes were run", r->nodes_after);
+    print_precision(r, out);
     append(out, &r->partition);
     tn_text_printf(out,
                    "plan: %d steps: %" PRId64 " kernels, %" PRId64 " of dims, %" PRId64
@@ -65,6 +95,10 @@ static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out
     tn_text_printf(out, "check=%s\n", r->check);
     if (r->tolerance > 0) tn_text_printf(out, "tolerance=%.9g\n", r->tolerance);
     if (r->rebuilt) tn_text_printf(out, "rebuilt=yes\n");
+    if (r->precision != TN_PRECISION_F32)
+        tn_text_printf(out, "precision=%s\n", tn_precision_name(r->precision));
+    for (int i = 0, k = 0; i < r->held_count; i++)
+        if (!strchr(r->held[i], '\n')) tn_text_printf(out, "held:%d=%s\n", k++, r->held[i]);
     print_operators(&engine->plan, out);
 }
 

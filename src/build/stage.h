@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "build/build.h"
 #include "ir/op.h"
+#include "passes/lower_precision.h"
 
 /* ---- Shapes (shapes.c) -----------------------------------------------------------------------*/
 
@@ -88,7 +89,8 @@ typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
-    bool host_only;     /* inside graphs that the host runs */
+    tn_precision precision; /* the least that is allowed */
+    bool host_only;         /* inside graphs that the host runs */
     void *stream;       /* of the engine's card, to measure on; made when first needed, freed by the
                            builder */
     double budget_ms;   /* for all that is left to measure; <= 0: estimate */
@@ -176,8 +178,13 @@ tn_status tn_survey_graph(const tn_graph *graph, tn_chooser *chooser, const bool
 
 /* ---- The gate (gate.c, gate_inputs.c) --------------------------------------------------------*/
 
+enum { TN_SUSPECTS_MAX = 16 };
+
 typedef struct tn_gate {
     const tn_graph *original, *optimised;
+    const tn_graph
+        *exact; /* what `optimised` was before its precision was lowered; NULL: it was not */
+    tn_precision precision;
     const tn_engine *engine;
     tn_chooser *chooser; /* to make the same plan again with more outputs */
     const tn_shape_sets *shapes;
@@ -185,6 +192,9 @@ typedef struct tn_gate {
     tn_text *report;
     const char *result;    /* out: "passed" or "inconclusive" */
     double tolerance_used; /* out */
+    /* out, on a MISMATCH: results of the nodes of `exact` that should not have been lowered */
+    const char *suspect[TN_SUSPECTS_MAX];
+    int suspect_count;
 } tn_gate;
 
 /* MISMATCH names the first tensor that differs. */
@@ -203,13 +213,21 @@ tn_status tn_finish(tn_engine *engine, const tn_graph *graph,
 
 /* The engine's report (deterministic), measured times and meta lines, from the texts of the stages.
  */
+enum { TN_HELD_MAX = 96 };
 typedef struct tn_record {
     tn_text partition, choices, gate, measured;
     const char *check; /* "passed", "skipped", ... */
     double tolerance;
     int64_t nodes_before, nodes_after;
     bool optimised, rebuilt;
+    tn_precision precision;
+    tn_lowered lowered;
+    const char *held[TN_HELD_MAX]; /* results that the gate holds back in float32 */
+    int held_count;
 } tn_record;
+/* "fp32", "tf32", "fp16", "bf16"; found by its name, F32 for others. */
+const char *tn_precision_name(tn_precision precision);
+tn_precision tn_precision_find(const char *name);
 tn_status tn_report(tn_engine *engine, const tn_record *record) TN_MUST_USE;
 void tn_record_fini(tn_record *record);
 

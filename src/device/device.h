@@ -164,6 +164,7 @@ typedef struct tn_tactic {
     const char *op;
     uint32_t revision;     /* raise it when results or speed change: old timings become stale */
     uint64_t needs;        /* feature bits of the device (base/cpu.h) */
+    tn_precision precision; /* that must be allowed for its results on f32 tensors */
     uint32_t params_bytes; /* of the operator's params struct; filled in reference tactics only,
                               where the reader of engine files looks it up */
     bool (*params_fit)(const void *params, uint32_t bytes); /* NULL: the size alone tells. Of
@@ -245,6 +246,9 @@ typedef struct tn_tactic_entry {
 } tn_tactic_entry;
 void tn_tactic_entry_add(tn_tactic_entry *entry);
 
+/* May the tactic be used where `allowed` is the least precision? Both 16-bit kinds allow tf32, but
+ * not one another. */
+bool tn_tactic_is_allowed(const tn_tactic *tactic, tn_precision allowed);
 /* By its name: "cpu.softmax.any.reference" is of "cpu". */
 bool tn_tactic_is_of(const tn_tactic *tactic, const tn_backend *backend);
 /* By name; NULL if there is none. */

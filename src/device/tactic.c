@@ -24,6 +24,12 @@ static walk walk_of(const tn_backend *backend)
     return (walk){backend, backend->tactics(), atomic_load_explicit(&added, memory_order_acquire)};
 }
 
+bool tn_tactic_is_allowed(const tn_tactic *tactic, tn_precision allowed)
+{
+    return tactic->precision == allowed || tactic->precision == TN_PRECISION_F32 ||
+           (tactic->precision == TN_PRECISION_TF32 && allowed != TN_PRECISION_F32);
+}
+
 bool tn_tactic_is_of(const tn_tactic *tactic, const tn_backend *backend)
 {
     size_t bytes = strlen(backend->name);
