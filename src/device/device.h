@@ -162,11 +162,11 @@ typedef const char *tn_verdict;
 typedef struct tn_tactic {
     const char *name; /* <backend>.<op>.<dtypes>.<algorithm>[_<tile>].<variant> */
     const char *op;
-    uint32_t revision;     /* raise it when results or speed change: old timings become stale */
-    uint64_t needs;        /* feature bits of the device (base/cpu.h) */
+    uint32_t revision;      /* raise it when results or speed change: old timings become stale */
+    uint64_t needs;         /* feature bits of the device (base/cpu.h) */
     tn_precision precision; /* that must be allowed for its results on f32 tensors */
-    uint32_t params_bytes; /* of the operator's params struct; filled in reference tactics only,
-                              where the reader of engine files looks it up */
+    uint32_t params_bytes;  /* of the operator's params struct; filled in reference tactics only,
+                               where the reader of engine files looks it up */
     bool (*params_fit)(const void *params, uint32_t bytes); /* NULL: the size alone tells. Of
                               references whose parameters are of their own size */
     tn_verdict (*accepts)(const tn_problem *p);
