@@ -25,7 +25,7 @@ import torch.nn as nn
 parser = argparse.ArgumentParser(usage=__doc__)
 parser.add_argument("tenon")
 parser.add_argument("--only", default="")
-parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "fp16"])
+parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "fp16", "bf16"])
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--seconds", type=float, default=0.4)
 parser.add_argument("--compile", action="store_true")
@@ -35,11 +35,21 @@ DEVICE = "cuda"
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision != "fp32"
 torch.backends.cudnn.benchmark = True
 
-# floor, commit, stretch in microseconds: what TARGETS of the project names for the H100
+# floor, commit, stretch in microseconds: the project's goals for the H100
 GOALS = {
-    "W1 bilstm10 T1 B3": (5, 12, 8), "W1 bilstm10 T100 B3": (180, 300, 200), "W1c lstm 2x256 T100 B32": (110, 450, 250),
-    "W1d bilstm 2x128 T60 B32": (45, 220, 120), "W2 curve B1": (6, 12, 8), "W2 curve B50": (6, 12, 8), "W3 lenet B1": (4, 8, 5),
-}
+    "fp32": {
+        "W1 bilstm10 T1 B3": (5, 12, 8), "W1 bilstm10 T100 B3": (180, 300, 200), "W1c lstm 2x256 T100 B32": (110, 450, 250),
+        "W1d bilstm 2x128 T60 B32": (45, 220, 120), "W2 curve B1": (6, 12, 8), "W2 curve B50": (6, 12, 8),
+        "W3 lenet B1": (4, 8, 5),
+    },
+    "tf32": {"W6 bert 1x200": (210, 420, 280)},
+    "fp16": {
+        "W1c lstm 2x256 T100 B32": (110, 300, 180), "W1d bilstm 2x128 T60 B32": (45, 160, 90),
+        "W4 alexnet B1": (41, 70, 48), "W4 alexnet B32": (90, 180, 130), "W5 swin_t B1": (120, 220, 140),
+        "W5 swin_t B32": (900, 1600, 1100), "W6 bert 1x200": (152, 260, 170), "W6 bert 20x512": (1950, 3600, 3000),
+        "W7 resnet50 B1": (92, 220, 120), "W7 resnet50 B32": (550, 750, 600),
+    },
+}.get(options.precision, {})
 
 
 class Lstm(nn.Module):
@@ -163,7 +173,8 @@ def run_case(name, make, data, work):
     names = [f"x{i}" for i in range(len(inputs))]
     torch.onnx.export(module, inputs, model, input_names=names, output_names=["y"], opset_version=17, dynamo=False)
     begin = time.time()
-    tenon("build", model, "-o", engine, "--device=cuda", "--no-check")
+    precision = [] if options.precision == "fp32" else ["--" + options.precision]
+    tenon("build", model, "-o", engine, "--device=cuda", "--no-check", *precision)
     row = {"case": name, "precision": options.precision, "build_s": time.time() - begin}
     feeds = []
     for key, value in zip(names, inputs):
@@ -175,8 +186,9 @@ def run_case(name, make, data, work):
     row["error"] = relative(np.load(os.path.join(work, "y.npy")), want.numpy())
     module = module.float().to(DEVICE)
     inputs = tuple(x.to(DEVICE) for x in inputs)
-    if options.precision == "fp16":
-        module, inputs = module.half(), tuple(x.half() if x.is_floating_point() else x for x in inputs)
+    if options.precision in ("fp16", "bf16"):
+        low = torch.float16 if options.precision == "fp16" else torch.bfloat16
+        module, inputs = module.to(low), tuple(x.to(low) if x.is_floating_point() else x for x in inputs)
     with torch.inference_mode():
         row["torch_error"] = relative(module(*inputs).float().cpu().numpy(), want.numpy())
     peers = {"eager": lambda: module(*inputs)}
