@@ -8,9 +8,11 @@
 #include "build/stage.h"
 #include "passes/lower_precision.h"
 #include "passes/passes.h"
+#include "passes/remove_padding.h"
 
 #define BUDGET_MS_DEFAULT 2000
 #define HOLD_ROUNDS_MAX 6
+#define PADDED_TOKENS_MIN 256
 
 typedef struct builder {
     const tn_graph *source;
@@ -69,15 +71,34 @@ static tn_status evaluate_shapes(builder *b, const tn_graph *graph, int64_t **va
     return NULL;
 }
 
-/* Values of 16 bits are for cards; on the CPU, kernels of lower precision are enough. */
+/* Tokens that a batch has at the opt shapes; the first input of two axes tells. */
+static bool is_padded_batch(const builder *b)
+{
+    const tn_shape_set *opt = &b->shapes.at[b->shapes.opt];
+    for (int64_t i = 0; i < b->graph->input_count; i++)
+        if (opt->rank[i] >= 2 && opt->dim[i][0] > 1 &&
+            opt->dim[i][0] * opt->dim[i][1] >= PADDED_TOKENS_MIN)
+            return true;
+    return false;
+}
+
+/* What suits the device but not every other one: the portable graph stays as it is. Values of 16
+ * bits are for cards; on the CPU, kernels of lower precision are enough. Sizes that only the data
+ * tells are for the CPU, and cost more than they save on small batches. */
 static tn_status lower(builder *b)
 {
     tn_precision precision = b->config.precision;
     bool half = precision == TN_PRECISION_F16 || precision == TN_PRECISION_BF16;
+    int64_t packed = 0;
     tn_graph_free(b->lowered);
     b->lowered = NULL;
-    if (!half || !b->engine->card || b->config.no_optimize) return NULL;
+    if (b->config.no_optimize || (b->engine->card ? !half : !is_padded_batch(b))) return NULL;
     TN_TRY(tn_graph_clone(b->graph, false, &b->lowered));
+    if (!b->engine->card) {
+        TN_TRY(tn_remove_padding(b->lowered, &packed));
+        if (packed) tn_log(TN_LOG_INFO, "%lld nodes without padding", (long long)packed);
+        return NULL;
+    }
     return tn_lower_precision(b->lowered,
                               precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16,
                               &b->held, &b->record.lowered);
@@ -127,7 +148,7 @@ static tn_status check(builder *b)
 {
     tn_gate gate = {.original = b->source,
                     .optimised = graph_of(b),
-                    .exact = b->lowered ? b->graph : NULL,
+                    .exact = b->lowered && b->engine->card ? b->graph : NULL,
                     .precision = b->config.precision,
                     .engine = b->engine,
                     .chooser = &b->chooser,

@@ -83,6 +83,14 @@ tn_status tn_shapes_values(const tn_graph *graph, const tn_shape_set *set, tn_ar
         for (int32_t k = 0; k < node->out_count; k++)
             if (node->out[k]) use_dims(used, &node->out[k]->type);
     TN_TRY(evaluate_some(exprs, used, arena, values));
+    for (const tn_node *node = graph->first; node; node = node->next) {
+        bool guessed = false;
+        for (int64_t k = 0; k < node->runtime_count && node->op->guess; k++) {
+            int64_t guess = node->op->guess(node, values, (int)k);
+            if (guess != TN_EXPR_UNKNOWN) values[node->runtime[k]] = guess, guessed = true;
+        }
+        if (guessed) TN_TRY(evaluate_some(exprs, used, arena, values));
+    }
     *out = values;
     return NULL;
 }

@@ -119,6 +119,9 @@ struct tn_op {
      * parameters of their own size. */
     tn_status (*pack)(const tn_node *node, tn_arena *arena, void **params, uint32_t *bytes);
     tn_status (*infer)(tn_infer *f);
+    /* What to take the node's k-th run-time symbol for while kernels are chosen, from the values of
+     * the graph's expressions; TN_EXPR_UNKNOWN: no idea, like NULL. */
+    int64_t (*guess)(const tn_node *node, const int64_t *values, int k);
     tn_runs runs;
     /* Of operators with graphs inside (ir/subgraph.h). enter: the types that the inputs of a graph
      * inside have seen from the node's graph, whose expressions they use. carried: how many inputs

@@ -21,6 +21,7 @@
 #include "device/device.h"
 #include "ops/attention/attention.h"
 #include "ops/packed_attention/packed_attention.h"
+#include "ops/ragged/ragged.h"
 
 enum {
     PANEL_FLOATS = 8192, /* of packed keys, and as many of values: 32 KiB each */
@@ -479,6 +480,57 @@ static tn_status launch_packed(const tn_launch *l)
     return run(&j, l->pool);
 }
 
+static tn_verdict accepts_ragged(const tn_problem *p)
+{
+    const tn_ragged_attention_params *params = p->params;
+    if (p->in[TN_RAGGED_QKV].dtype != TN_DTYPE_F32) return TN_NO("QKV is not f32");
+    int64_t head = p->in[TN_RAGGED_QKV].dim[1] / 3 / params->heads;
+    return check_heads(head, head);
+}
+
+/* Sentence by sentence. */
+static tn_status launch_ragged(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_ragged_attention_params *params = p->params;
+    int64_t tokens = p->in[TN_RAGGED_QKV].dim[0], width = p->in[TN_RAGGED_QKV].dim[1] / 3;
+    int64_t head = width / params->heads;
+    const int64_t *start = p->in[TN_RAGGED_START].data;
+    const float *mask = is_present(p->in, p->in_count, TN_RAGGED_MASK)
+                            ? (const float *)p->in[TN_RAGGED_MASK].data
+                            : NULL;
+    const tn_attention_steps in = {0, head, 3 * width};
+    for (int64_t b = 0; width > 0 && b + 1 < p->in[TN_RAGGED_START].dim[0]; b++) {
+        int64_t begin = start[b], count = start[b + 1] - begin;
+        TN_CHECK(begin >= 0 && count >= 0 && count <= tokens - begin, TN_INVALID,
+                 "sentence %lld is from token %lld to %lld of %lld", (long long)b, (long long)begin,
+                 (long long)start[b + 1], (long long)tokens);
+        if (count == 0) continue;
+        job j = {.s = {.batch = 1,
+                       .q_heads = params->heads,
+                       .kv_heads = params->heads,
+                       .q_rows = count,
+                       .new_rows = count,
+                       .rows = count,
+                       .head = head,
+                       .v_head = head,
+                       .q = in,
+                       .k = in,
+                       .v = in,
+                       .y = {0, head, width},
+                       .scale = params->scale != 0 ? params->scale : 1 / sqrt((double)head)},
+                 .y = (float *)p->out[0].data + begin * width};
+        j.q = (const float *)p->in[TN_RAGGED_QKV].data + begin * 3 * width;
+        j.k = j.q + width;
+        j.v = j.k + width;
+        if (mask)
+            j.add[j.add_count++] =
+                (addend){.at = mask + begin, .step = {0, 0, 0, 1}, .batches = 1, .keys = count};
+        TN_TRY(run(&j, l->pool));
+    }
+    return NULL;
+}
+
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
     {
@@ -494,6 +546,13 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
         .revision = 1,
         .accepts = accepts_packed,
         .launch = launch_packed,
+    },
+    {
+        .name = "cpu.ragged_attention.f32.blocks." TN_VARIANT_TEXT,
+        .op = "RaggedAttention",
+        .revision = 1,
+        .accepts = accepts_ragged,
+        .launch = launch_ragged,
     },
     {0},
 };
