@@ -23,7 +23,7 @@ typedef struct planes {
     int64_t remainders[3]; /* kept: those that taps have */
     int64_t size[3];       /* of the plane of one remainder */
     int64_t plane;         /* floats of a remainder's plane */
-    int64_t channel;       /* floats of all planes of a channel */
+    int64_t channel;       /* floats of all planes of a channel, and a vector behind them */
 } planes;
 
 static inline void planes_of(const tn_window *window, planes *out)
@@ -51,6 +51,7 @@ static inline void planes_of(const tn_window *window, planes *out)
     if (!out->fits) return;
     out->plane = out->size[0] * out->size[1] * out->size[2];
     out->channel = out->plane * out->remainders[0] * out->remainders[1] * out->remainders[2];
+    out->channel += VF32_LANES;
 }
 
 /* Where a tap reads, relative to its output position; kernel_count of them. */
@@ -71,36 +72,85 @@ static inline void planes_offsets(const planes *p, int64_t *offset)
     }
 }
 
-/* One row of one remainder: element q is what lies at q * stride + first, zero outside. */
-static inline void planes_fill_row(const float *src, int64_t first, int64_t stride, int64_t in,
-                                   int64_t size, float *dst)
+/* Part of the outputs along one axis: what they read is the same, seen from elsewhere. */
+static inline tn_window planes_part(const tn_window *w, int axis, int64_t first, int64_t count)
 {
-    int64_t low = first < 0 ? TN_MIN((-first + stride - 1) / stride, size) : 0;
-    int64_t high = first >= in ? low : TN_MIN(size, (in - 1 - first) / stride + 1);
-    for (int64_t q = 0; q < low; q++) dst[q] = 0;
-    src += first + low * stride;
-    if (stride == 1 && high > low) memcpy(dst + low, src, (size_t)(high - low) * sizeof(float));
-    else
-        for (int64_t q = low; q < high; q++, src += stride) dst[q] = *src;
-    for (int64_t q = TN_MAX(low, high); q < size; q++) dst[q] = 0;
+    tn_window part = *w;
+    part.pad[axis] -= first * w->stride[axis];
+    part.out[axis] = count;
+    part.out_count = part.out[0] * part.out[1] * part.out[2];
+    return part;
+}
+
+/* The first `count` <= VF32_LANES of every second number, zeros behind. */
+static inline vf32 planes_halve(const float *src, int64_t count)
+{
+    int64_t reach = TN_MAX(0, 2 * count - 1);
+    vf32 low = vf32_load_some(src, TN_MIN(reach, VF32_LANES)), high = {0};
+    if (reach > VF32_LANES) high = vf32_load_some(src + VF32_LANES, reach - VF32_LANES);
+    return __builtin_shufflevector(low, high, VF32_EVENS);
+}
+
+/* The first `count` of every stride-th number, zeros behind. `stride` is a constant where it is 1,
+ * 2 or 4. */
+TILE_INLINE vf32 planes_pick(const float *src, int64_t stride, int64_t count)
+{
+    float lane[VF32_LANES] = {0};
+    if (stride == 1) return vf32_load_some(src, count);
+    if (stride == 2) return planes_halve(src, count);
+    if (stride == 4) {
+        int64_t half = 2 * count - 1;
+        vf32 left = planes_halve(src, TN_MIN(half, VF32_LANES)), right = {0};
+        if (half > VF32_LANES) right = planes_halve(src + 2 * VF32_LANES, half - VF32_LANES);
+        return __builtin_shufflevector(left, right, VF32_EVENS);
+    }
+    for (int64_t i = 0; i < count; i++) lane[i] = src[i * stride];
+    return vf32_load(lane);
+}
+
+/* The planes of one remainder along the last axis: element q of a row is what lies at q * stride +
+ * first, zero outside. Vectors are stored whole, over the beginning of the next row. */
+TILE_INLINE float *planes_fill_kind(const planes *p, const float *x, const int64_t first[3],
+                                    int64_t stride, float *dst)
+{
+    const tn_window *w = &p->w;
+    int64_t size = p->size[2], in = w->in[2], left = first[2] - w->pad[2];
+    int64_t low = left < 0 ? TN_MIN((-left + stride - 1) / stride, size) : 0;
+    int64_t high = left >= in ? low : TN_MIN(size, (in - 1 - left) / stride + 1);
+    high = TN_MAX(low, high);
+    int64_t rest = (high - low) % VF32_LANES;
+    int64_t filled = rest ? high - rest + VF32_LANES : high; /* with the zeros behind the rest */
+    for (int64_t i = 0; i < p->size[0]; i++) {
+        int64_t d = i * w->stride[0] + first[0] - w->pad[0];
+        int64_t h = first[1] - w->pad[1];
+        for (int64_t k = 0; k < p->size[1]; k++, h += w->stride[1], dst += size) {
+            bool inside = d >= 0 && d < w->in[0] && h >= 0 && h < w->in[1];
+            int64_t from = inside ? low : size;
+            for (int64_t q = 0; q < from; q += VF32_LANES) vf32_store(dst + q, (vf32){0});
+            if (!inside) continue;
+            const float *src = x + (d * w->in[1] + h) * in + left + low * stride;
+            int64_t q = low;
+            for (; q + VF32_LANES <= high; q += VF32_LANES, src += VF32_LANES * stride)
+                vf32_store(dst + q, planes_pick(src, stride, VF32_LANES));
+            if (rest) vf32_store(dst + q, planes_pick(src, stride, rest));
+            for (q = filled; q < size; q += VF32_LANES) vf32_store(dst + q, (vf32){0});
+        }
+    }
+    return dst;
 }
 
 /* All planes of one channel. */
 static inline void planes_fill(const planes *p, const float *x, float *dst)
 {
-    const tn_window *w = &p->w;
     const int64_t *kinds = p->remainders;
     for (int64_t kind = 0; kind < kinds[0] * kinds[1] * kinds[2]; kind++) {
         int64_t first[3] = {kind / kinds[2] / kinds[1], kind / kinds[2] % kinds[1],
                             kind % kinds[2]};
-        for (int64_t row = 0; row < p->size[0] * p->size[1]; row++, dst += p->size[2]) {
-            int64_t d = row / p->size[1] * w->stride[0] + first[0] - w->pad[0];
-            int64_t h = row % p->size[1] * w->stride[1] + first[1] - w->pad[1];
-            if (d < 0 || d >= w->in[0] || h < 0 || h >= w->in[1])
-                memset(dst, 0, (size_t)p->size[2] * sizeof(float));
-            else
-                planes_fill_row(x + (d * w->in[1] + h) * w->in[2], first[2] - w->pad[2],
-                                w->stride[2], w->in[2], p->size[2], dst);
+        switch (p->w.stride[2]) {
+        case 1: dst = planes_fill_kind(p, x, first, 1, dst); break;
+        case 2: dst = planes_fill_kind(p, x, first, 2, dst); break;
+        case 4: dst = planes_fill_kind(p, x, first, 4, dst); break;
+        default: dst = planes_fill_kind(p, x, first, p->w.stride[2], dst);
         }
     }
 }

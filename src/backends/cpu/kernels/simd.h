@@ -21,6 +21,15 @@
 typedef float vf32 __attribute__((vector_size(VF32_LANES * 4)));
 typedef int32_t vi32 __attribute__((vector_size(VF32_LANES * 4)));
 
+/* Every second number of two vectors, for __builtin_shufflevector. */
+#if VF32_LANES == 16
+#define VF32_EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#elif VF32_LANES == 8
+#define VF32_EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#else
+#define VF32_EVENS 0, 2, 4, 6
+#endif
+
 static inline vf32 vf32_load(const float *src)
 {
     vf32 v;

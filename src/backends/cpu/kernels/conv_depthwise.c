@@ -1,0 +1,267 @@
+/* Conv and FusedConv in f32 where every output channel reads one input channel: each row of outputs
+ * is a sum of shifted rows, a weight times each. The input of a band of rows is copied with its
+ * padding (conv_planes.h) to the stack, so that nothing is asked of a shift.
+ *
+ * Kernels of the usual sizes are taken ROWS rows at a time, and what several rows read is loaded
+ * once. Work is cut into (sample, channel); every sum runs over taps in rising order. */
+#include "backends/cpu/kernels/conv_cost.h"
+#include "backends/cpu/kernels/conv_planes.h"
+#include "backends/cpu/kernels/tile_end.h"
+#include "backends/cpu/variant.h"
+#include "device/device.h"
+#include "ops/conv/conv.h"
+
+enum { GRAIN = 200000 }; /* multiply-adds worth a thread */
+enum { BUFFER = 6144, SLACK = 4 * VF32_LANES, COLUMNS_MIN = 64, ROWS = 4 };
+
+typedef struct job {
+    tn_window w;
+    planes band;              /* that begins at row and column 0 */
+    int64_t rows, columns;    /* of a band */
+    int64_t inputs, multiple; /* channels of x, outputs of each */
+    const int64_t *offset;    /* of taps */
+    const float *x, *weights;
+    float *y;
+    tile_end end;
+} job;
+
+/* The largest band that fits; false: not even the smallest does. */
+static bool choose_band(job *j)
+{
+    const tn_window *w = &j->w;
+    j->rows = w->out[1];
+    j->columns = w->out[2];
+    for (;;) {
+        tn_window part = planes_part(w, 1, 0, j->rows);
+        part = planes_part(&part, 2, 0, j->columns);
+        planes_of(&part, &j->band);
+        if (j->band.fits && j->band.channel <= BUFFER) return true;
+        if (j->rows > 1) j->rows = (j->rows + 1) / 2;
+        else if (j->columns > COLUMNS_MIN) j->columns = (j->columns + 1) / 2;
+        else return false;
+    }
+}
+
+static bool read(const tn_problem *p, job *j)
+{
+    const tn_conv_params *params = p->params;
+    *j = (job){.inputs = params->group, .multiple = p->in[1].dim[0] / params->group};
+    tn_conv_window(p, 1, &j->w);
+    return choose_band(j);
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    job j;
+    if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
+    if (p->in[1].dim[1] != 1) return TN_NO("outputs read several channels");
+    if (p->in[0].rank > 4) return TN_NO("it has three spatial axes");
+    if (!read(p, &j)) return TN_NO("its windows reach too far");
+    if (j.band.direct) return TN_NO("its kernel is a single tap");
+    return TN_YES;
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    tn_window w;
+    tn_conv_window(p, 1, &w);
+    return (size_t)w.kernel_count * sizeof(int64_t);
+}
+
+static double estimate_ns(const tn_problem *p)
+{
+    job j;
+    read(p, &j);
+    double lines = (double)(p->out[0].dim[0] * p->out[0].dim[1] * j.w.out[0] * j.w.out[1]);
+    double row = cost_vectors((double)j.w.out[2]) * (double)(j.w.kernel_count + 8);
+    return lines * row / COST_VECTORS_NS;
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------*/
+
+/* Line i of the input under `rows` rows of outputs: what a tap reads is loaded once. All but the
+ * pointers and the length of a plane's row are constants at every call. */
+TILE_INLINE void add_line(int i, int rows, int taps, int stride, const float *src,
+                          const int64_t *offset, int64_t line, const float *weights, vf32 *sum)
+{
+    int first = i < taps ? 0 : (i - taps + stride) / stride; /* row of outputs that reads it */
+    if (i >= (rows - 1) * stride + taps) return;
+    for (int k = 0; k < taps; k++) {
+        vf32 v = vf32_load(src + offset[(i - first * stride) * taps + k] + first * line);
+        for (int r = 0; r < ROWS; r++)
+            if (r >= first && r < rows && r * stride <= i)
+                sum[r] = vf32_fma(vf32_set1(weights[(i - r * stride) * taps + k]), v, sum[r]);
+    }
+}
+
+/* VF32_LANES columns of `rows` rows; the lines are written out for the compiler to see all. */
+TILE_INLINE void sum_rows(int rows, int taps, int stride, const float *src, const int64_t *offset,
+                          int64_t line, const float *weights, float *dst, int64_t width,
+                          int64_t lanes)
+{
+    vf32 sum[ROWS] = {0};
+#define LINE(i) add_line(i, rows, taps, stride, src, offset, line, weights, sum);
+    LINE(0)
+    LINE(1)
+    LINE(2)
+    LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
+#undef LINE
+        for (int r = 0; r < rows; r++) vf32_store_some(dst + r * width, sum[r], lanes);
+}
+
+/* Up to ROWS vectors of one row, any taps. */
+TILE_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const int64_t *offset,
+                             const float *weights, float *dst, int64_t lanes)
+{
+    vf32 sum[ROWS] = {0};
+    for (int64_t k = 0; k < taps; k++) {
+        vf32 scale = vf32_set1(weights[k]);
+        for (int v = 0; v < vectors; v++)
+            sum[v] = vf32_fma(scale, vf32_load(src + offset[k] + v * VF32_LANES), sum[v]);
+    }
+    for (int v = 0; v < vectors - 1; v++) vf32_store(dst + v * VF32_LANES, sum[v]);
+    vf32_store_some(dst + (vectors - 1) * VF32_LANES, sum[vectors - 1], lanes);
+}
+
+/* A band of outputs `width` apart from row to row. The last rows are computed with those before
+ * them again, if there are as many. */
+TILE_INLINE void run_fixed(const job *j, int taps, int stride, int64_t rows, int64_t columns,
+                           const float *src, const float *weights, float *y)
+{
+    int64_t line = j->band.size[2], width = j->w.out[2];
+    for (int64_t c = 0; c < columns; c += VF32_LANES) {
+        int64_t lanes = TN_MIN(VF32_LANES, columns - c);
+        for (int64_t at = 0; at < rows; at += ROWS) {
+            int64_t r = rows >= ROWS ? TN_MIN(at, rows - ROWS) : at;
+            int64_t count = TN_MIN(ROWS, rows - r);
+            const float *from = src + r * line + c;
+            float *to = y + r * width + c;
+            if (count == ROWS)
+                sum_rows(ROWS, taps, stride, from, j->offset, line, weights, to, width, lanes);
+            else
+                for (int64_t i = 0; i < count; i++)
+                    sum_rows(1, taps, stride, from + i * line, j->offset, line, weights,
+                             to + i * width, width, lanes);
+        }
+    }
+}
+
+static void run_any(const job *j, int64_t rows, int64_t columns, const float *src,
+                    const float *weights, float *y)
+{
+    int64_t taps = j->w.kernel_count;
+    for (int64_t r = 0; r < rows; r++, src += j->band.size[2], y += j->w.out[2]) {
+        for (int64_t c = 0; c < columns; c += ROWS * VF32_LANES) {
+            int64_t vectors = TN_MIN(ROWS, (columns - c + VF32_LANES - 1) / VF32_LANES);
+            int64_t lanes = TN_MIN(columns - c - (vectors - 1) * VF32_LANES, VF32_LANES);
+            switch (vectors) {
+            case 1: sum_vectors(1, taps, src + c, j->offset, weights, y + c, lanes); break;
+            case 2: sum_vectors(2, taps, src + c, j->offset, weights, y + c, lanes); break;
+            case 3: sum_vectors(3, taps, src + c, j->offset, weights, y + c, lanes); break;
+            default: sum_vectors(4, taps, src + c, j->offset, weights, y + c, lanes);
+            }
+        }
+    }
+}
+
+/* Square kernels of 3, 5 and 7 taps, dense, at stride 1 or 2 both ways. */
+static int fixed_kind(const tn_window *w)
+{
+    bool even = w->kernel[1] == w->kernel[2] && w->stride[1] == w->stride[2] &&
+                w->dilation[1] == 1 && w->dilation[2] == 1;
+    bool odd = w->kernel[1] == 3 || w->kernel[1] == 5 || w->kernel[1] == 7;
+    return even && odd && w->stride[1] <= 2 ? (int)(w->kernel[1] * 2 + w->stride[1]) : 0;
+}
+
+#define FIXED(taps, stride)                                                                        \
+    case (taps)*2 + (stride): run_fixed(j, taps, stride, rows, columns, src, weights, y); break;
+static void run_band(const job *j, int64_t rows, int64_t columns, const float *src,
+                     const float *weights, float *y)
+{
+    switch (fixed_kind(&j->w)) {
+        FIXED(3, 1)
+        FIXED(3, 2)
+        FIXED(5, 1)
+        FIXED(5, 2)
+        FIXED(7, 1)
+        FIXED(7, 2)
+    default: run_any(j, rows, columns, src, weights, y);
+    }
+}
+
+/* ---- All -------------------------------------------------------------------------------------*/
+
+static void run_channel(const job *j, int64_t channel, float *source)
+{
+    const tn_window *w = &j->w;
+    planes part = j->band;
+    int64_t each = w->kernel_count;
+    for (int64_t r = 0; r < w->out[1]; r += j->rows) {
+        for (int64_t c = 0; c < w->out[2]; c += j->columns) {
+            int64_t rows = TN_MIN(j->rows, w->out[1] - r),
+                    columns = TN_MIN(j->columns, w->out[2] - c);
+            part.w.pad[1] = w->pad[1] - r * w->stride[1];
+            part.w.pad[2] = w->pad[2] - c * w->stride[2];
+            planes_fill(&part, j->x + channel * w->in_count, source);
+            for (int64_t i = 0; i < j->multiple; i++) {
+                int64_t o = channel * j->multiple + i, filter = o % (j->inputs * j->multiple);
+                float *y = j->y + o * w->out_count + r * w->out[2] + c;
+                run_band(j, rows, columns, source, j->weights + filter * each, y);
+                if (!j->end.any) continue;
+                bool whole = columns == w->out[2];
+                for (int64_t k = 0; k < (whole ? 1 : rows); k++)
+                    tile_end_run(&j->end, filter, 0, 1, whole ? rows * columns : columns,
+                                 y + k * w->out[2], w->out_count);
+            }
+        }
+    }
+}
+
+static tn_status run_channels(void *arg, int64_t begin, int64_t end, int thread)
+{
+    _Alignas(TN_ALIGNMENT) float source[BUFFER + SLACK] = {0};
+    (void)thread;
+    for (int64_t channel = begin; channel < end; channel++) run_channel(arg, channel, source);
+    return NULL;
+}
+
+static const void *data_of(const tn_problem *p, int index)
+{
+    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    job j;
+    read(p, &j);
+    int64_t channels = p->in[0].dim[0] * j.inputs;
+    if (channels * j.multiple * j.w.out_count == 0) return NULL;
+    planes_offsets(&j.band, l->scratch);
+    j.offset = l->scratch;
+    j.x = p->in[0].data;
+    j.weights = p->in[1].data;
+    j.y = p->out[0].data;
+    j.end = (tile_end){.alpha = 1, .beta = 1, .bias = data_of(p, 2), .bias_row = 1, .y = j.y};
+    if (p->op[0] == 'F') {
+        const tn_fused_conv_params *params = p->params;
+        j.end.residual = data_of(p, 3);
+        j.end.function = params->epilogue;
+    }
+    tile_end_close(&j.end);
+    int64_t work = j.multiple * j.w.out_count * (j.w.kernel_count + 4);
+    return tn_pool_run(l->pool, channels, 1 + GRAIN / work, run_channels, &j);
+}
+
+extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_depthwise)[];
+#define TACTIC(op_name, text)                                                                      \
+    {                                                                                              \
+        .name = "cpu." text ".f32.depthwise." TN_VARIANT_TEXT, .op = op_name, .revision = 1,       \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
+        .launch = launch,                                                                          \
+    }
+const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_depthwise)[] = {
+    TACTIC("Conv", "conv"),
+    TACTIC("FusedConv", "fusedconv"),
+    {0},
+};
