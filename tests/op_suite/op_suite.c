@@ -395,6 +395,48 @@ static bool is_reference(const tn_tactic *t)
     return end && !strcmp(end, ".reference");
 }
 
+#ifdef TN_AMX_MODEL
+extern const tn_tactic tn_cpu_matmul_split_amx_model[];
+#endif
+
+/* Kernels for instructions that few CPUs have, on a model of them that needs AVX-512 only. */
+static const tn_tactic *const *models(const suite *s)
+{
+    static const tn_tactic *table[64];
+#ifdef TN_AMX_MODEL
+    const tn_tactic *const all[] = {tn_cpu_matmul_split_amx_model};
+    const uint64_t needs = TN_CPU_AVX512F | TN_CPU_AVX512BW | TN_CPU_AVX512VL | TN_CPU_AVX512DQ;
+    size_t count = 0;
+    for (size_t i = 0; i < TN_COUNT(all) && !(needs & ~s->features) && !s->card; i++)
+        for (const tn_tactic *t = all[i]; t->name && count + 1 < TN_COUNT(table); t++)
+            table[count++] = t;
+    table[count] = NULL;
+#endif
+    (void)s;
+    return table;
+}
+
+static void run_one(suite *s, const tn_tactic *t, const tn_problem *p, const tn_problem *bare,
+                    const tn_case *c, tn_arena *arena)
+{
+    char why[256] = "";
+    if (t->needs & ~s->features) {
+        s->skipped++;
+        return;
+    }
+    tn_verdict verdict = t->accepts(bare);
+    if (verdict) {
+        s->refused++;
+        if (s->verbose) printf("no   %s: %s\n       %s\n", t->name, c->problem, verdict);
+        return;
+    }
+    double tolerance = tolerance_of(t, c->tolerance);
+    tn_status status = s->card ? run_on_card(s, t, p, bare, tolerance, arena, why, sizeof why)
+                               : run_tactic(s, t, p, bare, tolerance, arena, why, sizeof why);
+    if (status) report_status(s, t->name, c->problem, status);
+    else report(s, true, t->name, c->problem, why);
+}
+
 static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_arena *arena)
 {
     tn_problem bare;
@@ -403,26 +445,11 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
         report_status(s, p->op, c->problem, status);
         return;
     }
-    for (const tn_tactic *const *at = s->backend->tactics(); *at; at++) {
-        const tn_tactic *t = *at;
-        char why[256] = "";
-        if (strcmp(t->op, p->op) || is_reference(t)) continue;
-        if (t->needs & ~s->features) {
-            s->skipped++;
-            continue;
-        }
-        tn_verdict verdict = t->accepts(&bare);
-        if (verdict) {
-            s->refused++;
-            if (s->verbose) printf("no   %s: %s\n       %s\n", t->name, c->problem, verdict);
-            continue;
-        }
-        double tolerance = tolerance_of(t, c->tolerance);
-        status = s->card ? run_on_card(s, t, p, &bare, tolerance, arena, why, sizeof why)
-                         : run_tactic(s, t, p, &bare, tolerance, arena, why, sizeof why);
-        if (status) report_status(s, t->name, c->problem, status);
-        else report(s, true, t->name, c->problem, why);
-    }
+    const tn_tactic *const *tables[] = {s->backend->tactics(), models(s)};
+    for (size_t i = 0; i < TN_COUNT(tables); i++)
+        for (const tn_tactic *const *at = tables[i]; *at; at++)
+            if (!strcmp((*at)->op, p->op) && !is_reference(*at))
+                run_one(s, *at, p, &bare, c, arena);
 }
 
 /* ---- One case

@@ -16,6 +16,9 @@
 #define NEEDS_AVX512                                                                               \
     (NEEDS_AVX2 | TN_CPU_AVX512F | TN_CPU_AVX512BW | TN_CPU_AVX512VL | TN_CPU_AVX512DQ)
 
+#define NEEDS_AVX512BF16 (NEEDS_AVX512 | TN_CPU_AVX512BF16)
+#define NEEDS_AMX (NEEDS_AVX512 | TN_CPU_AMX_TILE | TN_CPU_AMX_BF16 | TN_CPU_AMX_INT8)
+
 enum { KERNELS_MAX = 512, TABLE_MAX = 2048 };
 
 static tn_tactic kernels[KERNELS_MAX];

@@ -3,83 +3,12 @@
  *
  * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Where the
  * rows of a cannot be read as they lie, some are turned around into strips at a time (tile.h). */
-#include "backends/cpu/kernels/tile_end.h"
+#include "backends/cpu/kernels/product.h"
 #include "backends/cpu/variant.h"
-#include "device/device.h"
-#include "ops/gemm/gemm.h"
-#include "ops/linear/linear.h"
-#include "ops/matmul/matmul.h"
 
 enum { CHUNK_ROWS = 8 * TILE_ROWS, CHUNK_PANELS = 8 };
 enum { GROUP = 4, STRIP_FLOATS = TILE_DEPTH * TILE_ROWS }; /* strips turned at a time */
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
-
-/* All three read alike. */
-typedef struct product {
-    tn_matmul_plan plan;
-    int64_t b_row, b_column; /* steps of b's elements */
-    int64_t a_row, a_column; /* and of a's, one of them 1 */
-    tile_end end;
-    int64_t matrices; /* of b */
-} product;
-
-static const float *data_of(const tn_problem *p, int index)
-{
-    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
-}
-
-static void read_matmul(const tn_problem *p, product *out)
-{
-    tn_matmul_plan_of(p, &out->plan);
-    out->b_row = out->plan.n;
-    out->b_column = out->a_column = 1;
-    out->a_row = out->plan.k;
-    const tn_tensor *b = &p->in[1];
-    out->matrices = b->rank > 2 ? tn_dims_product(b->dim, 0, b->rank - 2) : 1;
-}
-
-static void read_linear(const tn_problem *p, product *out)
-{
-    const tn_linear_params *params = p->params;
-    read_matmul(p, out);
-    out->end.function = params->epilogue;
-    out->end.bias = data_of(p, 2);
-    out->end.bias_column = 1;
-    out->end.residual = data_of(p, 3);
-}
-
-static void read_gemm(const tn_problem *p, product *out)
-{
-    const tn_gemm_params *params = p->params;
-    const tn_tensor *y = &p->out[0], *c = &p->in[2];
-    int64_t m = y->dim[0], n = y->dim[1], k = p->in[1].dim[params->transB ? 1 : 0];
-    out->plan = (tn_matmul_plan){.m = m, .n = n, .k = k, .batch = 1};
-    out->b_row = params->transB ? 1 : n;
-    out->b_column = params->transB ? k : 1;
-    out->a_row = params->transA ? 1 : k;
-    out->a_column = params->transA ? m : 1;
-    out->end.alpha = params->alpha;
-    out->end.beta = params->beta;
-    out->end.bias = data_of(p, 2);
-    if (!out->end.bias) return;
-    if (c->rank > 0 && c->dim[c->rank - 1] != 1) out->end.bias_column = 1;
-    if (c->rank > 1 && c->dim[0] != 1) out->end.bias_row = c->dim[1];
-}
-
-static void read(const tn_problem *p, product *out)
-{
-    *out = (product){.matrices = 1, .end = {.alpha = 1, .beta = 1}};
-    if (p->op[0] == 'M') read_matmul(p, out);
-    else if (p->op[0] == 'L') read_linear(p, out);
-    else read_gemm(p, out);
-    out->end.y = p->out[0].data;
-    tile_end_close(&out->end);
-}
-
-static bool is_packed(const tn_problem *p)
-{
-    return p->in_constant & 2;
-}
 
 static size_t pad_bytes(int64_t floats)
 {
@@ -100,20 +29,20 @@ static tn_verdict accepts(const tn_problem *p)
 static size_t packed_bytes(const tn_problem *p)
 {
     product w;
-    read(p, &w);
-    return is_packed(p) ? b_bytes(&w) : 0;
+    product_read(p, &w);
+    return product_is_packed(p) ? b_bytes(&w) : 0;
 }
 
 static size_t scratch_bytes(const tn_problem *p)
 {
     product w;
-    read(p, &w);
-    return is_packed(p) ? 0 : b_bytes(&w);
+    product_read(p, &w);
+    return product_is_packed(p) ? 0 : b_bytes(&w);
 }
 
 static uint64_t unused(const tn_problem *p)
 {
-    return is_packed(p) ? 2 : 0;
+    return product_is_packed(p) ? 2 : 0;
 }
 
 typedef struct job {
@@ -147,7 +76,7 @@ static tn_status pack_all(job *j, tn_pool *pool)
 static tn_status pack(const tn_problem *p, void *dst)
 {
     job j = {.b = p->in[1].data, .packed = dst};
-    read(p, &j.w);
+    product_read(p, &j.w);
     if (b_bytes(&j.w) == 0) return NULL;
     memset(dst, 0, b_bytes(&j.w)); /* the padding too: the same model gives the same file */
     return pack_all(&j, NULL);
@@ -222,13 +151,13 @@ static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     job j = {.a = p->in[0].data, .b = p->in[1].data, .y = p->out[0].data};
-    read(p, &j.w);
+    product_read(p, &j.w);
     const tn_matmul_plan *plan = &j.w.plan;
     if (plan->m * plan->n * plan->batch == 0) return NULL;
     /* Both ways packed is only read from here on. */
-    j.packed = is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)l->scratch;
+    j.packed = product_is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)l->scratch;
     if (plan->k == 0) j.a = j.packed = j.y; /* never read, but not NULL */
-    else if (!is_packed(p)) TN_TRY(pack_all(&j, l->pool));
+    else if (!product_is_packed(p)) TN_TRY(pack_all(&j, l->pool));
     int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
     j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
     j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;

@@ -1,0 +1,133 @@
+/* The tile instructions of AMX: eight tiles of 16 rows of 64 bytes. As assembly, since compilers
+ * of 2022 neither know that a product writes its tile nor that a configuration is read whole.
+ *
+ * Tests compile the same kernels with TN_AMX_MODEL, which does in C what the instructions do, so
+ * that layouts and sums are proved on machines without them. */
+#ifndef TN_BACKENDS_CPU_AMX_H
+#define TN_BACKENDS_CPU_AMX_H
+
+#include <stdint.h>
+#include <string.h>
+
+enum { AMX_ROWS = 16, AMX_ROW_BYTES = 64, AMX_TILE_BYTES = AMX_ROWS * AMX_ROW_BYTES };
+
+#ifndef TN_AMX_MODEL
+
+static inline void amx_begin(void)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        config.row_bytes[i] = AMX_ROW_BYTES;
+        config.rows[i] = AMX_ROWS;
+    }
+    __asm__ volatile("ldtilecfg (%0)" : : "r"(&config) : "memory");
+}
+
+/* Tiles make switching between threads dear: they are given back at once. */
+static inline void amx_end(void)
+{
+    __asm__ volatile("tilerelease" : : : "memory");
+}
+
+/* Tile numbers are literals. `step`: bytes from row to row. */
+#define AMX_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : : :)
+#define AMX_LOAD(t, src, step)                                                                     \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t                                               \
+                     :                                                                             \
+                     : "r"(src), "r"((int64_t)(step))                                              \
+                     : "memor"                                                                     \
+                       "y")
+#define AMX_STORE(t, dst, step)                                                                    \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)"                                           \
+                     :                                                                             \
+                     : "r"(dst), "r"((int64_t)(step))                                              \
+                     : "memory")
+/* c (f32) += a (rows of 16 pairs of bf16) * b (16 rows of pairs, 16 columns) */
+#define AMX_BF16(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : :)
+/* c (i32) += a (rows of 16 fours of u8) * b (16 rows of fours of i8, 16 columns) */
+#define AMX_U8_I8(c, a, b) __asm__ volatile("tdpbusd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : :)
+
+#else
+
+static _Thread_local uint8_t amx_tile[8][AMX_TILE_BYTES];
+
+static inline void amx_begin(void)
+{
+    memset(amx_tile, 0, sizeof amx_tile);
+}
+
+static inline void amx_end(void)
+{
+    memset(amx_tile, 0xA5, sizeof amx_tile);
+}
+
+static inline void amx_move(uint8_t *dst, int64_t dst_step, const uint8_t *src, int64_t src_step)
+{
+    for (int i = 0; i < AMX_ROWS; i++)
+        memcpy(dst + i * dst_step, src + i * src_step, AMX_ROW_BYTES);
+}
+
+/* Denormal numbers are zero, in and out. */
+static inline float amx_flush(float x)
+{
+    return x < 0x1p-126f && x > -0x1p-126f ? 0 : x;
+}
+
+/* Number `half` of each of 16 pairs. */
+static inline void amx_row(const uint8_t *pairs, int half, float row[16])
+{
+    for (int j = 0; j < 16; j++) {
+        uint32_t bits;
+        memcpy(&bits, pairs + 4 * j, sizeof bits);
+        bits = half ? bits & 0xFFFF0000u : bits << 16;
+        memcpy(&row[j], &bits, sizeof bits);
+        row[j] = amx_flush(row[j]);
+    }
+}
+
+/* The sums of even and of odd k are taken apart, and added to c at the end. */
+static inline void amx_model_bf16(uint8_t *c, const uint8_t *a, const uint8_t *b)
+{
+    float a_row[2][16], b_row[2][16][16], sum[2][16], old[16];
+    for (int p = 0; p < 16; p++)
+        for (int h = 0; h < 2; h++) amx_row(b + 64 * p, h, b_row[h][p]);
+    for (int i = 0; i < AMX_ROWS; i++, a += 64, c += 64) {
+        memset(sum, 0, sizeof sum);
+        memcpy(old, c, sizeof old);
+        for (int h = 0; h < 2; h++) {
+            amx_row(a, h, a_row[h]);
+            for (int p = 0; p < 16; p++)
+                for (int j = 0; j < 16; j++)
+                    sum[h][j] = amx_flush(__builtin_fmaf(a_row[h][p], b_row[h][p][j], sum[h][j]));
+        }
+        for (int j = 0; j < 16; j++)
+            old[j] = amx_flush(amx_flush(old[j]) + amx_flush(sum[0][j] + sum[1][j]));
+        memcpy(c, old, sizeof old);
+    }
+}
+
+static inline void amx_model_u8_i8(uint8_t *c, const uint8_t *a, const uint8_t *b)
+{
+    for (int i = 0; i < AMX_ROWS; i++)
+        for (int j = 0; j < 16; j++) {
+            uint32_t sum;
+            memcpy(&sum, c + 4 * (16 * i + j), sizeof sum);
+            for (int p = 0; p < 64; p++)
+                sum += (uint32_t)((int32_t)a[64 * i + p] * (int8_t)b[64 * (p / 4) + 4 * j + p % 4]);
+            memcpy(c + 4 * (16 * i + j), &sum, sizeof sum);
+        }
+}
+
+#define AMX_ZERO(t) memset(amx_tile[t], 0, AMX_TILE_BYTES)
+#define AMX_LOAD(t, src, step) amx_move(amx_tile[t], AMX_ROW_BYTES, (const uint8_t *)(src), (step))
+#define AMX_STORE(t, dst, step) amx_move((uint8_t *)(dst), (step), amx_tile[t], AMX_ROW_BYTES)
+#define AMX_BF16(c, a, b) amx_model_bf16(amx_tile[c], amx_tile[a], amx_tile[b])
+#define AMX_U8_I8(c, a, b) amx_model_u8_i8(amx_tile[c], amx_tile[a], amx_tile[b])
+
+#endif
+
+#endif

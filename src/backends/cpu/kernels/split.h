@@ -1,0 +1,210 @@
+/* Floats as sums of bf16 numbers, laid out for instructions that multiply pairs of them.
+ *
+ * x = h + m + l, each the bf16 next to what the ones before left over, holds all 24 bits of x. A
+ * product of two such sums needs few of the nine products of parts, the others being too small:
+ *
+ *     parts   products                          error of a term    class
+ *     3       hh, hm + mh, hl + mm + lh         2^-25              f32
+ *     2       hh, hm + mh                       2^-17              tf32
+ *     1       hh                                2^-8               bf16
+ *
+ * Blocks are 32 rows (columns) by 32 of k: 2 tiles of 1 KiB, for each part in turn.
+ *
+ *     a: strip of 32 rows       [step of k][part][row][k]
+ *     b: panel of 32 columns    [step of k][part][half][pair of k][column of the half][k of 2]
+ *
+ * The instructions take denormals for zeros, and parts of Inf are NaN. So rows of a and columns of
+ * b must be zeros or have their largest number in [2^-50, 2^60): then what is lost is below 2^-26
+ * of the row's largest term. A panel that is not so holds the bits of its floats instead, and it,
+ * as any strip that is not so, is multiplied in f32 (split_plain). Nobody needs this of 1 part. */
+#ifndef TN_BACKENDS_CPU_SPLIT_H
+#define TN_BACKENDS_CPU_SPLIT_H
+
+#include "backends/cpu/kernels/tile.h"
+
+#if VF32_LANES != 16
+#error "parts are split 16 at a time"
+#endif
+
+enum { SPLIT_BLOCK = 32, SPLIT_TILE = 1024, SPLIT_STEP = 2 * SPLIT_TILE }; /* bytes, of a part */
+/* Steps of k that are worked through at once: a panel of them stays in the L2 cache with a group of
+ * strips. */
+enum { SPLIT_DEPTH = 72 };
+
+typedef uint32_t vu32 __attribute__((vector_size(64)));
+typedef uint16_t split_halves __attribute__((vector_size(64)));
+
+static inline int64_t split_steps(int64_t k)
+{
+    return (k + SPLIT_BLOCK - 1) / SPLIT_BLOCK;
+}
+
+/* Of one part: in the upper 16 bits. What it leaves of x is exact. */
+TILE_INLINE vu32 split_part(vf32 *x)
+{
+    vu32 part = ((vu32)*x + 0x8000u) & 0xFFFF0000u;
+    *x -= (vf32)part;
+    return part;
+}
+
+/* The only one: ties to even; what would become Inf is cut off instead, NaN stays NaN. */
+TILE_INLINE vu32 split_round(vf32 x)
+{
+    vu32 bits = (vu32)x, rounded = bits + 0x7FFFu + (bits >> 16 & 1);
+    vu32 cut = bits | ((vu32)(x != x) & 0x400000u);
+    vi32 is_small = (vi32)((bits & 0x7FFFFFFFu) < 0x7F7F8000u);
+    return (vu32)vf32_select(is_small, (vf32)rounded, (vf32)cut) & 0xFFFF0000u;
+}
+
+TILE_INLINE void split_all(int parts, vf32 x, vu32 part[3])
+{
+    if (parts == 1) part[0] = split_round(x);
+    else
+        for (int q = 0; q < parts; q++) part[q] = split_part(&x);
+}
+
+/* The largest |x| of a row or column as bits, in which order is that of the numbers and Inf and NaN
+ * come last. */
+TILE_INLINE vu32 split_largest(vu32 most, vf32 x)
+{
+    vu32 bits = (vu32)x & 0x7FFFFFFFu;
+    return (vu32)vf32_select((vi32)(bits > most), (vf32)bits, (vf32)most);
+}
+
+static inline bool split_fits(uint32_t most)
+{
+    return most == 0 || (most >= (127 - 50) << 23 && most < (127 + 60) << 23);
+}
+
+/* ---- b ---------------------------------------------------------------------------------------*/
+
+/* Row k of a panel's `count` columns; zeros beyond them and beyond the last row. */
+TILE_INLINE void split_load_row(const float *b, int64_t row_step, int64_t column_step, int64_t k,
+                                int64_t depth, int64_t count, vf32 row[2])
+{
+    float gathered[SPLIT_BLOCK] = {0};
+    const float *src = b + k * row_step;
+    if (k >= depth) row[0] = row[1] = (vf32){0};
+    else if (column_step == 1) {
+        row[0] = vf32_load_some(src, count < 16 ? count : 16);
+        row[1] = vf32_load_some(src + (count < 16 ? 0 : 16), count < 16 ? 0 : count - 16);
+    } else {
+        for (int64_t j = 0; j < count; j++) gathered[j] = src[j * column_step];
+        row[0] = vf32_load(gathered);
+        row[1] = vf32_load(gathered + 16);
+    }
+}
+
+/* Up to SPLIT_DEPTH steps of a panel, `depth` rows from b on. Returns whether they are parts. */
+static inline bool split_pack(int parts, const float *b, int64_t row_step, int64_t column_step,
+                              int64_t depth, int64_t count, uint8_t *dst)
+{
+    vu32 most[2] = {{0}, {0}};
+    vf32 row[2], next[2];
+    bool fits = true;
+    for (int64_t k = 0; parts > 1 && k < depth; k++) {
+        split_load_row(b, row_step, column_step, k, depth, count, row);
+        for (int v = 0; v < 2; v++) most[v] = split_largest(most[v], row[v]);
+    }
+    for (int j = 0; j < 16; j++) fits &= split_fits(most[0][j]) && split_fits(most[1][j]);
+    for (int64_t k = 0; k < split_steps(depth) * SPLIT_BLOCK; k += 2) {
+        split_load_row(b, row_step, column_step, k, depth, count, row);
+        split_load_row(b, row_step, column_step, k + 1, depth, count, next);
+        uint8_t *at = dst + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 32;
+        for (int v = 0; v < 2; v++) {
+            vu32 even[3], odd[3];
+            split_all(parts, row[v], even);
+            split_all(parts, next[v], odd);
+            if (!fits) {
+                even[0] = (vu32)row[v] & 0xFFFF0000u, even[1] = (vu32)row[v] << 16;
+                odd[0] = (vu32)next[v] & 0xFFFF0000u, odd[1] = (vu32)next[v] << 16;
+            }
+            for (int q = 0; q < parts; q++) {
+                vu32 pair = even[q] >> 16 | odd[q];
+                memcpy(at + q * SPLIT_STEP + v * SPLIT_TILE, &pair, sizeof pair);
+            }
+        }
+    }
+    return fits;
+}
+
+/* ---- a ---------------------------------------------------------------------------------------*/
+
+/* Up to SPLIT_BLOCK rows and SPLIT_DEPTH steps; rows up to the next 16 become zeros. Returns
+ * whether all rows fit. */
+TILE_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t rows, int64_t depth,
+                             uint8_t *dst)
+{
+    bool fits = true;
+    for (int64_t i = 0; i < (rows > 16 ? 32 : 16); i++, a += a_row, dst += 2 * SPLIT_BLOCK) {
+        vu32 most = {0};
+        uint8_t *at = dst;
+        for (int64_t k = 0; k < depth; k += SPLIT_BLOCK, at += parts * SPLIT_STEP) {
+            vu32 low[3], high[3];
+            vf32 x[2] = {{0}, {0}};
+            int64_t left = depth - k;
+            if (i < rows && left >= SPLIT_BLOCK)
+                x[0] = vf32_load(a + k), x[1] = vf32_load(a + k + 16);
+            else if (i < rows) {
+                x[0] = vf32_load_some(a + k, left < 16 ? left : 16);
+                if (left > 16) x[1] = vf32_load_some(a + k + 16, left - 16);
+            }
+            if (parts > 1) most = split_largest(split_largest(most, x[0]), x[1]);
+            split_all(parts, x[0], low);
+            split_all(parts, x[1], high);
+            for (int q = 0; q < parts; q++) {
+                split_halves both =
+                    __builtin_shufflevector((split_halves)low[q], (split_halves)high[q], 1, 3, 5, 7,
+                                            9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35,
+                                            37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+                memcpy(at + q * SPLIT_STEP, &both, sizeof both);
+            }
+        }
+        for (int j = 0; parts > 1 && j < 16; j++) fits &= split_fits(most[j]);
+    }
+    return fits;
+}
+
+/* ---- In f32 ----------------------------------------------------------------------------------*/
+
+/* What b was, from its parts or its bits: rows of k 2 * pair and one more. */
+TILE_INLINE void split_join(int parts, bool is_parts, const uint8_t *at, vf32 row[2])
+{
+    vu32 low = {0}, high = {0};
+    row[0] = row[1] = (vf32){0};
+    for (int q = parts - 1; q >= 0; q--) {
+        vu32 pair;
+        memcpy(&pair, at + q * SPLIT_STEP, sizeof pair);
+        row[0] += (vf32)(pair << 16);
+        row[1] += (vf32)(pair & 0xFFFF0000u);
+        if (q == 1) low = pair & 0xFFFFu, high = pair >> 16;
+        if (q == 0 && !is_parts) {
+            row[0] = (vf32)(pair << 16 | low);
+            row[1] = (vf32)((pair & 0xFFFF0000u) | high);
+        }
+    }
+}
+
+/* c[rows, SPLIT_BLOCK], ldc apart, (+)= a * the panel. Rare, so it need not be fast. */
+static __attribute__((noinline, unused)) void split_plain(int parts, bool is_parts, int64_t rows,
+                                                          int64_t depth, const float *a,
+                                                          int64_t a_row, const uint8_t *panel,
+                                                          float *c, int64_t ldc, bool add)
+{
+    for (int64_t i = 0; !add && i < rows; i++) memset(c + i * ldc, 0, SPLIT_BLOCK * sizeof(float));
+    for (int64_t k = 0; k < depth; k += 2) {
+        const uint8_t *at = panel + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 32;
+        for (int v = 0; v < 2; v++) {
+            vf32 row[2];
+            split_join(parts, is_parts, at + v * SPLIT_TILE, row);
+            for (int64_t i = 0; i < rows; i++) {
+                float *to = c + i * ldc + v * 16;
+                vf32 sum = vf32_fma(vf32_set1(a[i * a_row + k]), row[0], vf32_load(to));
+                if (k + 1 < depth) sum = vf32_fma(vf32_set1(a[i * a_row + k + 1]), row[1], sum);
+                vf32_store(to, sum);
+            }
+        }
+    }
+}
+
+#endif
