@@ -57,13 +57,15 @@ static tn_status fill_input(const tn_tensor *in, bool constant, uint64_t seed, v
     return tn_tensor_fill_random(&t, seed, -1, 1);
 }
 
-/* The pointers of one set; with `fill`, its data. */
+/* The pointers of one set; with `fill`, its data, which is the same for all and made for the first.
+ */
 static tn_status make_set(bench *b, const tn_problem *p, char *base, bool fill, set *s)
 {
     size_t total = 0;
     size_t packed = b->tactic->packed_bytes ? b->tactic->packed_bytes(p) : 0;
     size_t scratch = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(p) : 0;
     char *staging = b->staging;
+    bool first = fill && s == &b->at[0];
     s->problem = *p;
     s->problem.in = TN_NEW_ARRAY(&b->arena, tn_tensor, p->in_count);
     s->problem.out = TN_NEW_ARRAY(&b->arena, tn_tensor, p->out_count);
@@ -74,12 +76,12 @@ static tn_status make_set(bench *b, const tn_problem *p, char *base, bool fill, 
         s->problem.in[i] = p->in[i];
         if (p->in[i].dtype == TN_DTYPE_NONE) continue;
         s->problem.in[i].data = base + at;
-        if (fill) TN_TRY(fill_input(&p->in[i], constant, (uint64_t)i + 1, staging + at));
+        if (first) TN_TRY(fill_input(&p->in[i], constant, (uint64_t)i + 1, staging + at));
     }
     if (packed) {
         size_t at = take(&total, packed);
         s->launch.packed = base + at;
-        if (fill) {
+        if (first) {
             memset(staging + at, 0, packed);
             TN_TRY(b->tactic->pack(p, staging + at));
         }
@@ -108,11 +110,9 @@ static tn_status make_sets(bench *b, const tn_problem *p)
     TN_TRY(b->calls->alloc(b->card, true, one, &b->staging));
     TN_TRY(b->calls->alloc(b->card, false, one * count, &b->memory));
     b->count = (int)count;
-    for (int i = 0; i < b->count; i++) {
+    for (int i = 0; i < b->count; i++)
         TN_TRY(make_set(b, p, (char *)b->memory + one * (size_t)i, true, &b->at[i]));
-        TN_TRY(b->calls->wait(b->stream)); /* the staging is used again */
-    }
-    return NULL;
+    return b->calls->wait(b->stream);
 }
 
 static tn_status launch_all(const bench *b, int launches)

@@ -76,7 +76,7 @@ tn_status tn_timings_find(const tn_timings *timings, const char *problem, const 
 
 /* ---- Choosing (choose.c, measure.c) ----------------------------------------------------------*/
 
-enum { TN_CANDIDATES_MAX = 32, TN_CHOICES_MAX = 8 };
+enum { TN_CANDIDATES_MAX = 96, TN_CHOICES_MAX = 8 };
 
 /* In order of preference; the reference last. */
 typedef struct tn_choices {

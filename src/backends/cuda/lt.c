@@ -54,13 +54,13 @@ static tn_status fail(tn_lt_result result, const char *what)
 
 /* ---- What was asked before -------------------------------------------------------------------*/
 
-enum { CHOICES_MAX = 8, KNOWN_MAX = 256 };
+enum { KNOWN_MAX = 256 };
 
 typedef struct entry {
     tn_lt_problem problem;
     tn_lt_desc desc;
     tn_lt_layout a, b, c, y;
-    tn_lt_found found[CHOICES_MAX];
+    tn_lt_found found[TN_LT_CHOICES];
     int count;
 } entry;
 
@@ -128,9 +128,11 @@ static tn_status entry_describe(entry *e)
     bool wide = p->type == TN_LT_F64;
     int32_t turn_b = p->b_deep ? TN_LT_TRANSPOSE : 0, turn_a = p->a_deep ? 0 : TN_LT_TRANSPOSE;
     uint32_t epilogue = (uint32_t)p->epilogue;
-    LT("describing a product",
-       lt.calls.desc_new(&e->desc, wide ? TN_LT_COMPUTE_64F : TN_LT_COMPUTE_32F,
-                         wide ? TN_LT_F64 : TN_LT_F32));
+    LT("describing a product", lt.calls.desc_new(&e->desc,
+                                                 wide      ? TN_LT_COMPUTE_64F
+                                                 : p->tf32 ? TN_LT_COMPUTE_TF32
+                                                           : TN_LT_COMPUTE_32F,
+                                                 wide ? TN_LT_F64 : TN_LT_F32));
     LT("describing a product",
        lt.calls.desc_set(e->desc, TN_LT_DESC_TRANSPOSE_A, &turn_b, sizeof turn_b));
     LT("describing a product",
@@ -168,7 +170,7 @@ static tn_status entry_choose(memory *m, entry *e)
     /* An error says that it knows no way: nothing is found then. */
     int found = 0;
     if (!status && lt.calls.find(m->handle, e->desc, e->b, e->a, e->c, e->y, preference,
-                                 CHOICES_MAX, e->found, &found))
+                                 TN_LT_CHOICES, e->found, &found))
         found = 0;
     for (int i = 0; i < found; i++)
         if (e->found[i].state == 0) e->found[e->count++] = e->found[i];

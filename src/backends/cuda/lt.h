@@ -30,6 +30,7 @@ enum {
     TN_LT_BF16 = 14,
     TN_LT_COMPUTE_32F = 68, /* of f32: plain multiply-adds, no tf32 */
     TN_LT_COMPUTE_64F = 70,
+    TN_LT_COMPUTE_TF32 = 77,
     TN_LT_TRANSPOSE = 1,
     TN_LT_DESC_TRANSPOSE_A = 3, /* int32 */
     TN_LT_DESC_TRANSPOSE_B = 4, /* int32 */
@@ -38,6 +39,7 @@ enum {
     TN_LT_EPILOGUE_NONE = 1,    /* values of EPILOGUE: NONE or a sum of the others */
     TN_LT_EPILOGUE_RELU = 2,
     TN_LT_EPILOGUE_BIAS = 4,     /* along the rows of a column-major result */
+    TN_LT_EPILOGUE_GELU = 32,    /* the one with tanh, whatever the types */
     TN_LT_LAYOUT_BATCH = 5,      /* int32 */
     TN_LT_LAYOUT_STEP = 6,       /* int64, elements */
     TN_LT_PREFER_WORKSPACE = 1,  /* uint64: at most so many bytes */
@@ -89,7 +91,8 @@ typedef struct tn_lt_problem {
     int64_t m, n, k, lda, ldb, ldc, ldy;
     int64_t count, a_step, b_step, c_step, y_step;
     /* Bytes that divide the addresses of b, a, c, y and the bias: powers of 2, at most 256. */
-    int32_t aligned[5], pad;
+    int32_t aligned[5];
+    int32_t tf32; /* f32 is multiplied as tf32 */
     uint64_t workspace_bytes;
 } tn_lt_problem;
 
@@ -99,6 +102,7 @@ typedef struct tn_lt_operands {
     float alpha, beta;
 } tn_lt_operands;
 
+enum { TN_LT_CHOICES = 8 }; /* it recommends no more */
 /* By the `choice`-th of the algorithms that the library recommends (the last, if there are fewer).
  * *known is false, and nothing is done, where it has none. What was asked once is remembered with
  * the stream. */

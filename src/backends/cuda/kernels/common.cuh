@@ -205,6 +205,26 @@ static __device__ __forceinline__ void multiply_add(bf16, float *c, const uint32
 #endif
 }
 
+/* The same of tf32, c[16,8] += a[16,8] b[8,8]: of a (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4),
+ * of b (t, g), (t + 4, g). Four matrices of 16 bytes a row are read as those of 16-bit elements. */
+static __device__ __forceinline__ void multiply_add(float, float *c, const uint32 *a,
+                                                    const uint32 *b)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+/* Four floats to tf32: the multiplier would cut what it does not take. */
+static __device__ __forceinline__ void round_tf32(uint32 *x)
+{
+#if __CUDA_ARCH__ >= 800
+    for (int i = 0; i < 4; i++) asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(x[i]) : "f"(__uint_as_float(x[i])));
+#endif
+}
+
 /* Any element as the type To that a kernel computes in, and back, rounded or wrapped once. */
 template <class To, class From> static __device__ __forceinline__ To as(From x)
 {
@@ -292,6 +312,25 @@ static __device__ __forceinline__ float cell_tanh(float x)
 {
     return cell_tanh_of(x, reciprocal_approx(1.0f + exp2_approx(2.88539008f * fabsf(x))));
 }
+/* The functions of ops/epilogue.h, to 2e-7 of 1 or of x: for results of fewer digits than float. Of
+ * erf it is the formula 7.1.26 of Abramowitz and Stegun. */
+template <int KIND>
+static __device__ __forceinline__ float activate_near(float x, float alpha, float beta)
+{
+    if constexpr (KIND == 2) {
+        float z = fabsf(x) * 0.70710678f, t = reciprocal_approx(fmaf(0.3275911f, z, 1.0f));
+        float p = fmaf(1.061405429f, t, -1.453152027f);
+        p = fmaf(p, t, 1.421413741f);
+        p = fmaf(p, t, -0.284496736f);
+        p = fmaf(p, t, 0.254829592f) * t * exp2_approx(z * z * -1.44269504f);
+        return 0.5f * x * (x < 0 ? p : 2.0f - p);
+    } else if constexpr (KIND == 3)
+        return x * cell_sigmoid(1.59576912f * fmaf(0.044715f * x, x * x, x));
+    else if constexpr (KIND == 4) return cell_tanh(x);
+    else if constexpr (KIND == 5) return cell_sigmoid(x);
+    else if constexpr (KIND == 6) return x * cell_sigmoid(x);
+    else return activate<KIND>(x, alpha, beta);
+}
 /* Four sums over four neighbouring lanes; lane q of them gets sum q. */
 static __device__ __forceinline__ float sum_of_four(const float *x, int q)
 {
@@ -370,6 +409,17 @@ static __device__ __forceinline__ void cluster_send(uint32 at, float x, uint32 b
     asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::
                      "r"(at),
                  "r"(__float_as_uint(x)), "r"(barrier)
+                 : "memory");
+#endif
+}
+/* The same of four floats; both addresses are multiples of 16. */
+static __device__ __forceinline__ void cluster_send_four(uint32 at, const float *x, uint32 barrier)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], "
+                 "{%1, %2, %3, %4}, [%5];" ::"r"(at),
+                 "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])), "r"(__float_as_uint(x[2])),
+                 "r"(__float_as_uint(x[3])), "r"(barrier)
                  : "memory");
 #endif
 }

@@ -14,7 +14,8 @@ tn_status tn_cuda_finish(const tn_launch *l, tn_dtype dtype, void *y, int64_t co
     char options[120];
     uint64_t bits = tn_cuda_place(y, dtype) | tn_cuda_place(residual, dtype) | (uint64_t)count;
     if (count == 0) return NULL;
-    int v = tn_cuda_product_vector(4, bits | (bias ? (uint64_t)inner : 0)), wide = (int)channels;
+    int most = 128 / (int)tn_dtype_bits(dtype);
+    int v = tn_cuda_product_vector(most, bits | (bias ? (uint64_t)inner : 0)), wide = (int)channels;
     float alpha = epilogue->alpha, beta = epilogue->beta;
     snprintf(options, sizeof options, "-DTYPE=%s -DV=%d -DACT=%d", tn_cuda_type(dtype), v,
              (int)epilogue->kind);

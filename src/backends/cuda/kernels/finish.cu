@@ -26,7 +26,9 @@ extern "C" __global__ void __launch_bounds__(256)
     for (int v = 0; v < V; v++) {
         float value = to_float(some.at[v]) + add;
         if (residual) value += to_float(more.at[v]);
-        from_float(activate<ACT>(value, alpha, beta), &some.at[v]);
+        if constexpr (sizeof(T) == 2) value = activate_near<ACT>(value, alpha, beta);
+        else value = activate<ACT>(value, alpha, beta);
+        from_float(value, &some.at[v]);
     }
     *(pack<T, V> *)(y + i) = some;
 }
