@@ -1,0 +1,436 @@
+/* Attention within the windows of an image whose tokens lie in the image's order: a block finds the
+ * rows of its window by their places, so that nothing is ever cut, turned or moved.
+ *
+ *     score = scale * q . k + bias + (mask where two tokens come from different regions)
+ *
+ * TYPE: of elements. HEAD: columns of a head. ROWS: tokens of a window, SIDE of them side by side.
+ * BIAS: 0 there is none, 1 there is one, 2 it is a weight and may be read at once. KIND: 1 any
+ * sizes, a warp for each query; 2 multiply-adds in float; 3 tensor cores. */
+#ifndef TYPE
+#define TYPE half
+#define HEAD 32
+#define ROWS 49
+#define SIDE 7
+#define BIAS 2
+#define KIND 3
+#endif
+typedef TYPE T;
+
+#define FULL 0xffffffffu
+#define LOG2E 1.44269504088896f
+
+struct problem { /* mirrored in window_attention.c */
+    const T *qkv, *bias;
+    T *y;
+    int width, heads, windows, tiles; /* of an image; of a window: TILE queries each */
+    int height, breadth, across;      /* of the image; windows side by side */
+    int down, right;                  /* the shift */
+    float scale, mask;
+};
+
+/* Where a block works, and where the rows of its window are. */
+struct place {
+    int head, window, first; /* first query */
+    int y, x;                /* of the window in the moved image */
+    int64 image;             /* the first token of the image */
+    bool edge;               /* there are several regions */
+};
+
+template <int TILE> static __device__ __forceinline__ place enter(const problem &p)
+{
+    int at = blockIdx.x, rest = at / p.heads;
+    int window = rest / p.tiles % p.windows;
+    place here = {at % p.heads, window, rest % p.tiles * TILE};
+    here.y = window / p.across * (ROWS / SIDE);
+    here.x = window % p.across * SIDE;
+    here.image = (int64)(rest / p.tiles / p.windows) * p.height * p.breadth;
+    here.edge = p.mask != 0 && (here.y + ROWS / SIDE > p.height - p.down ||
+                                here.x + SIDE > p.breadth - p.right);
+    return here;
+}
+
+static __device__ __forceinline__ int64 token_of(const problem &p, const place &here, int row)
+{
+    int y = here.y + row / SIDE + p.down, x = here.x + row % SIDE + p.right;
+    y -= y >= p.height ? p.height : 0;
+    x -= x >= p.breadth ? p.breadth : 0;
+    return here.image + y * p.breadth + x;
+}
+
+static __device__ __forceinline__ int region_of(const problem &p, const place &here, int row)
+{
+    return 2 * (here.y + row / SIDE >= p.height - p.down) +
+           (here.x + row % SIDE >= p.breadth - p.right);
+}
+
+/* Row `row` of q (part 0), k (1) or v (2). */
+static __device__ __forceinline__ const T *row_of(const problem &p, const place &here, int part,
+                                                  int row)
+{
+    return p.qkv + (token_of(p, here, row) * 3 + part) * p.width + here.head * HEAD;
+}
+static __device__ __forceinline__ T *result_of(const problem &p, const place &here, int row)
+{
+    return p.y + token_of(p, here, row) * p.width + here.head * HEAD;
+}
+
+/* ---- Any sizes -------------------------------------------------------------------------------*/
+#if KIND == 1
+extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant__ problem p)
+{
+    extern __shared__ float memory[];
+    place here = enter<4>(p);
+    int lane = threadIdx.x % 32, row = here.first + threadIdx.x / 32;
+    float *weight = memory + threadIdx.x / 32 * ROWS;
+    tn_wait_for_producer();
+    tn_start_consumer();
+    if (row >= ROWS) return;
+    const T *q = row_of(p, here, 0, row);
+    int region = region_of(p, here, row);
+    float top = __int_as_float(0xff800000), total = 0;
+    for (int key = lane; key < ROWS; key += 32) {
+        const T *k = row_of(p, here, 1, key);
+        float score = 0;
+        for (int d = 0; d < HEAD; d++) score += to_float(q[d]) * to_float(k[d]);
+        score *= p.scale;
+        if (BIAS) score += to_float(p.bias[((int64)here.head * ROWS + row) * ROWS + key]);
+        if (here.edge && region_of(p, here, key) != region) score += p.mask;
+        weight[key] = score;
+        top = fmaxf(top, score);
+    }
+    top = warp_max(top);
+    for (int key = lane; key < ROWS; key += 32) {
+        weight[key] = expf(weight[key] - top);
+        total += weight[key];
+    }
+    total = 1 / warp_sum(total);
+    __syncwarp();
+    for (int d = lane; d < HEAD; d += 32) {
+        float sum = 0;
+        for (int key = 0; key < ROWS; key++)
+            sum += weight[key] * to_float(row_of(p, here, 2, key)[d]);
+        from_float(sum * total, result_of(p, here, row) + d);
+    }
+}
+#endif
+
+/* ---- Multiply-adds ---------------------------------------------------------------------------
+ *
+ * Eight threads share the queries threadIdx.x / 8 + 16 i; of the keys they hold every eighth, of
+ * the result four columns of every 32. Everything lies in shared memory as it does outside. */
+#if KIND == 2
+enum {
+    THREADS = 128,
+    TILE = 64,
+    KEYS = (ROWS + 7) / 8, /* of a thread */
+    EACH = ROWS < TILE ? (ROWS + 15) / 16 : TILE / 16,
+    LINE = HEAD + 4,
+    WEIGHTS = (ROWS + 3) / 4 * 4 + 4,
+    COLUMNS = (HEAD + 31) / 32
+};
+
+static __device__ __forceinline__ void load_rows(const problem &p, const place &here, int part,
+                                                 int first, int count, float *to)
+{
+    for (int i = threadIdx.x; i < count * (HEAD / 4); i += THREADS) {
+        int row = i / (HEAD / 4), column = i % (HEAD / 4) * 4;
+        vec<T, 4> some = {};
+        if (first + row < ROWS)
+            some = *(const vec<T, 4> *)(row_of(p, here, part, first + row) + column);
+        vec<float, 4> out;
+#pragma unroll
+        for (int v = 0; v < 4; v++) out.at[v] = to_float(some.at[v]);
+        *(vec<float, 4> *)(to + row * LINE + column) = out;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_constant__ problem p)
+{
+    extern __shared__ __align__(16) float memory[];
+    float *q = memory, *k = q + EACH * 16 * LINE, *v = k + KEYS * 8 * LINE;
+    float *weight = v + KEYS * 8 * LINE;
+    place here = enter<TILE>(p);
+    int mine = threadIdx.x / 8, lane = threadIdx.x % 8;
+    float s[EACH][KEYS];
+    if (BIAS != 2) tn_wait_for_producer();
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+#pragma unroll
+        for (int j = 0; j < KEYS; j++) {
+            int row = min(here.first + mine + 16 * i, ROWS - 1), key = min(lane + 8 * j, ROWS - 1);
+            s[i][j] = 0;
+            if (BIAS) s[i][j] = to_float(p.bias[(here.head * ROWS + row) * ROWS + key]);
+        }
+    if (BIAS == 2) tn_wait_for_producer();
+    tn_start_consumer();
+    load_rows(p, here, 0, here.first, EACH * 16, q);
+    load_rows(p, here, 1, 0, KEYS * 8, k);
+    load_rows(p, here, 2, 0, KEYS * 8, v);
+    __syncthreads();
+    float dot[EACH][KEYS] = {};
+#pragma unroll
+    for (int d = 0; d < HEAD; d += 4) {
+        vec<float, 4> a[EACH];
+#pragma unroll
+        for (int i = 0; i < EACH; i++) a[i] = *(vec<float, 4> *)(q + (mine + 16 * i) * LINE + d);
+#pragma unroll
+        for (int j = 0; j < KEYS; j++) {
+            vec<float, 4> b = *(vec<float, 4> *)(k + (lane + 8 * j) * LINE + d);
+#pragma unroll
+            for (int i = 0; i < EACH; i++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) dot[i][j] += a[i].at[e] * b.at[e];
+        }
+    }
+    float total[EACH];
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        float top = __int_as_float(0xff800000);
+        int region = region_of(p, here, here.first + mine + 16 * i);
+#pragma unroll
+        for (int j = 0; j < KEYS; j++) {
+            int key = lane + 8 * j;
+            s[i][j] += dot[i][j] * p.scale;
+            if (here.edge && region_of(p, here, key) != region) s[i][j] += p.mask;
+            if (key >= ROWS) s[i][j] = __int_as_float(0xff800000);
+            top = fmaxf(top, s[i][j]);
+        }
+#pragma unroll
+        for (int n = 4; n > 0; n >>= 1) top = fmaxf(top, __shfl_xor_sync(FULL, top, n));
+        total[i] = 0;
+#pragma unroll
+        for (int j = 0; j < KEYS; j++) {
+            s[i][j] = exp2_approx((s[i][j] - top) * LOG2E);
+            total[i] += s[i][j];
+            if (lane + 8 * j < WEIGHTS - 4)
+                weight[(mine + 16 * i) * WEIGHTS + lane + 8 * j] = s[i][j];
+        }
+#pragma unroll
+        for (int n = 4; n > 0; n >>= 1) total[i] += __shfl_xor_sync(FULL, total[i], n);
+    }
+    __syncwarp(); /* the eight threads of a query belong to one warp */
+    vec<float, 4> sum[EACH][COLUMNS] = {};
+#pragma unroll 4
+    for (int key = 0; key < WEIGHTS - 4; key += 4) {
+        vec<float, 4> a[EACH];
+#pragma unroll
+        for (int i = 0; i < EACH; i++)
+            a[i] = *(vec<float, 4> *)(weight + (mine + 16 * i) * WEIGHTS + key);
+#pragma unroll
+        for (int c = 0; c < COLUMNS; c++) {
+            if (c * 32 + lane * 4 >= HEAD) break;
+#pragma unroll
+            for (int n = 0; n < 4; n++) {
+                vec<float, 4> b = *(vec<float, 4> *)(v + (key + n) * LINE + c * 32 + lane * 4);
+#pragma unroll
+                for (int i = 0; i < EACH; i++)
+#pragma unroll
+                    for (int e = 0; e < 4; e++) sum[i][c].at[e] += a[i].at[n] * b.at[e];
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+        int row = here.first + mine + 16 * i;
+        float by = 1 / total[i];
+#pragma unroll
+        for (int c = 0; c < COLUMNS; c++) {
+            vec<T, 4> out;
+            if (row >= ROWS || c * 32 + lane * 4 >= HEAD) continue;
+#pragma unroll
+            for (int e = 0; e < 4; e++) from_float(sum[i][c].at[e] * by, &out.at[e]);
+            *(vec<T, 4> *)(result_of(p, here, row) + c * 32 + lane * 4) = out;
+        }
+    }
+}
+#endif
+
+/* ---- Tensor cores ----------------------------------------------------------------------------
+ *
+ * A warp has 16 queries and of them all keys of the window: a thread holds two rows, lane / 4 and
+ * that plus 8, and two columns of every eight. Scores begin as the bias, read while the kernel
+ * ahead still runs. Weights go from the scores' registers to the next product. Floats are rounded
+ * to tf32; they lie in other order in a product's operands than in its result, which is made good
+ * by taking the keys of each eight in the order 0 2 4 6 1 3 5 7. */
+#if KIND == 3
+enum {
+    THREADS = 128,
+    TILE = 64,
+    STEP = 32 / sizeof(T), /* of a product: what 32 bytes hold */
+    KEYS = (ROWS + 15) / 16 * 16,
+    TILES = (ROWS + 7) / 8,
+    CHUNK = 16 / sizeof(T),
+    LINE = HEAD + CHUNK
+};
+
+static __device__ __forceinline__ void copy_rows(const problem &p, const place &here, int part,
+                                                 T *to)
+{
+    constexpr int EACH = HEAD / CHUNK;
+    for (int i = threadIdx.x; i < KEYS * EACH; i += THREADS) {
+        int row = i / EACH, column = i % EACH * CHUNK;
+        const T *from = row_of(p, here, part, min(row, ROWS - 1)) + column;
+        copy_begin(to + row * LINE + column, from, row < ROWS);
+    }
+}
+
+/* 16 queries as the first operand; rows beyond the last are the last one again. */
+static __device__ __forceinline__ void read_queries(const T *const *q, uint32 a[HEAD / STEP][4])
+{
+    int t = threadIdx.x % 4;
+#pragma unroll
+    for (int d = 0; d < HEAD / STEP; d++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            if constexpr (sizeof(T) == 2)
+                a[d][e] = *(const uint32 *)(q[e % 2] + d * STEP + e / 2 * 8 + 2 * t);
+            else a[d][e] = tf32_of(to_float(q[e % 2][d * STEP + e / 2 * 4 + t]));
+        }
+}
+
+/* scores += queries * keys, eight keys or sixteen at a time. */
+static __device__ __forceinline__ void add_products(const uint32 a[HEAD / STEP][4], const T *k,
+                                                    float s[TILES][4])
+{
+    int lane = threadIdx.x % 32;
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+        for (int j = 0; j < TILES; j += 2)
+#pragma unroll
+            for (int d = 0; d < HEAD / STEP; d++) {
+                uint32 b[4];
+                load_matrices<false>(b, k + (j * 8 + lane / 16 * 8 + lane % 8) * LINE + d * STEP +
+                                            lane / 8 % 2 * 8);
+                multiply_add(T(), s[j], a[d], b);
+                if (j + 1 < TILES) multiply_add(T(), s[j + 1], a[d], b + 2);
+            }
+    } else {
+#pragma unroll
+        for (int j = 0; j < TILES; j++)
+#pragma unroll
+            for (int d = 0; d < HEAD / STEP; d++) {
+                const T *at = k + (j * 8 + lane / 4) * LINE + d * STEP + lane % 4;
+                uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[4]))};
+                multiply_add_tf32(s[j], a[d], b);
+            }
+    }
+}
+
+/* sum += weights * values */
+static __device__ __forceinline__ void add_values(const float s[TILES][4], const T *v,
+                                                  float sum[HEAD / 8][4])
+{
+    int lane = threadIdx.x % 32;
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+        for (int n = 0; n < TILES; n += 2) {
+            const float *low = s[n], *high = s[n + 1 < TILES ? n + 1 : n];
+            bool both = n + 1 < TILES;
+            uint32 a[4] = {pair_of(T(), low[0], low[1]), pair_of(T(), low[2], low[3]),
+                           both ? pair_of(T(), high[0], high[1]) : 0,
+                           both ? pair_of(T(), high[2], high[3]) : 0};
+#pragma unroll
+            for (int c = 0; c < HEAD / 16; c++) {
+                uint32 b[4];
+                load_matrices<true>(b, v + (n * 8 + lane % 16) * LINE + c * 16 + lane / 16 * 8);
+                multiply_add(T(), sum[2 * c], a, b);
+                multiply_add(T(), sum[2 * c + 1], a, b + 2);
+            }
+        }
+    } else {
+#pragma unroll
+        for (int n = 0; n < TILES; n++) {
+            uint32 a[4] = {tf32_of(s[n][0]), tf32_of(s[n][2]), tf32_of(s[n][1]), tf32_of(s[n][3])};
+#pragma unroll
+            for (int c = 0; c < HEAD / 8; c++) {
+                const T *at = v + (n * 8 + lane % 4 * 2) * LINE + c * 8 + lane / 4;
+                uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[LINE]))};
+                multiply_add_tf32(sum[c], a, b);
+            }
+        }
+    }
+}
+
+/* Scores of one row become weights; the sum of them. */
+static __device__ __forceinline__ float weigh(const problem &p, const place &here, int row, int i,
+                                              float s[TILES][4])
+{
+    int lane = threadIdx.x % 32, region = region_of(p, here, row);
+    float top = __int_as_float(0xff800000), total = 0;
+#pragma unroll
+    for (int j = 0; j < TILES * 2; j++) {
+        int key = j / 2 * 8 + lane % 4 * 2 + j % 2;
+        float *x = &s[j / 2][2 * i + j % 2];
+        *x *= p.scale * LOG2E;
+        if (here.edge && region_of(p, here, key) != region) *x += p.mask * LOG2E;
+        if (key >= ROWS) *x = __int_as_float(0xff800000);
+        top = fmaxf(top, *x);
+    }
+    for (int n = 1; n < 4; n <<= 1) top = fmaxf(top, __shfl_xor_sync(FULL, top, n));
+#pragma unroll
+    for (int j = 0; j < TILES * 2; j++) {
+        float *x = &s[j / 2][2 * i + j % 2];
+        *x = exp2_approx(*x - top);
+        total += *x;
+    }
+    for (int n = 1; n < 4; n <<= 1) total += __shfl_xor_sync(FULL, total, n);
+    return total;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_constant__ problem p)
+{
+    extern __shared__ __align__(16) uint8 memory[];
+    T *k = (T *)memory, *v = k + KEYS * LINE;
+    place here = enter<TILE>(p);
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row[2];
+    float s[TILES][4], sum[HEAD / 8][4] = {}, total[2];
+    uint32 a[HEAD / STEP][4];
+#pragma unroll
+    for (int i = 0; i < 2; i++) row[i] = here.first + warp * 16 + lane / 4 + i * 8;
+    if (BIAS != 2) tn_wait_for_producer();
+    float inverse = 1 / p.scale;
+#pragma unroll
+    for (int j = 0; j < TILES * 4; j++) {
+        int key = min(j / 4 * 8 + lane % 4 * 2 + j % 2, ROWS - 1);
+        s[j / 4][j % 4] = 0;
+        if (BIAS)
+            s[j / 4][j % 4] = inverse * to_float(p.bias[(here.head * ROWS +
+                                                         min(row[j % 4 / 2], ROWS - 1)) *
+                                                            ROWS +
+                                                        key]);
+    }
+    if (BIAS == 2) tn_wait_for_producer();
+    copy_rows(p, here, 1, k);
+    copy_rows(p, here, 2, v);
+    copy_group();
+    const T *q[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) q[i] = row_of(p, here, 0, min(row[i], ROWS - 1));
+    read_queries(q, a);
+    tn_start_consumer();
+    copy_wait<0>();
+    __syncthreads();
+    if (here.first + warp * 16 >= ROWS) return;
+    add_products(a, k, s);
+#pragma unroll
+    for (int i = 0; i < 2; i++) total[i] = weigh(p, here, row[i], i, s);
+    add_values(s, v, sum);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float by = 1 / total[i];
+        if (row[i] >= ROWS) continue;
+        T *y = result_of(p, here, row[i]) + lane % 4 * 2;
+#pragma unroll
+        for (int c = 0; c < HEAD / 8; c++) {
+            float low = sum[c][2 * i] * by, high = sum[c][2 * i + 1] * by;
+            if constexpr (sizeof(T) == 2) *(uint32 *)(y + c * 8) = pair_of(T(), low, high);
+            else {
+                vec<T, 2> out;
+                from_float(low, &out.at[0]);
+                from_float(high, &out.at[1]);
+                *(vec<T, 2> *)(y + c * 8) = out;
+            }
+        }
+    }
+}
+#endif
