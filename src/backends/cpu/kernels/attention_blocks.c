@@ -1,6 +1,6 @@
-/* Attention in f32 for Attention and tenon.PackedAttention: no matrix of scores, neither in memory
- * nor for a head. The keys of one head pass by in blocks whose packed keys, values and scores stay
- * in the L1 and L2 caches, on the stack:
+/* Attention in f32 for Attention, PackedAttention and WindowAttention: no matrix of scores, neither
+ * in memory nor for a head. The keys of one head pass by in blocks whose packed keys, values and
+ * scores stay in the L1 and L2 caches, on the stack:
  *
  *     for each block of keys
  *         pack the keys [d][key] and the values [key][d] into panels of tile.h
@@ -22,6 +22,7 @@
 #include "ops/attention/attention.h"
 #include "ops/packed_attention/packed_attention.h"
 #include "ops/ragged/ragged.h"
+#include "ops/window_attention/window_attention.h"
 
 enum {
     PANEL_FLOATS = 8192, /* of packed keys, and as many of values: 32 KiB each */
@@ -360,17 +361,23 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
-/* Tiles are as even as they can be: 49 rows are 5 tiles of 10, not 4 of 12 and one of 1. Heads are
- * cut into chunks of whole tiles only where there are few heads for the threads. */
+/* Tiles are as even as they can be: 49 rows are 5 tiles of 10, not 4 of 12 and one of 1. */
+static void cut(job *j)
+{
+    const tn_attention_shape *s = &j->s;
+    int64_t widest = TN_MAX(s->head, tile_panels(s->v_head) * TILE_COLUMNS);
+    j->block = TN_MIN(PANEL_FLOATS / widest, KEYS_MAX) / TILE_COLUMNS * TILE_COLUMNS;
+    int64_t tiles = (s->q_rows + TILE_ROWS - 1) / TILE_ROWS;
+    j->tile = (s->q_rows + tiles - 1) / tiles;
+}
+
+/* Heads are cut into chunks of whole tiles only where there are few heads for the threads. */
 static tn_status run(job *j, tn_pool *pool)
 {
     const tn_attention_shape *s = &j->s;
     int64_t heads = s->batch * s->q_heads, threads = tn_pool_threads(pool);
     if (heads == 0 || s->q_rows == 0 || s->v_head == 0) return NULL;
-    int64_t widest = TN_MAX(s->head, tile_panels(s->v_head) * TILE_COLUMNS);
-    j->block = TN_MIN(PANEL_FLOATS / widest, KEYS_MAX) / TILE_COLUMNS * TILE_COLUMNS;
-    int64_t tiles = (s->q_rows + TILE_ROWS - 1) / TILE_ROWS;
-    j->tile = (s->q_rows + tiles - 1) / tiles;
+    cut(j);
     int64_t cuts = heads >= 4 * threads ? 1 : (4 * threads + heads - 1) / heads;
     int64_t chunk = TN_MAX((s->q_rows + cuts - 1) / cuts, 4 * TILE_ROWS);
     chunk = TN_MIN(chunk + j->tile - 1, ROWS_MAX) / j->tile * j->tile;
@@ -379,6 +386,85 @@ static tn_status run(job *j, tn_pool *pool)
     double each =
         (double)TN_MIN(chunk, s->q_rows) * (double)s->rows * (double)(s->head + s->v_head);
     return tn_pool_run(pool, heads * j->chunks, 1 + (int64_t)(GRAIN / (1 + each)), run_share, j);
+}
+
+/* ---- Windows of an image -----------------------------------------------------------------------
+ *
+ * The rows of one head of one window are fetched from their places, lie side by side while the work
+ * is done, and go back. */
+
+enum { WINDOW_FLOATS = 8192, WINDOW_ROWS = 144 }; /* of one head of q, k, v or y; tokens */
+
+typedef struct windows {
+    tn_window_attention_shape s;
+    job head; /* without operands */
+    const float *qkv, *bias;
+    float *y;
+} windows;
+
+typedef struct window {
+    _Alignas(TN_ALIGNMENT) float part[3][WINDOW_FLOATS], y[WINDOW_FLOATS];
+    float mask[WINDOW_ROWS * WINDOW_ROWS];
+    bool edge; /* there is something in the mask */
+} window;
+
+static void make_mask(const windows *w, int64_t number, window *to)
+{
+    const int64_t rows = w->s.rows;
+    int region[WINDOW_ROWS];
+    to->edge = false;
+    for (int64_t i = 0; i < rows; i++) {
+        region[i] = tn_window_region(&w->s, number, i);
+        to->edge = to->edge || region[i] != region[0];
+    }
+    to->edge = to->edge && w->s.mask != 0;
+    for (int64_t i = 0; to->edge && i < rows; i++)
+        for (int64_t j = 0; j < rows; j++)
+            to->mask[i * rows + j] = region[i] != region[j] ? (float)w->s.mask : 0;
+}
+
+static void run_window(const windows *w, window *part, block *b, int64_t image, int64_t number,
+                       int64_t head)
+{
+    const tn_window_attention_shape *s = &w->s;
+    const size_t bytes = (size_t)s->head * sizeof(float);
+    job j = w->head;
+    const int64_t step[4] = {0, 0, s->rows, 1};
+    j.q = part->part[0], j.k = part->part[1], j.v = part->part[2], j.y = part->y;
+    if (w->bias) j.add[j.add_count++] = (addend){.at = w->bias + head * s->rows * s->rows};
+    if (part->edge) j.add[j.add_count++] = (addend){.at = part->mask};
+    for (int i = 0; i < j.add_count; i++) {
+        j.add[i].batches = 1;
+        j.add[i].keys = s->rows;
+        memcpy(j.add[i].step, step, sizeof step);
+    }
+    for (int64_t row = 0; row < s->rows; row++) {
+        int64_t token = image * s->size[0] * s->size[1] + tn_window_token(s, number, row);
+        for (int i = 0; i < 3; i++)
+            memcpy(part->part[i] + row * s->head,
+                   w->qkv + (token * 3 + i) * s->width + head * s->head, bytes);
+    }
+    run_rows(&j, b, 0, 0, 0, s->rows);
+    for (int64_t row = 0; row < s->rows; row++) {
+        int64_t token = image * s->size[0] * s->size[1] + tn_window_token(s, number, row);
+        memcpy(w->y + token * s->width + head * s->head, part->y + row * s->head, bytes);
+    }
+}
+
+static tn_status run_windows(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const windows *w = arg;
+    int64_t last = -1;
+    window part;
+    block b;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t number = at / w->s.heads % w->s.windows;
+        if (number != last) make_mask(w, number, &part);
+        last = number;
+        run_window(w, &part, &b, at / w->s.heads / w->s.windows, number, at % w->s.heads);
+    }
+    return NULL;
 }
 
 /* ---- Tactics ----------------------------------------------------------------------------------*/
@@ -531,6 +617,44 @@ static tn_status launch_ragged(const tn_launch *l)
     return NULL;
 }
 
+static tn_verdict accepts_windows(const tn_problem *p)
+{
+    tn_window_attention_shape s;
+    if (p->in[TN_WATT_QKV].dtype != TN_DTYPE_F32) return TN_NO("QKV is not f32");
+    tn_window_attention_shape_of(p, &s);
+    if (s.rows > WINDOW_ROWS || s.rows * s.head > WINDOW_FLOATS)
+        return TN_NO("windows have more than 144 tokens, or 8192 elements of a head");
+    return check_heads(s.head, s.head);
+}
+
+static tn_status launch_windows(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    windows w = {.qkv = p->in[TN_WATT_QKV].data, .y = p->out[0].data};
+    tn_window_attention_shape_of(p, &w.s);
+    const tn_window_attention_shape *s = &w.s;
+    const tn_attention_steps in = {0, 0, s->head};
+    if (s->batch * s->windows * s->width == 0) return NULL;
+    if (is_present(p->in, p->in_count, TN_WATT_BIAS)) w.bias = p->in[TN_WATT_BIAS].data;
+    w.head.s = (tn_attention_shape){.batch = 1,
+                                    .q_heads = 1,
+                                    .kv_heads = 1,
+                                    .q_rows = s->rows,
+                                    .new_rows = s->rows,
+                                    .rows = s->rows,
+                                    .head = s->head,
+                                    .v_head = s->head,
+                                    .q = in,
+                                    .k = in,
+                                    .v = in,
+                                    .y = in,
+                                    .scale = s->scale};
+    cut(&w.head);
+    double each = (double)s->rows * (double)s->rows * (double)(2 * s->head);
+    return tn_pool_run(l->pool, s->batch * s->windows * s->heads, 1 + (int64_t)(GRAIN / (1 + each)),
+                       run_windows, &w);
+}
+
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
     {
@@ -553,6 +677,13 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
         .revision = 1,
         .accepts = accepts_ragged,
         .launch = launch_ragged,
+    },
+    {
+        .name = "cpu.window_attention.f32.blocks." TN_VARIANT_TEXT,
+        .op = "WindowAttention",
+        .revision = 1,
+        .accepts = accepts_windows,
+        .launch = launch_windows,
     },
     {0},
 };

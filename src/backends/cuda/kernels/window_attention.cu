@@ -4,7 +4,7 @@
  *     score = scale * q . k + bias + (mask where two tokens come from different regions)
  *
  * TYPE: of elements. HEAD: columns of a head. ROWS: tokens of a window, SIDE of them side by side.
- * BIAS: 0 there is none, 1 there is one, 2 it is a weight and may be read at once. KIND: 1 any
+ * BIAS: 0 there is none, 1 there is one, 2 it is a weight and may be read at once. METHOD: 1 any
  * sizes, a warp for each query; 2 multiply-adds in float; 3 tensor cores. */
 #ifndef TYPE
 #define TYPE half
@@ -12,7 +12,7 @@
 #define ROWS 49
 #define SIDE 7
 #define BIAS 2
-#define KIND 3
+#define METHOD 3
 #endif
 typedef TYPE T;
 
@@ -75,7 +75,7 @@ static __device__ __forceinline__ T *result_of(const problem &p, const place &he
 }
 
 /* ---- Any sizes -------------------------------------------------------------------------------*/
-#if KIND == 1
+#if METHOD == 1
 extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant__ problem p)
 {
     extern __shared__ float memory[];
@@ -118,7 +118,7 @@ extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant_
  *
  * Eight threads share the queries threadIdx.x / 8 + 16 i; of the keys they hold every eighth, of
  * the result four columns of every 32. Everything lies in shared memory as it does outside. */
-#if KIND == 2
+#if METHOD == 2
 enum {
     THREADS = 128,
     TILE = 64,
@@ -252,7 +252,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
  * ahead still runs. Weights go from the scores' registers to the next product. Floats are rounded
  * to tf32; they lie in other order in a product's operands than in its result, which is made good
  * by taking the keys of each eight in the order 0 2 4 6 1 3 5 7. */
-#if KIND == 3
+#if METHOD == 3
 enum {
     THREADS = 128,
     TILE = 64,
@@ -262,6 +262,15 @@ enum {
     CHUNK = 16 / sizeof(T),
     LINE = HEAD + CHUNK
 };
+
+static __device__ __forceinline__ uint32 tf32_of(float x)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+#endif
+    return y;
+}
 
 static __device__ __forceinline__ void copy_rows(const problem &p, const place &here, int part,
                                                  T *to)
@@ -275,25 +284,27 @@ static __device__ __forceinline__ void copy_rows(const problem &p, const place &
 }
 
 /* 16 queries as the first operand; rows beyond the last are the last one again. */
-static __device__ __forceinline__ void read_queries(const T *const *q, uint32 a[HEAD / STEP][4])
+template <class E>
+static __device__ __forceinline__ void read_queries(const E *const *q, uint32 a[HEAD / STEP][4])
 {
     int t = threadIdx.x % 4;
 #pragma unroll
     for (int d = 0; d < HEAD / STEP; d++)
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            if constexpr (sizeof(T) == 2)
+            if constexpr (sizeof(E) == 2)
                 a[d][e] = *(const uint32 *)(q[e % 2] + d * STEP + e / 2 * 8 + 2 * t);
             else a[d][e] = tf32_of(to_float(q[e % 2][d * STEP + e / 2 * 4 + t]));
         }
 }
 
 /* scores += queries * keys, eight keys or sixteen at a time. */
-static __device__ __forceinline__ void add_products(const uint32 a[HEAD / STEP][4], const T *k,
+template <class E>
+static __device__ __forceinline__ void add_products(const uint32 a[HEAD / STEP][4], const E *k,
                                                     float s[TILES][4])
 {
     int lane = threadIdx.x % 32;
-    if constexpr (sizeof(T) == 2) {
+    if constexpr (sizeof(E) == 2) {
 #pragma unroll
         for (int j = 0; j < TILES; j += 2)
 #pragma unroll
@@ -301,40 +312,41 @@ static __device__ __forceinline__ void add_products(const uint32 a[HEAD / STEP][
                 uint32 b[4];
                 load_matrices<false>(b, k + (j * 8 + lane / 16 * 8 + lane % 8) * LINE + d * STEP +
                                             lane / 8 % 2 * 8);
-                multiply_add(T(), s[j], a[d], b);
-                if (j + 1 < TILES) multiply_add(T(), s[j + 1], a[d], b + 2);
+                multiply_add(E(), s[j], a[d], b);
+                if (j + 1 < TILES) multiply_add(E(), s[j + 1], a[d], b + 2);
             }
     } else {
 #pragma unroll
         for (int j = 0; j < TILES; j++)
 #pragma unroll
             for (int d = 0; d < HEAD / STEP; d++) {
-                const T *at = k + (j * 8 + lane / 4) * LINE + d * STEP + lane % 4;
+                const E *at = k + (j * 8 + lane / 4) * LINE + d * STEP + lane % 4;
                 uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[4]))};
-                multiply_add_tf32(s[j], a[d], b);
+                multiply_add(E(), s[j], a[d], b);
             }
     }
 }
 
 /* sum += weights * values */
-static __device__ __forceinline__ void add_values(const float s[TILES][4], const T *v,
+template <class E>
+static __device__ __forceinline__ void add_values(const float s[TILES][4], const E *v,
                                                   float sum[HEAD / 8][4])
 {
     int lane = threadIdx.x % 32;
-    if constexpr (sizeof(T) == 2) {
+    if constexpr (sizeof(E) == 2) {
 #pragma unroll
         for (int n = 0; n < TILES; n += 2) {
             const float *low = s[n], *high = s[n + 1 < TILES ? n + 1 : n];
             bool both = n + 1 < TILES;
-            uint32 a[4] = {pair_of(T(), low[0], low[1]), pair_of(T(), low[2], low[3]),
-                           both ? pair_of(T(), high[0], high[1]) : 0,
-                           both ? pair_of(T(), high[2], high[3]) : 0};
+            uint32 a[4] = {pair_of(E(), low[0], low[1]), pair_of(E(), low[2], low[3]),
+                           both ? pair_of(E(), high[0], high[1]) : 0,
+                           both ? pair_of(E(), high[2], high[3]) : 0};
 #pragma unroll
             for (int c = 0; c < HEAD / 16; c++) {
                 uint32 b[4];
                 load_matrices<true>(b, v + (n * 8 + lane % 16) * LINE + c * 16 + lane / 16 * 8);
-                multiply_add(T(), sum[2 * c], a, b);
-                multiply_add(T(), sum[2 * c + 1], a, b + 2);
+                multiply_add(E(), sum[2 * c], a, b);
+                multiply_add(E(), sum[2 * c + 1], a, b + 2);
             }
         }
     } else {
@@ -343,9 +355,9 @@ static __device__ __forceinline__ void add_values(const float s[TILES][4], const
             uint32 a[4] = {tf32_of(s[n][0]), tf32_of(s[n][2]), tf32_of(s[n][1]), tf32_of(s[n][3])};
 #pragma unroll
             for (int c = 0; c < HEAD / 8; c++) {
-                const T *at = v + (n * 8 + lane % 4 * 2) * LINE + c * 8 + lane / 4;
+                const E *at = v + (n * 8 + lane % 4 * 2) * LINE + c * 8 + lane / 4;
                 uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[LINE]))};
-                multiply_add_tf32(sum[c], a, b);
+                multiply_add(E(), sum[c], a, b);
             }
         }
     }
@@ -406,15 +418,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     const T *q[2];
 #pragma unroll
     for (int i = 0; i < 2; i++) q[i] = row_of(p, here, 0, min(row[i], ROWS - 1));
-    read_queries(q, a);
+    read_queries<T>(q, a);
     tn_start_consumer();
     copy_wait<0>();
     __syncthreads();
     if (here.first + warp * 16 >= ROWS) return;
-    add_products(a, k, s);
+    add_products<T>(a, k, s);
 #pragma unroll
     for (int i = 0; i < 2; i++) total[i] = weigh(p, here, row[i], i, s);
-    add_values(s, v, sum);
+    add_values<T>(s, v, sum);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         float by = 1 / total[i];
@@ -422,14 +434,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
         T *y = result_of(p, here, row[i]) + lane % 4 * 2;
 #pragma unroll
         for (int c = 0; c < HEAD / 8; c++) {
-            float low = sum[c][2 * i] * by, high = sum[c][2 * i + 1] * by;
-            if constexpr (sizeof(T) == 2) *(uint32 *)(y + c * 8) = pair_of(T(), low, high);
-            else {
-                vec<T, 2> out;
-                from_float(low, &out.at[0]);
-                from_float(high, &out.at[1]);
-                *(vec<T, 2> *)(y + c * 8) = out;
-            }
+            vec<T, 2> out;
+            from_float(sum[c][2 * i] * by, &out.at[0]);
+            from_float(sum[c][2 * i + 1] * by, &out.at[1]);
+            *(vec<T, 2> *)(y + c * 8) = out;
         }
     }
 }
