@@ -275,7 +275,8 @@ static bool is_image(const tn_value *value, tn_window_attention_shape *s)
            s->size[0] <= TOKENS_MAX && s->size[1] <= TOKENS_MAX / s->size[0];
 }
 
-/* The furthest value behind the attention where tokens lie as in the image. */
+/* The furthest value behind the attention where tokens lie as in the image, if somebody reads it:
+ * what was replaced stays until the end of the sweep. */
 static bool find_result(found *f, const places *image, places *p)
 {
     for (int64_t t = 0; t < p->tokens; t++) p->at[t] = t;
@@ -290,7 +291,7 @@ static bool find_result(found *f, const places *image, places *p)
     }
     f->behind_count = furthest;
     f->result = furthest ? f->behind[furthest - 1].to : NULL;
-    return furthest > 0;
+    return f->result && tn_value_has_users(f->result);
 }
 
 /* Is the value before step `steps` the image? */
@@ -386,7 +387,7 @@ static tn_status run(tn_graph *graph, int64_t *changed)
     tn_status status = NULL;
     tn_arena_init(&arena);
     for (tn_node *node = graph->first; node && !status; node = node->next) {
-        if (!is_op(node, "PackedAttention") || !tn_value_has_users(node->out[0])) continue;
+        if (!is_op(node, "PackedAttention")) continue;
         if (find(node, &arena, &f)) {
             status = fuse(&f);
             ++*changed;
