@@ -15,6 +15,12 @@ typedef struct tn_fused_conv_params {
     tn_epilogue epilogue;
 } tn_fused_conv_params;
 
+/* ChannelsLastConv. */
+typedef struct tn_conv_last_params {
+    tn_fused_conv_params fused; /* first */
+    int64_t x_first;            /* x is [N, C, ...] */
+} tn_conv_last_params;
+
 typedef struct tn_conv_transpose_params {
     tn_window_params window;
     int64_t group;
@@ -23,8 +29,12 @@ typedef struct tn_conv_transpose_params {
 
 /* The window of a problem with Conv's attributes whose weights are input `weights`. */
 void tn_conv_window(const tn_problem *p, int weights, tn_window *out);
+/* That of ChannelsLastConv. */
+void tn_conv_last_window(const tn_problem *p, tn_window *out);
 /* Output 0 of operators with Conv's attributes; the numbers of their inputs, bias -1: none. */
 tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype) TN_MUST_USE;
+/* Input `residual`, if it is there, is like output 0. */
+tn_status tn_conv_check_residual(const tn_infer *f, int residual) TN_MUST_USE;
 tn_status tn_conv_lower(const tn_node *node, void *params) TN_MUST_USE;
 /* The reference of Conv and of FusedConv, which adds input `residual` (-1: none) and applies a
  * function (NULL: neither). */

@@ -12,12 +12,11 @@ static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
                               {"residual", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
 static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
-static tn_status infer(tn_infer *f)
+tn_status tn_conv_check_residual(const tn_infer *f, int index)
 {
-    TN_TRY(tn_conv_infer(f, 1, 2, f->in[0].dtype));
-    const tn_type *residual = &f->in[3], *y = &f->out[0];
+    const tn_type *residual = &f->in[index], *y = &f->out[0];
     char text[128], text_y[128];
-    if (!tn_infer_has(f, 3) || residual->rank < 0 || y->rank < 0) return NULL;
+    if (!tn_infer_has(f, index) || residual->rank < 0 || y->rank < 0) return NULL;
     bool fits = residual->rank == y->rank;
     for (int i = 0; fits && i < y->rank; i++) {
         int64_t have, want;
@@ -29,6 +28,12 @@ static tn_status infer(tn_infer *f)
              tn_type_text(f->exprs, residual, text, sizeof text),
              tn_type_text(f->exprs, y, text_y, sizeof text_y));
     return NULL;
+}
+
+static tn_status infer(tn_infer *f)
+{
+    TN_TRY(tn_conv_infer(f, 1, 2, f->in[0].dtype));
+    return tn_conv_check_residual(f, 3);
 }
 
 static tn_status reference(const tn_launch *l)

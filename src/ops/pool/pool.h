@@ -11,6 +11,12 @@ typedef struct tn_pool_params {
     int64_t p;                 /* LpPool, GlobalLpPool */
 } tn_pool_params;
 
+/* ChannelsLastPool. */
+typedef struct tn_pool_last_params {
+    tn_pool_params pool; /* first */
+    int64_t average;
+} tn_pool_last_params;
+
 typedef struct tn_max_unpool_params {
     tn_ints kernel_shape, strides, pads;
 } tn_max_unpool_params;
@@ -43,6 +49,7 @@ tn_status tn_pool_infer(tn_infer *f) TN_MUST_USE;
 tn_status tn_pool_infer_global(tn_infer *f) TN_MUST_USE;
 /* The window of a problem; for a global pooling the whole of x. */
 void tn_pool_window(const tn_problem *p, bool global, tn_window *out);
+void tn_pool_last_window(const tn_problem *p, tn_window *out); /* of ChannelsLastPool */
 
 /* One window at output position `at` of a channel plane: visits the taps inside the input. */
 typedef struct tn_pool_walk {

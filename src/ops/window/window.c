@@ -137,3 +137,27 @@ void tn_window_range(const tn_window *w, int axis, int64_t k, int64_t *begin, in
     *end = TN_MIN(w->out[axis], ceil_divide(w->in[axis] + shift, w->stride[axis]));
     if (*end < *begin) *end = *begin;
 }
+
+void tn_type_channels_first(tn_type *type)
+{
+    if (type->rank < 2) return;
+    tn_expr last = type->dim[type->rank - 1];
+    for (int i = type->rank - 1; i > 1; i--) type->dim[i] = type->dim[i - 1];
+    type->dim[1] = last;
+}
+
+void tn_type_channels_last(tn_type *type)
+{
+    if (type->rank < 2) return;
+    tn_expr channels = type->dim[1];
+    for (int i = 1; i + 1 < type->rank; i++) type->dim[i] = type->dim[i + 1];
+    type->dim[type->rank - 1] = channels;
+}
+
+void tn_tensor_channels_first(tn_tensor *tensor)
+{
+    if (tensor->rank < 2) return;
+    int64_t last = tensor->dim[tensor->rank - 1];
+    for (int i = tensor->rank - 1; i > 1; i--) tensor->dim[i] = tensor->dim[i - 1];
+    tensor->dim[1] = last;
+}

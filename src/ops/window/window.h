@@ -26,6 +26,11 @@ typedef struct tn_window {
     int64_t in_count, out_count, kernel_count; /* products */
 } tn_window;
 
+/* The dims of [N, ..., C] as those of [N, C, ...], and back. */
+void tn_type_channels_first(tn_type *type);
+void tn_type_channels_last(tn_type *type);
+void tn_tensor_channels_first(tn_tensor *tensor);
+
 /* Checks of what attributes alone can tell (signs, counts that agree); for tn_op.lower. */
 tn_status tn_window_check(const tn_window_params *params) TN_MUST_USE;
 /* Spatial output sizes of x (rank >= 3 or unknown) into dim[0..rank-2), from attributes and, when

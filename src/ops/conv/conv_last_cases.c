@@ -1,0 +1,61 @@
+#include "ir/op.h"
+
+extern const tn_case tn_conv_last_cases[];
+const tn_case tn_conv_last_cases[] = {
+    {.problem = "ChannelsLastConv{activation=relu} f32[1,2,2,1]={1,2,3,4} f32[2,1,1,1]={1,-1} "
+                "f32[2]={0.5,2}",
+     .expect = "f32[1,2,2,2]={1.5,1,2.5,0,3.5,0,4.5,0}"},
+    {.problem = "ChannelsLastConv{group=2} f32[1,2,2]={1,3,2,4} f32[2,1,1]={10,100}",
+     .expect = "f32[1,2,2]={10,300,20,400}"},
+    {.problem = "ChannelsLastConv f32[1,1,2,2]={1,10,2,20} f32[1,1,2,2]={1,2,3,4} none "
+                "f32[1,1,1,1]={-7}",
+     .expect = "f32[1,1,1,1]={100}"},
+    {.problem = "ChannelsLastConv{x_first=1} f32[1,2,1,2]={1,2,10,20} f32[1,1,2,2]={1,2,3,4}",
+     .expect = "f32[1,1,1,1]={107}"},
+    {.problem = "ChannelsLastConv{auto_pad=SAME_UPPER, strides=[2]} f32[1,4,1]={1,2,3,4} "
+                "f32[1,3,1]={1,10,100}",
+     .expect = "f32[1,2,1]={321,43}"},
+    /* first layers */
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[3,3,3,3], x_first=1} "
+                "f32[1,3,21,19] f32[16,7,7,3]! f32[16]!"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[4,4], pads=[2,2,2,2], x_first=1} "
+                "f16[2,3,27,31] f16[24,11,11,3]! f16[24]!"},
+    {.problem = "ChannelsLastConv{strides=[2,2], pads=[1,1,1,1]} bf16[1,12,13,3] "
+                "bf16[20,3,3,3]! bf16[20]!"},
+    {.problem =
+         "ChannelsLastConv{strides=[4,4], x_first=1} f16[1,3,32,32] f16[96,4,4,3]! f16[96]!"},
+    /* single elements: a product */
+    {.problem = "ChannelsLastConv{activation=relu} f16[1,14,14,64] f16[96,1,1,64]! f16[96]! "
+                "f16[1,14,14,96]"},
+    {.problem = "ChannelsLastConv{activation=silu, strides=[2,2]} bf16[2,9,9,40] "
+                "bf16[33,1,1,40]! none bf16[2,5,5,33]"},
+    {.problem = "ChannelsLastConv f32[1,7,7,300] f32[72,1,1,300]! f32[72]! f32[1,7,7,72]"},
+    {.problem = "ChannelsLastConv{activation=relu} f16[1,7,7,520] f16[136,1,1,520]! f16[136]!"},
+    /* windows */
+    {.problem = "ChannelsLastConv{activation=relu, pads=[1,1,1,1]} f16[1,14,14,64] "
+                "f16[64,3,3,64]! f16[64]!"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1]} f16[2,7,7,136] f16[72,3,3,136]! f16[72]! "
+                "f16[2,7,7,72]"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[1,1,1,1]} "
+                "f32[2,9,10,36] f32[40,3,3,36]! f32[40]!"},
+    {.problem = "ChannelsLastConv{pads=[2,0,1,3], dilations=[2,1], strides=[1,2]} "
+                "bf16[1,9,11,24] bf16[7,2,4,24]! bf16[7]!"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1], activation=hard_swish} f32[3,13,17,5] "
+                "f32[9,3,3,5]! f32[9]! f32[3,13,17,9]"},
+    {.problem = "ChannelsLastConv{pads=[1,1]} f16[3,50,16] f16[24,3,16]! f16[24]!"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1]} f16[2,30,30,32] f16[160,3,3,32] f16[160]"},
+    /* groups */
+    {.problem = "ChannelsLastConv{group=4, pads=[1,1,1,1], activation=relu} f16[1,9,9,64] "
+                "f16[32,3,3,16]! f16[32]!"},
+    {.problem = "ChannelsLastConv{group=3} f32[2,8,8,6] f32[9,3,3,2] f32[9]"},
+    {.problem = "ChannelsLastConv{group=32, pads=[1,1,1,1], activation=hard_swish} "
+                "f16[2,14,14,32] f16[32,3,3,1]! f16[32]! f16[2,14,14,32]"},
+    {.problem = "ChannelsLastConv{group=12, pads=[2,2,2,2], strides=[2,2]} f32[1,11,12,12] "
+                "f32[12,5,5,1]! f32[12]!"},
+    {.problem = "ChannelsLastConv{group=7, dilations=[2,1]} bf16[1,9,8,7] bf16[7,3,2,1]!"},
+    /* others */
+    {.problem = "ChannelsLastConv{pads=[1,0,1,1,0,1]} f32[1,5,6,7,2] f32[4,3,2,3,2]! f32[4]!"},
+    {.problem = "ChannelsLastConv f64[1,4,4,2] f64[3,2,2,2]"},
+    {.problem = "ChannelsLastConv f32[0,4,4,2] f32[3,2,2,2]"},
+    {0},
+};
