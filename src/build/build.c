@@ -71,6 +71,11 @@ static tn_status evaluate_shapes(builder *b, const tn_graph *graph, int64_t **va
     return NULL;
 }
 
+static bool is_half(const builder *b)
+{
+    return b->config.precision == TN_PRECISION_F16 || b->config.precision == TN_PRECISION_BF16;
+}
+
 /* Tokens that a batch has at the opt shapes; the first input of two axes tells. */
 static bool is_padded_batch(const builder *b)
 {
@@ -82,26 +87,28 @@ static bool is_padded_batch(const builder *b)
     return false;
 }
 
-/* What suits the device but not every other one: the portable graph stays as it is. Values of 16
- * bits are for cards; on the CPU, kernels of lower precision are enough. Sizes that only the data
- * tells are for the CPU, and cost more than they save on small batches. */
+/* What suits the device but not every other one; the portable graph stays as it is. Values of 16
+ * bits are for cards, and so is the layout that tensor cores want; on the CPU, kernels of lower
+ * precision are enough. Sizes that only the data tells are for the CPU, and cost more than they
+ * save on small batches. */
 static tn_status lower(builder *b)
 {
-    tn_precision precision = b->config.precision;
-    bool half = precision == TN_PRECISION_F16 || precision == TN_PRECISION_BF16;
+    bool card = b->engine->card != NULL;
     int64_t packed = 0;
     tn_graph_free(b->lowered);
     b->lowered = NULL;
-    if (b->config.no_optimize || (b->engine->card ? !half : !is_padded_batch(b))) return NULL;
+    if (b->config.no_optimize ||
+        (card ? b->config.precision == TN_PRECISION_F32 : !is_padded_batch(b)))
+        return NULL;
     TN_TRY(tn_graph_clone(b->graph, false, &b->lowered));
-    if (!b->engine->card) {
+    if (!card) {
         TN_TRY(tn_remove_padding(b->lowered, &packed));
         if (packed) tn_log(TN_LOG_INFO, "%lld nodes without padding", (long long)packed);
         return NULL;
     }
-    return tn_lower_precision(b->lowered,
-                              precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16,
-                              &b->held, &b->record.lowered);
+    tn_dtype dtype = b->config.precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16;
+    if (is_half(b)) TN_TRY(tn_lower_precision(b->lowered, dtype, &b->held, &b->record.lowered));
+    return tn_passes_run_for(b->lowered, &(tn_pass_options){.for_card = true});
 }
 
 static const tn_graph *graph_of(const builder *b)
@@ -148,7 +155,7 @@ static tn_status check(builder *b)
 {
     tn_gate gate = {.original = b->source,
                     .optimised = graph_of(b),
-                    .exact = b->lowered && b->engine->card ? b->graph : NULL,
+                    .exact = b->lowered && b->engine->card && is_half(b) ? b->graph : NULL,
                     .precision = b->config.precision,
                     .engine = b->engine,
                     .chooser = &b->chooser,

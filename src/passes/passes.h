@@ -13,11 +13,13 @@ typedef struct tn_pass {
     int opset;       /* of ONNX that has the operators it makes; 0: any */
     bool only_files; /* makes files smaller; of no use to engines */
     bool only_engines;
+    bool only_cards; /* for the plan of a card that may use tensor cores */
 } tn_pass;
 
 /* What passes are run for. */
 typedef struct tn_pass_options {
     const char *dump_folder; /* NULL, or where NN-name.tn is written after each pass */
+    bool for_card;           /* tensor cores may be used, of tf32 or of 16 bits */
     bool for_file;           /* the graph is to be written as ONNX ... */
     int64_t opset;           /* ... of this opset: passes that need a later one are left out */
 } tn_pass_options;
