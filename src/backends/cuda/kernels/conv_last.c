@@ -116,6 +116,8 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
     tn_verdict no = fits(p, &w);
     if (no) return no;
     fill(p, &w, t, &s);
+    if (!t->tensor && is_half(p->out[0].dtype) && (t->m != 64 || t->splits > 1))
+        return TN_NO("tensor cores are better at it, one tile is there for cards without");
     int64_t tiles = tiles_of(p, &s, t), depth = 8 * chunk_of(p);
     if (tiles * t->splits > INT32_MAX) return TN_NO("there are 2^31 blocks or more");
     if (t->splits > 1 && tiles * t->splits > 4 * MULTIPROCESSORS)
@@ -207,30 +209,20 @@ static tn_status launch(const tn_launch *l, const tile *t)
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
-static tn_verdict accepts_tensor(const tn_problem *p, const tile *t)
-{
-    return is_half(p->out[0].dtype) ? accepts(p, t) : TN_NO("the operands are not f16 or bf16");
-}
-
-static tn_verdict accepts_plain(const tn_problem *p, const tile *t)
-{
-    return accepts(p, t);
-}
-
-/* name, kind of tile, features, m, n, em, en, stages, splits: the last of a kind takes everything.
- */
+/* Tensor cores take f32 as tf32, and 16 bits as they are: those come where they are allowed. */
+/* name, kind of tile, features, m, n, each_m, each_n, stages, splits */
 #define TILES(X)                                                                                   \
-    X(half_128x128, tensor, TN_SM80, 128, 128, 64, 32, 3, 1)                                       \
-    X(half_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                         \
-    X(half_128x64_k2, tensor, TN_SM90, 128, 64, 32, 32, 4, 2)                                      \
-    X(half_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 4, 2)                                        \
-    X(half_64x64_k4, tensor, TN_SM90, 64, 64, 32, 32, 4, 4)                                        \
-    X(half_64x64_k8, tensor, TN_SM90, 64, 64, 32, 32, 4, 8)                                        \
-    X(half_64x32_k2, tensor, TN_SM90, 64, 32, 32, 16, 4, 2)                                        \
-    X(half_64x32_k4, tensor, TN_SM90, 64, 32, 32, 16, 4, 4)                                        \
-    X(half_64x32_k8, tensor, TN_SM90, 64, 32, 32, 16, 4, 8)                                        \
-    X(half_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                           \
-    X(half_64x32, tensor, TN_SM80, 64, 32, 32, 16, 4, 1)                                           \
+    X(tensor_128x128, tensor, TN_SM80, 128, 128, 64, 32, 3, 1)                                     \
+    X(tensor_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                       \
+    X(tensor_128x64_k2, tensor, TN_SM90, 128, 64, 32, 32, 4, 2)                                    \
+    X(tensor_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 4, 2)                                      \
+    X(tensor_64x64_k4, tensor, TN_SM90, 64, 64, 32, 32, 4, 4)                                      \
+    X(tensor_64x64_k8, tensor, TN_SM90, 64, 64, 32, 32, 4, 8)                                      \
+    X(tensor_64x32_k2, tensor, TN_SM90, 64, 32, 32, 16, 4, 2)                                      \
+    X(tensor_64x32_k4, tensor, TN_SM90, 64, 32, 32, 16, 4, 4)                                      \
+    X(tensor_64x32_k8, tensor, TN_SM90, 64, 32, 32, 16, 4, 8)                                      \
+    X(tensor_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                         \
+    X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 4, 1)                                         \
     X(any_128x128, plain, TN_SM75, 128, 128, 8, 8, 2, 1)                                           \
     X(any_64x64_k4, plain, TN_SM90, 64, 64, 8, 4, 3, 4)                                            \
     X(any_32x64_k8, plain, TN_SM90, 32, 64, 4, 4, 3, 8)                                            \
@@ -241,7 +233,7 @@ static tn_verdict accepts_plain(const tn_problem *p, const tile *t)
     static const tile tile_##name = {m, n, em, en, stages, splits, TENSOR_##kind};                 \
     static tn_verdict accepts_##name(const tn_problem *p)                                          \
     {                                                                                              \
-        return accepts_##kind(p, &tile_##name);                                                    \
+        return accepts(p, &tile_##name);                                                           \
     }                                                                                              \
     static tn_status launch_##name(const tn_launch *l)                                             \
     {                                                                                              \
@@ -249,6 +241,8 @@ static tn_verdict accepts_plain(const tn_problem *p, const tile *t)
     }
 #define TENSOR_tensor true
 #define TENSOR_plain false
+#define PRECISION_tensor TN_PRECISION_TF32
+#define PRECISION_plain TN_PRECISION_F32
 TILES(ANSWERS)
 
 #define ROW(tile_name, kind, feature, m, n, em, en, stages, splits)                                \
@@ -256,6 +250,7 @@ TILES(ANSWERS)
         .name = "cuda.channelslastconv." #tile_name,                                               \
         .op = "ChannelsLastConv",                                                                  \
         .revision = 1,                                                                             \
+        .precision = PRECISION_##kind,                                                             \
         .needs = feature,                                                                          \
         .accepts = accepts_##tile_name,                                                            \
         .packed_bytes = packed_bytes,                                                              \
