@@ -134,6 +134,18 @@ static tn_status begin_asking(void)
     return NULL;
 }
 
+tn_status tn_dnn_first_handle(tn_dnn_handle *out)
+{
+    const char *why;
+    *out = NULL;
+    TN_CHECK(tn_dnn_open(&why), TN_UNAVAILABLE, "%s", why);
+    pthread_mutex_lock(&asked.lock);
+    tn_status status = begin_asking();
+    if (!status) *out = asked.handle;
+    pthread_mutex_unlock(&asked.lock);
+    return status ? status : tn_cuda_enter(asked.card);
+}
+
 static tn_status ask(const tn_dnn_conv *conv, bool *known, size_t *bytes)
 {
     words d = {0};
@@ -191,8 +203,7 @@ static void handle_free(void *handle)
     dnn.calls.destroy(handle);
 }
 
-/* NULL in *out where the library does not start. */
-static tn_status handle_of(tn_cuda_stream *stream, tn_dnn_handle *out)
+tn_status tn_dnn_handle_of(tn_cuda_stream *stream, tn_dnn_handle *out)
 {
     const char *why;
     *out = stream->library[TN_CUDA_LIBRARY_DNN];
@@ -228,7 +239,7 @@ tn_status tn_dnn_conv_run(tn_cuda_stream *stream, const tn_dnn_conv *conv, const
     float one = 1, zero = 0;
     *known = *finished = false;
     TN_TRY(tn_cuda_enter(stream->card));
-    TN_TRY(handle_of(stream, &handle));
+    TN_TRY(tn_dnn_handle_of(stream, &handle));
     if (!handle) return NULL;
     tn_status status = words_make(conv, relu, &d);
     if (!status) {

@@ -75,6 +75,11 @@ typedef struct tn_dnn {
 /* Opened once for the process; NULL where it is missing or too old, and *why then says so. */
 const tn_dnn *tn_dnn_open(const char **why);
 
+/* The library's handle of a stream, and one of its own for questions, on the first card; NULL where
+ * it does not start. */
+tn_status tn_dnn_handle_of(tn_cuda_stream *stream, tn_dnn_handle *out) TN_MUST_USE;
+tn_status tn_dnn_first_handle(tn_dnn_handle *out) TN_MUST_USE;
+
 /* A convolution of dense tensors [N, C, ...] with `axes` spatial axes, 2 or 3. */
 typedef struct tn_dnn_conv {
     int32_t type, axes, groups, algorithm;

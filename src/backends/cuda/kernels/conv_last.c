@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backends/cuda/index.h"
-#include "backends/cuda/kernels/product.h"
+#include "backends/cuda/kernels/conv_last.h"
 #include "ops/wide/wide.h"
 
 extern const tn_cuda_source tn_cuda_source_conv_last;
@@ -42,7 +42,7 @@ static int chunk_of(const tn_problem *p) /* elements of 16 bytes */
     return is_half(p->out[0].dtype) ? 8 : 4;
 }
 
-static tn_verdict fits(const tn_problem *p, const tn_window *w)
+tn_verdict tn_cuda_conv_last_fits(const tn_problem *p, const tn_window *w)
 {
     const tn_conv_last_params *params = p->params;
     const tn_tensor *y = &p->out[0];
@@ -113,7 +113,7 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
     tn_window w;
     shape s;
     tn_conv_last_window(p, &w);
-    tn_verdict no = fits(p, &w);
+    tn_verdict no = tn_cuda_conv_last_fits(p, &w);
     if (no) return no;
     fill(p, &w, t, &s);
     if (!t->tensor && is_half(p->out[0].dtype) && (t->m != 64 || t->splits > 1))
@@ -205,6 +205,12 @@ static tn_status launch(const tn_launch *l, const tile *t)
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
     return tn_cuda_run(l, function, &grid, (void *[]){&s});
+}
+
+tn_status tn_cuda_conv_last_run(const tn_launch *l)
+{
+    static const tile any = {64, 64, 8, 4, 3, 1, false};
+    return launch(l, &any);
 }
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
