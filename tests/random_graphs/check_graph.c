@@ -10,6 +10,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "build/build.h"
+#include "passes/passes.h"
 #include "random_graphs.h"
 
 enum { RUNS = SETS + 1 }; /* the first set once more at the end */
@@ -29,7 +30,7 @@ typedef struct checker {
     tn_arena arena;
     tn_graph *parsed;
     tn_writer image;
-    side plain, best, loaded;
+    side plain, best, turned, loaded;
 } checker;
 
 /* ---- Memory ----------------------------------------------------------------------------------*/
@@ -333,26 +334,24 @@ static bool is_unstable(checker *c, int run, int64_t output, double tolerance)
     return false;
 }
 
-static void check_best(checker *c)
+static void check_best(checker *c, const side *best)
 {
     char why[300];
     const tn_graph *graph = c->m->graph;
     double tolerance = tolerance_of(graph);
     for (int run = 0; run < SETS; run++) {
-        bool a = c->plain.code[run], b = c->best.code[run];
-        if (c->plain.code[run] == TN_OUT_OF_MEMORY || c->best.code[run] == TN_OUT_OF_MEMORY)
-            continue;
+        bool a = c->plain.code[run], b = best->code[run];
+        if (c->plain.code[run] == TN_OUT_OF_MEMORY || best->code[run] == TN_OUT_OF_MEMORY) continue;
         /* What the reference refuses, an engine that did not have to look may let pass. */
         if (a != b && !c->m->fails[run])
             find(c, "run %d: only the %s engine fails: %s", run, a ? "unoptimised" : "optimised",
-                 a ? c->plain.message[run] : c->best.message[run]);
+                 a ? c->plain.message[run] : best->message[run]);
         c->v->ran |= !a;
         c->v->failed |= a;
         for (int64_t i = 0; !a && !b && i < graph->output_count; i++) {
-            if (close_enough(&c->best.out[run][i], &c->plain.out[run][i], tolerance, why,
-                             sizeof why))
+            if (close_enough(&best->out[run][i], &c->plain.out[run][i], tolerance, why, sizeof why))
                 continue;
-            if (tn_tensor_same_shape(&c->best.out[run][i], &c->plain.out[run][i]) &&
+            if (tn_tensor_same_shape(&best->out[run][i], &c->plain.out[run][i]) &&
                 is_unstable(c, run, i, tolerance)) {
                 c->v->unstable = true;
                 continue;
@@ -448,6 +447,20 @@ static void check_text(checker *c)
     tn_text_free(second);
 }
 
+/* The graph as the plan of a card has it, which the host can run as well. */
+static void check_turned(checker *c)
+{
+    tn_graph *graph = NULL;
+    if (good(c, "a copy for a card", tn_graph_clone(c->parsed, false, &graph)) &&
+        good(c, "the passes for a card",
+             tn_passes_run_for(graph, &(tn_pass_options){.for_card = true}))) {
+        build_side(c, &c->turned, graph, true, 1, 0x33);
+        check_best(c, &c->turned);
+    }
+    close_side(&c->turned);
+    tn_graph_free(graph);
+}
+
 static void check_sides(checker *c)
 {
     if (!good(c, "the graph is not sound", tn_graph_verify(c->m->graph))) return;
@@ -456,9 +469,10 @@ static void check_sides(checker *c)
     build_side(c, &c->plain, c->m->graph, false, 1, 0x11);
     check_plain(c);
     build_side(c, &c->best, c->parsed, true, 2, 0xFF);
-    check_best(c);
+    check_best(c, &c->best);
     if (c->plain.engine) check_return(c, &c->plain);
     if (!c->best.engine) return;
+    check_turned(c);
     check_return(c, &c->best);
     c->v->optimised = tn_text_copy(c->best.engine->graph_text);
     load_side(c);
@@ -473,6 +487,7 @@ void check_graph(maker *m, verdict *out)
                  .v = out,
                  .plain.name = "unoptimised",
                  .best.name = "optimised",
+                 .turned.name = "for a card",
                  .loaded.name = "loaded"};
     *out = (verdict){0};
     tn_arena_init(&c.arena);
