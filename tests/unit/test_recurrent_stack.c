@@ -192,10 +192,11 @@ static void launch(run *r, const tn_tactic *t, const void *packed, tn_pool *pool
 
 static void compare(const run *r, const tn_tactic *t, const tn_tensor *got)
 {
+    double most = t->precision == TN_PRECISION_F32 ? 5e-6 : 2e-2;
     for (int i = 0; i < r->stack.out_count; i++)
         for (int64_t k = 0; got[i].dtype && k < tn_tensor_count(&got[i]); k++) {
             double a = ((const float *)got[i].data)[k], b = ((const float *)r->want[i].data)[k];
-            if (!(fabs(a - b) <= 5e-6 * fmax(1, fabs(b))))
+            if (!(fabs(a - b) <= most * fmax(1, fabs(b))))
                 fail_msg("%s, T %d, B %d, H %d: output %d, element %lld is %.9g, not %.9g", t->name,
                          r->s.seq, r->s.batch, r->s.hidden, i, (long long)k, a, b);
         }

@@ -38,6 +38,11 @@ const tn_case tn_recurrent_stack_cases[] = {
                 "f32[2,78]! -> 2"},
     {.problem = "RecurrentStack{mode=gru, hidden_size=35, linear_before_reset=1, batch_first=1} "
                 "f32[7,40,16] none none f32[1,105,16]! f32[1,105,35]! f32[1,210]! -> 2"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=23, layers=2, directions=2, "
+                "linear_before_reset=1} f32[9,2,5] f32[4,2,23] none f32[2,69,5]! f32[2,69,23]! "
+                "f32[2,138]! f32[2,69,46]! f32[2,69,23]! f32[2,138]! -> 2"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=50, linear_before_reset=1} f32[3,7,9] none "
+                "none f32[1,150,9]! f32[1,150,50]! f32[1,300]! -> 2"},
     {.problem = "RecurrentStack{mode=gru, hidden_size=3, layers=2} f64[6,2,4] f64[2,2,3] none "
                 "f64[1,9,4] f64[1,9,3] f64[1,18] f64[1,9,3] f64[1,9,3] f64[1,18] -> 2"},
     {.problem = "RecurrentStack{hidden_size=3, directions=2} bf16[4,3,2] none none bf16[2,12,2] "

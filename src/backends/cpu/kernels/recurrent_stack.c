@@ -1,14 +1,15 @@
 /* RecurrentStack in f32, all layers in one launch. How gates lie in vectors: recurrent_tile.h.
  *
  * Packed, in the order of use: [layer, direction, group]: the biases, W, R; lines of the group's
- * vectors. One packing serves every T and B.
+ * vectors. One packing serves every T and B. Where words are pairs of bf16, so are weights, x and
+ * each h that is multiplied; biases, sums, states and results stay floats.
  *
  * A step adds x W and h R onto the biases in registers and runs the cell. Where few rows take many
  * steps, x W of a chunk of steps comes first, as one product over all their rows, and the steps add
  * h R to that: W is then read once a chunk. The sums are the same to the bit.
  *
  * Layers hand on their outputs through scratch, where a direction's units are padded to whole
- * vectors. h of the step before is read where it was written as y.
+ * vectors. h of the step before is read where it was written for the layer above.
  *
  * Rows never meet: threads take rows through the whole stack. Only where a step of one direction is
  * long and there are two, the directions of a layer are worked on side by side, layer by layer. */
@@ -29,10 +30,11 @@ enum { PARTS_MAX = 3 }; /* x of two directions, h */
 typedef struct layout {
     int64_t hidden, padded; /* units; lanes of whole vectors */
     int64_t blocks, groups, vectors;
-    int tail; /* vectors of the tail: 0, 1, 2 */
+    int tail;  /* vectors of the tail: 0, 1, 2 */
+    int apart; /* of a group: vectors that only one of the products has, x's first, h's last */
 } layout;
 
-static layout layout_of(int64_t hidden)
+static layout layout_of(int64_t hidden, bool is_gru)
 {
     int64_t rest = hidden % VF32_LANES;
     layout g = {.hidden = hidden, .blocks = hidden / VF32_LANES};
@@ -41,6 +43,7 @@ static layout layout_of(int64_t hidden)
     g.padded = (hidden + VF32_LANES - 1) / VF32_LANES * VF32_LANES;
     g.groups = TN_MAX(g.blocks, 1);
     g.vectors = 4 * g.blocks + g.tail;
+    g.apart = is_gru && g.blocks;
     return g;
 }
 
@@ -49,15 +52,24 @@ static int vectors_of(const layout *g, int64_t group)
     return (group < g->blocks ? 4 : 0) + (group == g->groups - 1 ? g->tail : 0);
 }
 
-/* The gate and the unit of a lane; the unit is beyond the last where the lane is padding. */
-static int64_t unit_of(const layout *g, int64_t vector, int lane, int *gate)
+/* Floats before a group whose lines of words are `words`, besides the line of biases. */
+static int64_t before_group(const layout *g, int64_t group, int64_t words)
 {
-    if (vector < 4 * g->blocks) {
-        *gate = (int)(vector % 4);
-        return vector / 4 * VF32_LANES + lane;
+    return group * (4 + (4 - g->apart) * words) * VF32_LANES;
+}
+
+/* The gate and the unit of a lane of one of the group's vectors; the unit is beyond the last where
+ * the lane is padding. */
+static int64_t unit_of(const layout *g, int64_t group, int vector, int lane, int *gate)
+{
+    int last = vectors_of(g, group) - 1, block = 4 - g->apart, width = QUARTER * g->tail;
+    if (group < g->blocks) {
+        static const int apart[] = {2, 0, 1};
+        *gate = !g->apart ? vector : vector == last ? 3 : vector < 3 ? apart[vector] : 0;
+        if (vector < block || (g->apart && vector == last)) return group * VF32_LANES + lane;
+        vector -= block;
     }
-    int width = QUARTER * g->tail;
-    *gate = (int)(vector - 4 * g->blocks) * 2 + lane / width;
+    *gate = vector * 2 + lane / width;
     return g->blocks * VF32_LANES + lane % width;
 }
 
@@ -69,9 +81,11 @@ typedef struct job {
     int64_t groups_near; /* whose weights stay near the core */
     const float *x, *h0, *c0, *packed;
     float *y, *hn, *cn;
-    float *gates;      /* [direction, row, step of the chunk, vectors]: x W + b */
-    float *state;      /* [direction, row, padded]: c, or h of a GRU */
-    float *between[2]; /* [time, row, direction, padded]: y of layers, in turn */
+    float *gates;              /* [direction, row, step of the chunk, vectors]: x W + b */
+    float *state;              /* [direction, row, padded]: c, or h of a GRU */
+    float *between[2];         /* [time, row, direction, padded]: y of layers as words, in turn */
+    float *x_words, *h0_words; /* where words are not floats: these as words, */
+    float *h;                  /* and [direction, row, padded]: what no y takes up */
 } job;
 
 static bool has(const tn_problem *p, int in)
@@ -92,26 +106,28 @@ static tn_verdict accepts(const tn_problem *p)
 
 /* ---- Weights ---------------------------------------------------------------------------------*/
 
-/* Lines of a group: one of biases, those of W, those of R. */
+/* Lines of words of a group: those of W and those of R. */
 static int64_t lines_of(const tn_recurrent_stack_shape *s, int64_t layer)
 {
-    return 1 + (layer ? s->directions * s->hidden : s->input) + s->hidden;
+    int64_t hidden = stack_words(s->hidden);
+    return (layer ? s->directions * hidden : stack_words(s->input)) + hidden;
 }
 
 /* Floats before those of a direction of a layer. */
-static int64_t packed_before(const tn_recurrent_stack_shape *s, int64_t vectors, int64_t layer,
+static int64_t packed_before(const tn_recurrent_stack_shape *s, const layout *g, int64_t layer,
                              int64_t d)
 {
-    int64_t lines = layer ? s->directions * (lines_of(s, 0) + (layer - 1) * lines_of(s, 1)) : 0;
-    return (lines + d * lines_of(s, layer)) * vectors * VF32_LANES;
+    int64_t words = layer ? s->directions * (lines_of(s, 0) + (layer - 1) * lines_of(s, 1)) : 0;
+    words = (words + d * lines_of(s, layer)) * (g->vectors - g->apart * g->groups);
+    return (words + (layer * s->directions + d) * g->vectors) * VF32_LANES;
 }
 
 static size_t packed_bytes(const tn_problem *p)
 {
     tn_recurrent_stack_shape s;
     tn_recurrent_stack_shape_of(p, &s);
-    layout g = layout_of(s.hidden);
-    return (size_t)packed_before(&s, g.vectors, s.layers, 0) * sizeof(float);
+    layout g = layout_of(s.hidden, s.gates == 3);
+    return (size_t)packed_before(&s, &g, s.layers, 0) * sizeof(float);
 }
 
 static uint64_t unused(const tn_problem *p)
@@ -121,39 +137,56 @@ static uint64_t unused(const tn_problem *p)
     return mask;
 }
 
-/* GRU: gate 2 is the candidate's part from x, gate 3 that from h. */
+/* GRU: gate 2 is the candidate's part from x, gate 3 that from h. x comes in parts. */
 typedef struct weights {
     const float *w, *r, *b; /* of one direction */
-    int64_t input, hidden;
+    int64_t parts, part, hidden;
     bool is_gru;
 } weights;
 
-static float weight_of(const weights *from, int64_t line, int gate, int64_t unit)
+/* Line 0 is that of the biases; of the others this is number `half` of a word. */
+static float weight_of(const weights *from, int64_t line, int half, int gate, int64_t unit)
 {
-    int64_t h = from->hidden, rows = (from->is_gru ? 3 : 4) * h;
+    int64_t h = from->hidden, rows = (from->is_gru ? 3 : 4) * h, input = from->parts * from->part;
     bool no_x = from->is_gru && gate == 3, no_h = from->is_gru && gate == 2;
-    int64_t row = (no_x ? 2 : gate) * h + unit;
+    int64_t row = (no_x ? 2 : gate) * h + unit, words = stack_words(from->part);
     if (line == 0) return (no_x ? 0 : from->b[row]) + (no_h ? 0 : from->b[rows + row]);
-    if (line <= from->input) return no_x ? 0 : from->w[row * from->input + line - 1];
-    return no_h ? 0 : from->r[row * h + line - 1 - from->input];
+    line--;
+    if (line < from->parts * words) {
+        int64_t column = line % words * STACK_PAIR + half;
+        if (no_x || column >= from->part) return 0;
+        return from->w[row * input + line / words * from->part + column];
+    }
+    int64_t column = (line - from->parts * words) * STACK_PAIR + half;
+    return no_h || column >= h ? 0 : from->r[row * h + column];
+}
+
+/* Vector v of a line of a group. */
+static void pack_vector(const layout *g, const weights *from, int64_t group, int64_t line, int v,
+                        float *dst)
+{
+    float half[2][VF32_LANES] = {{0}};
+    for (int lane = 0; lane < VF32_LANES; lane++) {
+        int gate;
+        int64_t unit = unit_of(g, group, v, lane, &gate);
+        bool is_sigmoid = gate < (from->is_gru ? 2 : 3);
+        for (int i = 0; i < STACK_PAIR && unit < g->hidden; i++)
+            half[i][lane] = weight_of(from, line, i, gate, unit) * (is_sigmoid ? 0.5f : 1);
+    }
+    if (line) stack_line(dst, half[0], half[1]);
+    else memcpy(dst, half[0], sizeof half[0]);
 }
 
 static float *pack_direction(const layout *g, const weights *from, float *dst)
 {
-    int64_t first = 0, lines = 1 + from->input + from->hidden;
-    for (int64_t group = 0; group < g->groups; group++) {
-        int vectors = vectors_of(g, group);
-        for (int64_t line = 0; line < lines; line++)
-            for (int64_t v = first; v < first + vectors; v++)
-                for (int lane = 0; lane < VF32_LANES; lane++) {
-                    int gate;
-                    int64_t unit = unit_of(g, v, lane, &gate);
-                    bool is_sigmoid = gate < (from->is_gru ? 2 : 3);
-                    float x = unit < g->hidden ? weight_of(from, line, gate, unit) : 0;
-                    *dst++ = is_sigmoid ? 0.5f * x : x;
-                }
-        first += vectors;
-    }
+    int64_t of_x = from->parts * stack_words(from->part), of_h = stack_words(from->hidden);
+    for (int64_t group = 0; group < g->groups; group++)
+        for (int64_t line = 0; line <= of_x + of_h; line++) {
+            bool is_x = line && line <= of_x, is_h = line > of_x;
+            int end = vectors_of(g, group) - (is_x ? g->apart : 0);
+            for (int v = is_h ? g->apart : 0; v < end; v++, dst += VF32_LANES)
+                pack_vector(g, from, group, line, v, dst);
+        }
     return dst;
 }
 
@@ -162,7 +195,7 @@ static tn_status pack(const tn_problem *p, void *packed)
     const tn_recurrent_stack_params *params = p->params;
     tn_recurrent_stack_shape s;
     tn_recurrent_stack_shape_of(p, &s);
-    layout g = layout_of(s.hidden);
+    layout g = layout_of(s.hidden, s.gates == 3);
     float *dst = packed;
     for (int64_t layer = 0; layer < s.layers; layer++) {
         const tn_tensor *from = p->in + TN_STACK_WEIGHTS + 3 * layer;
@@ -173,7 +206,8 @@ static tn_status pack(const tn_problem *p, void *packed)
                                  &(weights){.w = w + d * rows * input,
                                             .r = r + d * rows * s.hidden,
                                             .b = b + d * 2 * rows,
-                                            .input = input,
+                                            .parts = layer ? s.directions : 1,
+                                            .part = layer ? s.hidden : input,
                                             .hidden = s.hidden,
                                             .is_gru = params->mode == TN_STACK_GRU},
                                  dst);
@@ -197,13 +231,15 @@ static size_t cut_scratch(job *j, bool keeps_y, char *at)
 {
     const tn_recurrent_stack_shape *s = &j->s;
     size_t bytes = 0;
-    int64_t y = s->seq * s->batch * s->directions * j->g.padded;
-    if (j->is_split)
-        j->gates =
-            take(&at, &bytes, s->directions * s->batch * j->chunk * j->g.vectors * VF32_LANES);
-    j->state = take(&at, &bytes, s->directions * s->batch * j->g.padded);
+    int64_t rows = s->directions * s->batch, y = s->seq * rows * stack_words(j->g.padded);
+    if (j->is_split) j->gates = take(&at, &bytes, rows * j->chunk * j->g.vectors * VF32_LANES);
+    j->state = take(&at, &bytes, rows * j->g.padded);
     for (int i = 0; i < 2; i++)
-        if (s->layers > 1 + i || !keeps_y) j->between[i] = take(&at, &bytes, y);
+        if (s->layers > 1 + i || !keeps_y || STACK_PAIR > 1) j->between[i] = take(&at, &bytes, y);
+    if (STACK_PAIR == 1) return bytes;
+    j->x_words = take(&at, &bytes, s->seq * s->batch * stack_words(s->input));
+    j->h0_words = take(&at, &bytes, s->layers * rows * stack_words(s->hidden));
+    j->h = take(&at, &bytes, rows * j->g.padded);
     return bytes;
 }
 
@@ -228,13 +264,14 @@ static void read_job(const tn_problem *p, job *out)
     if (has(p, TN_STACK_H0)) out->h0 = p->in[TN_STACK_H0].data;
     if (has(p, TN_STACK_C0)) out->c0 = p->in[TN_STACK_C0].data;
     tn_recurrent_stack_shape_of(p, &out->s);
-    out->g = layout_of(out->s.hidden);
+    out->g = layout_of(out->s.hidden, out->is_gru);
     const tn_recurrent_stack_shape *s = &out->s;
     int64_t steps = CHUNK_ROWS / TN_MAX(s->batch, 1);
     bool is_far =
-        lines_of(s, s->layers > 1) * out->g.vectors * VF32_LANES * (int64_t)sizeof(float) > NEAR;
+        (1 + lines_of(s, s->layers > 1)) * out->g.vectors * VF32_LANES * (int64_t)sizeof(float) >
+        NEAR;
     out->is_split = steps > 1 && s->seq > 1 && (is_far || s->batch < FEW_ROWS);
-    int64_t group = lines_of(s, 1) * 4 * VF32_LANES * (int64_t)sizeof(float);
+    int64_t group = before_group(&out->g, 1, lines_of(s, 1)) * (int64_t)sizeof(float);
     out->groups_near = TN_MAX(NEAR / group, 1);
     out->chunk = out->is_split ? TN_MIN(steps, s->seq) : 1;
 }
@@ -248,7 +285,7 @@ static size_t scratch_bytes(const tn_problem *p)
 
 /* ---- A layer ---------------------------------------------------------------------------------*/
 
-/* Where the y of a layer is: at + t * time + row * batch + d * direction + unit. */
+/* Where the y of a layer is: at + t * time + row * batch + d * direction + unit, or word. */
 typedef struct view {
     float *at;
     int64_t time, batch, direction;
@@ -271,11 +308,12 @@ typedef struct run {
     int64_t d, begin, end, tile;
     const float *x;
     int64_t x_time, x_batch, x_part, x_parts, x_direction; /* x_part: columns side by side */
-    const float *packed, *h0, *c0;
+    const float *packed, *h0, *c0, *h0_words;
     float *hn, *cn;
-    view y;
+    view y, words; /* the same memory where words are floats */
     float *state;
     int64_t lines; /* of W */
+    int64_t all;   /* of W and R */
 } run;
 
 static int64_t tile_most(const layout *g)
@@ -296,47 +334,69 @@ static share share_of(const layout *g, int64_t begin, int64_t end)
     return (share){begin, end, even_tile(end - begin, tile_most(g))};
 }
 
-static view view_of(const job *j, int64_t layer)
+static bool is_y(const job *j, int64_t layer)
+{
+    return layer == j->s.layers - 1 && j->y;
+}
+
+static view words_of(const job *j, int64_t layer)
 {
     const tn_recurrent_stack_shape *s = &j->s;
-    int64_t row = s->directions * j->g.padded;
-    if (layer == s->layers - 1 && j->y) return (view){j->y, s->y_time, s->y_batch, s->hidden};
-    return (view){j->between[layer % 2], s->batch * row, row, j->g.padded};
+    int64_t padded = stack_words(j->g.padded), row = s->directions * padded;
+    if (STACK_PAIR == 1 && is_y(j, layer)) return (view){j->y, s->y_time, s->y_batch, s->hidden};
+    return (view){j->between[layer % 2], s->batch * row, row, padded};
+}
+
+static view floats_of(const job *j, int64_t layer)
+{
+    const tn_recurrent_stack_shape *s = &j->s;
+    if (STACK_PAIR == 1) return words_of(j, layer);
+    if (is_y(j, layer)) return (view){j->y, s->y_time, s->y_batch, s->hidden};
+    return (view){j->h, 0, j->g.padded, s->batch * j->g.padded};
+}
+
+static void set_x(const job *j, int64_t layer, run *u)
+{
+    const tn_recurrent_stack_shape *s = &j->s;
+    u->x_parts = 1;
+    if (layer == 0) {
+        u->x = STACK_PAIR == 1 ? j->x : j->x_words;
+        u->x_part = stack_words(s->input);
+        u->x_time = STACK_PAIR == 1 ? s->x_time : s->batch * u->x_part;
+        u->x_batch = STACK_PAIR == 1 ? s->x_batch : u->x_part;
+        return;
+    }
+    view below = words_of(j, layer - 1);
+    u->x = below.at;
+    u->x_time = below.time;
+    u->x_batch = below.batch;
+    u->x_part = stack_words(s->hidden);
+    u->x_direction = below.direction;
+    if (below.direction == u->x_part) u->x_part *= s->directions;
+    else u->x_parts = s->directions;
 }
 
 static void set_run(const job *j, int64_t layer, int64_t d, const share *of, run *u)
 {
     const tn_recurrent_stack_shape *s = &j->s;
-    int64_t state = (layer * s->directions + d) * s->batch * s->hidden;
+    int64_t rows = (layer * s->directions + d) * s->batch, state = rows * s->hidden;
     u->j = j;
     u->d = d;
     u->begin = of->begin;
     u->end = of->end;
     u->tile = of->tile;
-    u->packed = j->packed + packed_before(s, j->g.vectors, layer, d);
+    u->packed = j->packed + packed_before(s, &j->g, layer, d);
     u->h0 = j->h0 ? j->h0 + state : NULL;
+    if (j->h0) u->h0_words = STACK_PAIR == 1 ? u->h0 : j->h0_words + rows * stack_words(s->hidden);
     u->c0 = j->c0 ? j->c0 + state : NULL;
     u->hn = j->hn ? j->hn + state : NULL;
     u->cn = j->cn ? j->cn + state : NULL;
-    u->y = view_of(j, layer);
+    u->y = floats_of(j, layer);
+    u->words = words_of(j, layer);
     u->state = j->state + d * s->batch * j->g.padded;
-    u->lines = lines_of(s, layer) - 1 - s->hidden;
-    u->x_parts = 1;
-    if (layer == 0) {
-        u->x = j->x;
-        u->x_time = s->x_time;
-        u->x_batch = s->x_batch;
-        u->x_part = s->input;
-        return;
-    }
-    view below = view_of(j, layer - 1);
-    u->x = below.at;
-    u->x_time = below.time;
-    u->x_batch = below.batch;
-    u->x_part = s->hidden;
-    u->x_direction = below.direction;
-    if (below.direction == s->hidden) u->x_part *= s->directions;
-    else u->x_parts = s->directions;
+    u->all = lines_of(s, layer);
+    u->lines = u->all - stack_words(s->hidden);
+    set_x(j, layer, u);
 }
 
 /* The parts of x at columns `column` of rows of one step. */
@@ -358,6 +418,16 @@ static float *gates_of(const run *u, int64_t b, int64_t step, int64_t steps)
     return j->gates + at * j->g.vectors * VF32_LANES;
 }
 
+/* Vector v of `rows` rows, where only one product has it. */
+static void copy_apart(const layout *g, int rows, int v, const float *from, int64_t from_step,
+                       float *to, int64_t to_step)
+{
+    from += v * VF32_LANES;
+    to += v * VF32_LANES;
+    for (int r = 0; r < rows && g->apart; r++)
+        vf32_store(to + r * to_step, vf32_load(from + r * from_step));
+}
+
 /* x W + b of steps [begin, end) in time. */
 static void project(const run *u, int64_t begin, int64_t end)
 {
@@ -365,10 +435,10 @@ static void project(const run *u, int64_t begin, int64_t end)
     int64_t steps = end - begin, count = steps * (u->end - u->begin);
     int64_t each = even_tile(count, tile_most(g)), line = g->vectors * VF32_LANES;
     float *out = gates_of(u, u->begin, 0, steps);
-    const float *w = u->packed;
     for (int64_t group = 0; group < g->groups; group++) {
-        int vectors = vectors_of(g, group);
-        int64_t wide = vectors * VF32_LANES;
+        int vectors = vectors_of(g, group), of_x = vectors - g->apart;
+        const float *first = u->packed + before_group(g, group, u->all);
+        float *to = out + group * 4 * VF32_LANES;
         for (int64_t at = 0, t = begin, b = u->begin; at < count; at += each) {
             int rows = (int)TN_MIN(each, count - at), parts = 0;
             stack_part part[PARTS_MAX];
@@ -376,20 +446,21 @@ static void project(const run *u, int64_t begin, int64_t end)
                 parts = add_x(u, part, r, t, b);
                 if (++t == end) t = begin, b++;
             }
-            stack_multiply(rows, vectors, part, parts, w, 0, w + wide, out + at * line, line);
+            stack_multiply(rows, of_x, part, parts, first, 0, first + vectors * VF32_LANES,
+                           to + at * line, line);
+            copy_apart(g, rows, of_x, first, 0, to + at * line, line);
         }
-        w += wide * (1 + u->lines + g->hidden);
-        out += wide;
     }
 }
 
-/* h before step `index` of this direction; NULL: zeros. */
-static const float *before_step(const run *u, int64_t index, int64_t b)
+/* h before step `index` of this direction, as words if that is what `y` are; NULL: zeros. */
+static const float *before_step(const run *u, const view *y, int64_t index, int64_t b)
 {
     const job *j = u->j;
-    if (index == 0) return u->h0 ? u->h0 + b * j->s.hidden : NULL;
+    if (index == 0 && y == &u->y) return u->h0 ? u->h0 + b * j->s.hidden : NULL;
+    if (index == 0) return u->h0 ? u->h0_words + b * stack_words(j->s.hidden) : NULL;
     int64_t t = u->d ? j->s.seq - index : index - 1;
-    return u->y.at + t * u->y.time + b * u->y.batch + u->d * u->y.direction;
+    return y->at + t * y->time + b * y->batch + u->d * y->direction;
 }
 
 /* Where a step finds and leaves the states of rows from b on. */
@@ -406,6 +477,8 @@ static void set_cells(const run *u, const moment *m, int64_t b, int rows, stack_
         cells->state[r] = m->index ? kept : first ? first + b * j->s.hidden : NULL;
         cells->next[r] = is_last ? u->cn + b * j->s.hidden : kept;
         cells->to[r] = u->y.at + m->t * u->y.time + b * u->y.batch + u->d * u->y.direction;
+        cells->low[r] =
+            u->words.at + m->t * u->words.time + b * u->words.batch + u->d * u->words.direction;
     }
 }
 
@@ -415,13 +488,14 @@ static void run_group(const run *u, int64_t group, int rows, const float *gate, 
     const layout *g = &u->j->g;
     bool is_gru = u->j->is_gru;
     cells->gate = gate;
+    cells->tail = group == g->groups - 1 ? g->tail : 0;
     cells->gate_step = vectors_of(g, group) * VF32_LANES;
     cells->first = group * VF32_LANES;
     cells->count = g->hidden - cells->first;
     if (group < g->blocks) {
         stack_blocks(is_gru, rows, cells);
         if (group < g->groups - 1 || !g->tail) return;
-        cells->gate += 4 * VF32_LANES;
+        cells->gate += (4 - g->apart) * VF32_LANES;
         cells->first += VF32_LANES;
         cells->count -= VF32_LANES;
     }
@@ -434,24 +508,38 @@ static void run_tile(const run *u, const moment *m, int64_t b, int64_t begin, in
     const job *j = u->j;
     const layout *g = &j->g;
     int rows = (int)TN_MIN(u->tile, u->end - b), parts = 0;
-    int64_t lines = 1 + u->lines + g->hidden, line = g->vectors * VF32_LANES;
+    int64_t line = g->vectors * VF32_LANES;
     const float *ready = m->steps ? gates_of(u, b, m->step, m->steps) : NULL;
     _Alignas(TN_ALIGNMENT) float gate[STACK_ROWS * STACK_VECTORS * VF32_LANES];
     stack_part part[PARTS_MAX];
     stack_cells cells;
     set_cells(u, m, b, rows, &cells);
     for (int r = 0; r < rows && !ready; r++) parts = add_x(u, part, r, m->t, b + r);
+    stack_part *h = part + parts;
     if (m->index || u->h0) {
-        for (int r = 0; r < rows; r++) part[parts].row[r] = before_step(u, m->index, b + r);
-        part[parts++].count = g->hidden;
+        for (int r = 0; r < rows; r++) h->row[r] = before_step(u, &u->words, m->index, b + r);
+        h->count = stack_words(g->hidden);
+        parts++;
     }
     for (int64_t group = begin; group < end; group++) {
-        int64_t wide = vectors_of(g, group) * VF32_LANES;
-        const float *w = u->packed + group * 4 * VF32_LANES * lines;
-        const float *first = ready ? ready + group * 4 * VF32_LANES : w;
-        stack_multiply(rows, (int)(wide / VF32_LANES), part, parts, first,
-                       ready ? m->steps * line : 0, w + wide * (ready ? 1 + u->lines : 1), gate,
-                       wide);
+        const float *first = u->packed + before_group(g, group, u->all);
+        int vectors = vectors_of(g, group), both = vectors - g->apart;
+        int64_t wide = vectors * VF32_LANES, apart = g->apart * VF32_LANES, step = 0, left = parts;
+        const float *w = first + wide + (ready ? u->lines * both * VF32_LANES : 0);
+        if (ready) {
+            first = ready + group * 4 * VF32_LANES;
+            step = m->steps * line;
+            copy_apart(g, rows, 0, first, step, gate, wide);
+        } else if (apart) { /* x apart from h */
+            stack_multiply(rows, both, part, (int)u->x_parts, first, 0, w, gate, wide);
+            copy_apart(g, rows, both, first, 0, gate, wide);
+            w += u->lines * both * VF32_LANES;
+            left -= u->x_parts;
+            first = gate;
+            step = wide;
+        }
+        stack_multiply(rows, both, apart ? h : part, (int)left, first + apart, step, w,
+                       gate + apart, wide);
         run_group(u, group, rows, gate, &cells);
     }
 }
@@ -482,7 +570,7 @@ static void store_states(const run *u)
     int64_t h = j->s.hidden;
     size_t bytes = (size_t)h * sizeof(float);
     for (int64_t b = u->begin; b < u->end; b++) {
-        const float *last = before_step(u, j->s.seq, b);
+        const float *last = before_step(u, &u->y, j->s.seq, b);
         if (u->hn && last) copy_row(u->hn + b * h, last, h);
         else if (u->hn) memset(u->hn + b * h, 0, bytes);
         if (!u->cn || j->s.seq) continue;
@@ -517,7 +605,8 @@ static tn_status run_rows(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
     const tn_recurrent_stack_shape *s = &j->s;
-    bool is_near = s->hidden * s->hidden * s->gates * s->directions <= NEAR / (int)sizeof(float);
+    int64_t words = s->hidden * stack_words(s->hidden) * s->gates * s->directions;
+    bool is_near = words <= NEAR / (int)sizeof(float);
     (void)thread;
     if (begin == end) return NULL;
     share of = share_of(&j->g, begin, end);
@@ -551,6 +640,19 @@ static tn_status run_directions(void *arg, int64_t begin, int64_t end, int threa
     return NULL;
 }
 
+/* x and the h before the first step as words. */
+static void narrow_inputs(const job *j)
+{
+    const tn_recurrent_stack_shape *s = &j->s;
+    int64_t input = stack_words(s->input), hidden = stack_words(s->hidden);
+    for (int64_t t = 0; t < s->seq; t++)
+        for (int64_t b = 0; b < s->batch; b++)
+            stack_narrow(j->x_words + (t * s->batch + b) * input,
+                         j->x + t * s->x_time + b * s->x_batch, s->input);
+    for (int64_t i = 0; i < s->layers * s->directions * s->batch && j->h0; i++)
+        stack_narrow(j->h0_words + i * hidden, j->h0 + i * s->hidden, s->hidden);
+}
+
 static tn_status launch(const tn_launch *l)
 {
     job j;
@@ -558,6 +660,7 @@ static tn_status launch(const tn_launch *l)
     const tn_recurrent_stack_shape *s = &j.s;
     j.packed = l->packed;
     cut_scratch(&j, j.y != NULL, l->scratch);
+    if (STACK_PAIR > 1) narrow_inputs(&j);
     double step = (double)s->gates * (double)s->hidden * (double)s->hidden * (double)s->batch;
     double each = (double)s->gates * (double)s->hidden * (double)s->seq *
                   (double)(s->hidden * (1 + s->directions)); /* of one row, direction, layer */
@@ -572,12 +675,20 @@ static tn_status launch(const tn_launch *l)
     return NULL;
 }
 
+#if STACK_PAIR > 1
+#define STACK_NAME "blocks_bf16"
+#define STACK_PRECISION TN_PRECISION_BF16
+#else
+#define STACK_NAME "blocks"
+#define STACK_PRECISION TN_PRECISION_F32
+#endif
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_recurrent_stack)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_recurrent_stack)[] = {
     {
-        .name = "cpu.recurrentstack.f32.blocks." TN_VARIANT_TEXT,
+        .name = "cpu.recurrentstack.f32." STACK_NAME "." TN_VARIANT_TEXT,
         .op = "RecurrentStack",
-        .revision = 1,
+        .revision = 2,
+        .precision = STACK_PRECISION,
         .accepts = accepts,
         .scratch_bytes = scratch_bytes,
         .packed_bytes = packed_bytes,

@@ -10,7 +10,11 @@
  *
  * A group is what one product computes at once: a block, the last block with the tail, or the tail
  * alone. GRU has four gates too: z, r and the two parts of its candidate, from x and from h, which
- * the reset keeps apart.
+ * the reset keeps apart. Its blocks lie so that neither product has vectors for the other's part,
+ * x's first and h's last: n z r, tail, n'.
+ *
+ * What is multiplied are words of 32 bits: floats, or pairs of bf16 where the variant has products
+ * of these. The sums are floats either way.
  *
  * Weights of the sigmoid gates are halved when they are packed: sigmoid(x) = tanh(x / 2) / 2 + 1/2.
  */
@@ -34,6 +38,78 @@
 #define STACK_WIDE_ROWS 2
 #endif
 
+#ifdef __AVX512BF16__
+#define STACK_PAIR 2
+#else
+#define STACK_PAIR 1
+#endif
+
+/* Words of n numbers; the last may be half empty. */
+STACK_INLINE int64_t stack_words(int64_t n)
+{
+    return (n + STACK_PAIR - 1) / STACK_PAIR;
+}
+
+#if STACK_PAIR == 2
+/* Rounds v to bf16, whose 32 bytes may be written whole. */
+STACK_INLINE void stack_store_low(void *to, vf32 v)
+{
+    __m256bh low = _mm512_cvtneps_pbh((__m512)v);
+    memcpy(to, &low, sizeof low);
+}
+#endif
+
+/* n floats to words. */
+static inline void stack_narrow(float *to, const float *from, int64_t n)
+{
+#if STACK_PAIR == 2
+    uint32_t words[VF32_LANES / 2];
+    for (; n > 0; n -= VF32_LANES, from += VF32_LANES, to += VF32_LANES / 2) {
+        int64_t count = n < VF32_LANES ? n : VF32_LANES;
+        stack_store_low(words, vf32_load_some(from, count));
+        memcpy(to, words, (size_t)stack_words(count) * sizeof *words);
+    }
+#else
+    memcpy(to, from, (size_t)n * sizeof *to);
+#endif
+}
+
+/* A line of words from the numbers of each half. */
+STACK_INLINE void stack_line(float *to, const float *low, const float *high)
+{
+#if STACK_PAIR == 2
+    uint16_t half[2][VF32_LANES], line[2 * VF32_LANES];
+    stack_store_low(half[0], vf32_load(low));
+    stack_store_low(half[1], vf32_load(high));
+    for (int i = 0; i < 2 * VF32_LANES; i++) line[i] = half[i % 2][i / 2];
+    memcpy(to, line, sizeof line);
+#else
+    (void)high;
+    vf32_store(to, vf32_load(low));
+#endif
+}
+
+/* One word in all lanes, and its product with a line of words, onto a sum. */
+STACK_INLINE vf32 stack_spread(const float *word)
+{
+#if STACK_PAIR == 2
+    int32_t bits;
+    memcpy(&bits, word, sizeof bits);
+    return (vf32)_mm512_set1_epi32(bits);
+#else
+    return vf32_set1(*word);
+#endif
+}
+
+STACK_INLINE vf32 stack_fma(vf32 word, vf32 line, vf32 sum)
+{
+#if STACK_PAIR == 2
+    return (vf32)_mm512_dpbf16_ps((__m512)sum, (__m512bh)word, (__m512bh)line);
+#else
+    return vf32_fma(word, line, sum);
+#endif
+}
+
 /* A vector that several products read is loaded once: compilers like to load it for each. */
 #if VF32_LANES > 8
 #define STACK_KEEP(v) __asm__("" : "+v"(v))
@@ -46,7 +122,7 @@
 /* Columns of the left operand that lie side by side: x, or h of the step before. */
 typedef struct stack_part {
     const float *row[STACK_ROWS];
-    int64_t count;
+    int64_t count; /* words */
 } stack_part;
 
 /* out[row] = first[row] + the parts one behind the other * w, whose lines are `vectors` vectors.
@@ -69,8 +145,8 @@ STACK_INLINE void stack_sum(int rows, int vectors, const stack_part *part, int p
                 STACK_KEEP(line[v]);
             }
             for (int r = 0; r < rows; r++) {
-                vf32 scale = vf32_set1(row[r][k]);
-                for (int v = 0; v < vectors; v++) sum[r][v] = vf32_fma(scale, line[v], sum[r][v]);
+                vf32 word = stack_spread(row[r] + k);
+                for (int v = 0; v < vectors; v++) sum[r][v] = stack_fma(word, line[v], sum[r][v]);
             }
         }
     }
@@ -97,10 +173,12 @@ static __attribute__((noinline)) void stack_multiply(int rows, int vectors, cons
         STACK_CASES_6(1)
         STACK_CASES_6(2)
 #if VF32_LANES == 16
+        STACK_CASES_6(3)
         STACK_CASES_6(4)
         STACK_CASES_4(5)
         STACK_CASES_4(6)
 #else
+        STACK_CASES_3(3)
         STACK_CASES_3(4)
         STACK_CASES_2(5)
         STACK_CASES_2(6)
@@ -155,11 +233,13 @@ STACK_INLINE vf32 stack_cell(bool is_gru, const vf32 gate[4], vf32 *state)
  * room there are lanes beyond `count`, and the states of tails that go together are one vector, at
  * the first of their rows. */
 typedef struct stack_cells {
-    const float *gate; /* [row]: the four vectors of a block, or those of a tail */
+    const float *gate; /* [row]: the vectors of a block, or those of a tail */
     int64_t gate_step;
+    int tail;                       /* GRU: vectors of the tail that lie within the block's */
     const float *state[STACK_ROWS]; /* NULL: zeros */
     float *next[STACK_ROWS];
     float *to[STACK_ROWS]; /* h */
+    void *low[STACK_ROWS]; /* h as bf16, where words are pairs; there is always room */
     bool state_room, next_room, to_room;
     int64_t first, count; /* units */
 } stack_cells;
@@ -182,11 +262,17 @@ STACK_INLINE void stack_block(bool is_gru, int rows, const stack_cells *s)
     for (int r = 0; r < rows; r++) {
         const float *from = s->gate + r * s->gate_step;
         vf32 gate[4], state = {0};
-        for (int v = 0; v < 4; v++) gate[v] = vf32_load(from + v * VF32_LANES);
+        for (int v = 0; v < 4; v++) {
+            int at = !is_gru ? v : v < 2 ? v + 1 : v == 2 ? 0 : 3 + s->tail;
+            gate[v] = vf32_load(from + at * VF32_LANES);
+        }
         if (s->state[r]) state = stack_load(s->state[r] + first, count, whole || s->state_room);
         vf32 h = stack_cell(is_gru, gate, &state);
         stack_store(s->next[r] + first, state, count, whole || s->next_room);
         stack_store(s->to[r] + first, h, count, whole || s->to_room);
+#if STACK_PAIR == 2
+        stack_store_low((uint16_t *)s->low[r] + first, h);
+#endif
     }
 }
 
@@ -209,6 +295,17 @@ STACK_INLINE void stack_split(vf32 v, int width, int r, int rows, float *const *
         else memcpy(at, lane + i * width, (size_t)s->count * sizeof(float));
     }
 }
+
+#if STACK_PAIR == 2
+STACK_INLINE void stack_split_low(vf32 v, int width, int r, int rows, const stack_cells *s)
+{
+    uint16_t lane[VF32_LANES];
+    stack_store_low(lane, v);
+    for (int i = 0; i < VF32_LANES / width && r + i < rows; i++)
+        memcpy((uint16_t *)s->low[r + i] + s->first, lane + i * width,
+               (size_t)width * sizeof *lane);
+}
+#endif
 
 /* `vectors` a row: 1, four rows at once, or 2, two rows. */
 STACK_INLINE void stack_tail(bool is_gru, int vectors, int rows, const stack_cells *s)
@@ -239,6 +336,9 @@ STACK_INLINE void stack_tail(bool is_gru, int vectors, int rows, const stack_cel
         if (s->next_room) vf32_store(s->next[r] + s->first, state);
         else stack_split(state, width, r, rows, s->next, s, whole);
         stack_split(h, width, r, rows, s->to, s, whole || s->to_room);
+#if STACK_PAIR == 2
+        stack_split_low(h, width, r, rows, s);
+#endif
     }
 }
 
