@@ -14,6 +14,9 @@ const tn_case tn_rnn_cases[] = {
                 "f32[2,1,1]={1,1} -> 2",
      .expect = "f32[1,2,2,1]={2,5,8,3} f32[1,2,1]={8,5}"},
     {.problem = "RNN f32[5,3,4] f32[1,6,4]! f32[1,6,6]! f32[1,12]! none f32[1,3,6] -> 2"},
+    {.problem = "RNN{direction=bidirectional, activations=[Relu,Relu], clip=1} f32[6,11,4] "
+                "f32[2,33,4]! f32[2,33,33]! f32[2,66]! "
+                "i32[11]={6,1,5,0,3,2,6,4,1,6,5} f32[2,11,33] -> 2"},
     {.problem = "RNN{direction=bidirectional} f16[4,2,3] f16[2,5,3] f16[2,5,5] -> 2"},
     {0},
 };
@@ -32,6 +35,10 @@ const tn_case tn_gru_cases[] = {
                 "f32[2,99,33] f32[2,198] -> 2"},
     {.problem = "GRU{direction=reverse, linear_before_reset=1, layout=1} f32[11,3,2] f32[1,15,2]! "
                 "f32[1,15,5]! none none f32[11,1,5] -> 2"},
+    {.problem = "GRU{direction=bidirectional, linear_before_reset=1} f32[6,10,3] f32[2,54,3]! "
+                "f32[2,54,18]! f32[2,108]! i32[10]={1,6,5,0,3,2,6,4,1,6} f32[2,10,18] -> 2"},
+    {.problem = "GRU{direction=bidirectional, clip=0.75} f32[6,10,3] f32[2,54,3]! f32[2,54,18]! "
+                "f32[2,108]! i32[10]={1,6,5,0,3,2,6,4,1,6} f32[2,10,18] -> 2"},
     {.problem = "GRU{layout=1, direction=reverse} f64[2,7,5] f64[1,12,5] f64[1,12,4] -> 2"},
     {0},
 };

@@ -1,8 +1,8 @@
-/* GRU, and the gradients of LSTM and GRU, in f32 with the default activations, in three rounds over
- * memory that lies as [direction, sequence, time]:
+/* The gradients of LSTM and GRU in f32 with the default activations, in three rounds over memory
+ * that lies as [direction, sequence, time]:
  *
- *  1. steps: forward, keeping the gates and states of every step (for GRU itself that is all); then
- *     backward, where the gates become their gradients and dh takes the way through R;
+ *  1. steps: forward, keeping the gates and states of every step; then backward, where the gates
+ * become their gradients and dh takes the way through R;
  *  2. dX = dgates * W, both directions onto each other;
  *  3. dW = dgates^T * X, dR = dgates^T * h before the step, dB = the sums of dgates.
  *
@@ -23,9 +23,8 @@ typedef struct job {
     tn_rnn_shape s;
     const float *x, *w, *r, *bias, *h0, *c0;
     const float *dy, *dy_h, *dy_c;
-    float *y, *y_h;                     /* of GRU */
-    float *out[TN_RNN_DC0 + 1];         /* of gradients */
-    const float *w_forward, *r_forward; /* packed, one direction after the other */
+    float *out[TN_RNN_DC0 + 1];
+    float *w_forward, *r_forward; /* packed, one direction after the other */
     float *w_back, *r_back;
     float *gates;   /* [direction, sequence, time, rows]: i o f c or z r h, then their gradients */
     float *inner;   /* the same for what comes from h; LSTM: gates */
@@ -34,17 +33,12 @@ typedef struct job {
     float *turned;  /* [direction, rows, sequence * time] */
     float *panel;   /* [direction]: X or h, packed */
     int64_t rows, chunks; /* rows: gates * hidden */
-    bool is_gru, is_gradient, reverse;
+    bool is_gru, reverse;
 } job;
 
 static bool has(const tn_problem *p, int in)
 {
     return in < p->in_count && p->in[in].dtype != TN_DTYPE_NONE;
-}
-
-static bool is_packed(const tn_problem *p)
-{
-    return (p->in_constant & 6) == 6;
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -84,17 +78,16 @@ static int64_t forward_count(const job *j)
     return j->s.directions * each;
 }
 
-static size_t cut_scratch(job *j, bool packed, char *at)
+static size_t cut_scratch(job *j, char *at)
 {
     const tn_rnn_shape *s = &j->s;
     int64_t n = s->hidden, rows = j->rows, d = s->directions, steps = s->batch * s->seq;
     int64_t states = d * s->batch * (s->seq + 1) * n;
     size_t bytes = 0;
-    if (!packed) j->w_forward = take(&at, &bytes, forward_count(j));
+    j->w_forward = take(&at, &bytes, forward_count(j));
     j->gates = j->inner = take(&at, &bytes, d * steps * rows);
     if (j->is_gru) j->inner = take(&at, &bytes, d * steps * rows);
     j->h = take(&at, &bytes, states);
-    if (!j->is_gradient) return bytes;
     if (!j->is_gru) j->c = take(&at, &bytes, states);
     j->w_back = take(&at, &bytes, d * tile_packed_count(rows, s->input));
     j->r_back = take(&at, &bytes, d * tile_packed_count(rows, n));
@@ -109,7 +102,6 @@ static void read_job(const tn_problem *p, job *out)
 {
     const tn_rnn_params *params = p->params;
     *out = (job){.is_gru = p->op[0] == 'G',
-                 .is_gradient = strlen(p->op) > 4,
                  .reverse = params->direction == TN_RNN_REVERSE,
                  .w = p->in[TN_RNN_W].data,
                  .r = p->in[TN_RNN_R].data};
@@ -121,19 +113,7 @@ static size_t scratch_bytes(const tn_problem *p)
 {
     job j;
     read_job(p, &j);
-    return cut_scratch(&j, is_packed(p) && !j.is_gradient, NULL);
-}
-
-static size_t packed_bytes(const tn_problem *p)
-{
-    job j;
-    read_job(p, &j);
-    return is_packed(p) ? (size_t)forward_count(&j) * sizeof(float) : 0;
-}
-
-static uint64_t unused(const tn_problem *p)
-{
-    return is_packed(p) ? 6 : 0;
+    return cut_scratch(&j, NULL);
 }
 
 static void pack_forward(const job *j, float *dst)
@@ -154,15 +134,6 @@ static void pack_back(const job *j)
         tile_pack(j->r + d * rows * n, n, 1, rows, n, 0, tile_panels(n),
                   j->r_back + d * tile_packed_count(rows, n));
     }
-}
-
-static tn_status pack(const tn_problem *p, void *dst)
-{
-    job j;
-    read_job(p, &j);
-    if (packed_bytes(p)) memset(dst, 0, packed_bytes(p));
-    pack_forward(&j, dst);
-    return NULL;
 }
 
 /* ---- Steps of one sequence -------------------------------------------------------------------
@@ -327,12 +298,8 @@ static void run_forward(const chunk *u)
             float *gate = u->gates + b * line + t * rows, *h = u->h + b * u->each + k * n;
             if (j->is_gru) gru_forward(n, gate, u->inner + b * line + t * rows, h);
             else lstm_forward(n, gate, h, u->c + b * u->each + k * n);
-            int64_t y = t * s->y_time + u->d * s->y_direction + (u->first + b) * s->y_batch;
-            if (j->y) memcpy(j->y + y, h + n, (size_t)n * sizeof(float));
         }
     }
-    for (int64_t b = 0; b < u->count; b++)
-        store_state(u, u->h + b * u->each + s->seq * n, b, j->y_h);
 }
 
 static void run_backward(const chunk *u)
@@ -370,7 +337,7 @@ static tn_status steps_share(void *arg, int64_t begin, int64_t end, int thread)
     for (int64_t at = begin; at < end; at++) {
         chunk u = chunk_of(j, at);
         run_forward(&u);
-        if (j->is_gradient) run_backward(&u);
+        run_backward(&u);
     }
     return NULL;
 }
@@ -463,19 +430,17 @@ static tn_status run_steps(const tn_launch *l, job *j)
     j->bias = input(p, TN_RNN_B);
     j->h0 = input(p, TN_RNN_H0);
     if (j->s.hidden == 0 || j->s.batch == 0) return NULL;
-    bool packed = is_packed(p) && !j->is_gradient;
-    cut_scratch(j, packed, l->scratch);
-    if (packed) j->w_forward = l->packed;
-    else pack_forward(j, (float *)(uintptr_t)j->w_forward);
+    cut_scratch(j, l->scratch);
+    pack_forward(j, j->w_forward);
     j->r_forward = j->w_forward + j->s.directions * tile_packed_count(j->s.input, j->rows);
-    if (j->is_gradient) pack_back(j);
+    pack_back(j);
     j->chunks = (j->s.batch + CHUNK - 1) / CHUNK;
-    int64_t each = j->s.seq * j->rows * (j->s.hidden + j->s.input) * (j->is_gradient ? 2 : 1);
+    int64_t each = j->s.seq * j->rows * (j->s.hidden + j->s.input) * 2;
     return tn_pool_run(l->pool, j->s.directions * j->chunks, 1 + GRAIN / (1 + CHUNK * each),
                        steps_share, j);
 }
 
-static tn_status launch_gradient(const tn_launch *l)
+static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     job j;
@@ -498,33 +463,13 @@ static tn_status launch_gradient(const tn_launch *l)
                        &j);
 }
 
-static tn_status launch_gru(const tn_launch *l)
-{
-    job j;
-    read_job(l->problem, &j);
-    j.y = output(l->problem, 0);
-    j.y_h = output(l->problem, 1);
-    return run_steps(l, &j);
-}
-
 #define GRADIENT(op_name, text)                                                                    \
     {                                                                                              \
         .name = "cpu." text ".f32.cells." TN_VARIANT_TEXT, .op = op_name, .revision = 1,           \
-        .accepts = accepts, .scratch_bytes = scratch_bytes, .launch = launch_gradient,             \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .launch = launch,                      \
     }
-extern const tn_tactic TN_VARIANT_NAME(tn_cpu_rnn_steps)[];
-const tn_tactic TN_VARIANT_NAME(tn_cpu_rnn_steps)[] = {
-    {
-        .name = "cpu.gru.f32.cells." TN_VARIANT_TEXT,
-        .op = "GRU",
-        .revision = 1,
-        .accepts = accepts,
-        .scratch_bytes = scratch_bytes,
-        .packed_bytes = packed_bytes,
-        .pack = pack,
-        .unused = unused,
-        .launch = launch_gru,
-    },
+extern const tn_tactic TN_VARIANT_NAME(tn_cpu_rnn_gradient)[];
+const tn_tactic TN_VARIANT_NAME(tn_cpu_rnn_gradient)[] = {
     GRADIENT("LSTMGradient", "lstmgradient"),
     GRADIENT("GRUGradient", "grugradient"),
     {0},
