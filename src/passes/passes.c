@@ -19,7 +19,7 @@ extern const tn_pass tn_pass_fold_constants, tn_pass_inline_if, tn_pass_shape_si
     tn_pass_channels_last, tn_pass_simplify_targets, tn_pass_drop_dead, tn_pass_fold_for_files;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
-// clang-format off: one a line, so that changes of two people meet less often
+// clang-format off: one a line
 static const tn_pass *const passes[] = {
     &tn_pass_fold_constants,
     &tn_pass_fold_for_files,

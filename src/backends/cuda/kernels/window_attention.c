@@ -76,7 +76,8 @@ static tn_status launch(const tn_launch *l, int kind)
     if (!is_aligned(p)) kind = ANY;
     bool bias = tn_cuda_has(p, TN_WATT_BIAS);
     bool weight = p->in_constant >> TN_WATT_BIAS & 1;
-    snprintf(options, sizeof options, "-DTYPE=%s -DHEAD=%d -DROWS=%d -DSIDE=%d -DBIAS=%d -DMETHOD=%d",
+    snprintf(options, sizeof options,
+             "-DTYPE=%s -DHEAD=%d -DROWS=%d -DSIDE=%d -DBIAS=%d -DMETHOD=%d",
              tn_cuda_type(p->in[TN_WATT_QKV].dtype), (int)s.head, (int)s.rows, (int)s.window[1],
              !bias    ? 0
              : weight ? 2
