@@ -6,6 +6,7 @@
  * clear margin, so that noise between equals does not make two builds differ. The reference always
  * stays as the last choice: it takes any shape that a run may bring.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -13,6 +14,7 @@
 #include "ops/reference.h"
 
 #define CLEAR_MARGIN 0.95
+#define HOPELESS 1.9
 
 bool tn_tactic_is_reference(const tn_tactic *tactic)
 {
@@ -74,29 +76,52 @@ static void remove_candidate(candidates *list, int index)
             sizeof(candidate) * (size_t)(list->count - index));
 }
 
+/* Not worth measuring: what is estimated at far more than another. The margin is wide, as estimates
+ * know little of the machine. These go behind the others, whose number is returned. */
+static int set_apart(const tn_problem *p, candidates *list)
+{
+    candidates hopeless = {0};
+    double least = INFINITY;
+    int count = 0;
+    for (int i = 0; i < list->count; i++) {
+        const tn_tactic *tactic = list->at[i].tactic;
+        list->at[i].ns = tactic->estimate_ns ? tactic->estimate_ns(p) : 0;
+        if (tactic->estimate_ns) least = TN_MIN(least, list->at[i].ns);
+    }
+    for (int i = 0; i < list->count; i++) {
+        if (list->at[i].ns > HOPELESS * least) hopeless.at[hopeless.count++] = list->at[i];
+        else list->at[count++] = list->at[i];
+    }
+    memcpy(&list->at[count], hopeless.at, sizeof(candidate) * (size_t)hopeless.count);
+    return count;
+}
+
 static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
 {
     double share = c->budget_ms > 0 && c->nodes_left > 0 ? c->budget_ms / (double)c->nodes_left : 0;
     bool all_known = true;
-    if (list->count < 2) return NULL;
-    for (int i = 0; i < list->count;) {
+    int count = set_apart(p, list);
+    if (count < 2) return NULL;
+    for (int i = 0; i < count;) {
         bool failed = false;
-        TN_TRY(time_candidate(c, problem, p, &list->at[i], share / list->count, &failed));
-        if (failed) remove_candidate(list, i);
-        else all_known &= list->at[i++].known;
+        TN_TRY(time_candidate(c, problem, p, &list->at[i], share / count, &failed));
+        if (failed) {
+            remove_candidate(list, i);
+            count--;
+        } else all_known &= list->at[i++].known;
     }
     if (!all_known) {
         all_known = true;
-        for (int i = 0; i < list->count; i++) {
+        for (int i = 0; i < count; i++) {
             const tn_tactic *tactic = list->at[i].tactic;
             list->at[i].known = tactic->estimate_ns != NULL;
             if (list->at[i].known) list->at[i].ns = tactic->estimate_ns(p);
             all_known &= list->at[i].known;
         }
     }
-    if (!all_known || list->count == 0) return NULL;
+    if (!all_known || count == 0) return NULL;
     int best = 0;
-    for (int i = 1; i < list->count; i++)
+    for (int i = 1; i < count; i++)
         if (list->at[i].ns < list->at[best].ns * CLEAR_MARGIN) best = i;
     candidate first = list->at[best];
     memmove(&list->at[1], &list->at[0], sizeof(candidate) * (size_t)best);

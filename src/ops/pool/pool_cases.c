@@ -24,6 +24,13 @@ const tn_case tn_max_pool_cases[] = {
     {.problem = "MaxPool{kernel_shape=[2,2,2], strides=[2,2,2]} f32[1,2,5,6,7] -> 2"},
     {.problem = "MaxPool{kernel_shape=[2,3]} f16[1,2,5,6] -> 2"},
     {.problem = "MaxPool{kernel_shape=[3], ceil_mode=1} i8[2,2,9] -> 2"},
+    {.problem = "MaxPool{kernel_shape=[3], strides=[2], pads=[1,1]} f32[1,1,4]={nan,-1,-3,-inf}",
+     .expect = "f32[1,1,2]={nan,-1}"},
+    {.problem = "MaxPool{kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]} f32[2,5,17,20]"},
+    {.problem = "MaxPool{kernel_shape=[3,3], strides=[2,2]} f32[1,9,55,55]"},
+    {.problem = "MaxPool{kernel_shape=[5,2], strides=[1,4], dilations=[2,3]} f32[3,2,40,77]"},
+    {.problem = "MaxPool{kernel_shape=[4], strides=[3], pads=[2,1], ceil_mode=1} f32[2,3,9001]"},
+    {.problem = "MaxPool{kernel_shape=[2,3,2]} f32[1,2,5,6,7]"},
     {0},
 };
 
@@ -31,6 +38,8 @@ extern const tn_case tn_global_max_pool_cases[];
 const tn_case tn_global_max_pool_cases[] = {
     {.problem = "GlobalMaxPool f32[1,2,1,2]={1,2,-4,-3}", .expect = "f32[1,2,1,1]={2,-3}"},
     {.problem = "GlobalMaxPool f32[2,3,4,5,2]"},
+    {.problem = "GlobalMaxPool f32[1,2,3]={1,nan,2,-7,-inf,-8}", .expect = "f32[1,2,1]={nan,-7}"},
+    {.problem = "GlobalMaxPool f32[2,3,133]"},
     {.problem = "GlobalMaxPool f64[2,3,4]"},
     {0},
 };
@@ -51,6 +60,11 @@ const tn_case tn_average_pool_cases[] = {
     {.problem = "AveragePool{kernel_shape=[3,3], strides=[2,2], auto_pad=SAME_UPPER} f32[2,3,8,7]"},
     {.problem = "AveragePool{kernel_shape=[2,2,2], pads=[1,0,1,0,1,0]} f32[1,2,4,5,6]"},
     {.problem = "AveragePool{kernel_shape=[3]} f16[1,2,8]"},
+    {.problem = "AveragePool{kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]} f32[2,5,17,20]"},
+    {.problem = "AveragePool{kernel_shape=[5,3], pads=[3,0,1,2], count_include_pad=1, ceil_mode=1, "
+                "strides=[3,2]} f32[1,3,23,70]"},
+    {.problem = "AveragePool{kernel_shape=[7,7]} f32[1,40,7,7]"},
+    {.problem = "AveragePool{kernel_shape=[2], pads=[5,6], dilations=[3]} f32[2,2,8000]"},
     {0},
 };
 
@@ -58,6 +72,7 @@ extern const tn_case tn_global_average_pool_cases[];
 const tn_case tn_global_average_pool_cases[] = {
     {.problem = "GlobalAveragePool f32[1,2,1,2]={1,2,-4,-3}", .expect = "f32[1,2,1,1]={1.5,-3.5}"},
     {.problem = "GlobalAveragePool f32[2,64,7,7]"},
+    {.problem = "GlobalAveragePool f32[3,5,301]"},
     {.problem = "GlobalAveragePool f16[2,3,4]"},
     {0},
 };

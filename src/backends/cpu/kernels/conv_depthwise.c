@@ -1,23 +1,20 @@
 /* Conv and FusedConv in f32 where every output channel reads one input channel: each row of outputs
- * is a sum of shifted rows, a weight times each. The input of a band of rows is copied with its
- * padding (conv_planes.h) to the stack, so that nothing is asked of a shift.
+ * is a sum of shifted rows, a weight times each, of a band of the input that lies on the stack.
  *
  * Kernels of the usual sizes are taken ROWS rows at a time, and what several rows read is loaded
  * once. Work is cut into (sample, channel); every sum runs over taps in rising order. */
+#include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/kernels/conv_cost.h"
-#include "backends/cpu/kernels/conv_planes.h"
 #include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/conv/conv.h"
 
 enum { GRAIN = 200000 }; /* multiply-adds worth a thread */
-enum { BUFFER = 6144, SLACK = 4 * VF32_LANES, COLUMNS_MIN = 64, ROWS = 4 };
+enum { ROWS = BANDS_VECTORS };
 
 typedef struct job {
-    tn_window w;
-    planes band;              /* that begins at row and column 0 */
-    int64_t rows, columns;    /* of a band */
+    bands bands;
     int64_t inputs, multiple; /* channels of x, outputs of each */
     const int64_t *offset;    /* of taps */
     const float *x, *weights;
@@ -25,29 +22,13 @@ typedef struct job {
     tile_end end;
 } job;
 
-/* The largest band that fits; false: not even the smallest does. */
-static bool choose_band(job *j)
-{
-    const tn_window *w = &j->w;
-    j->rows = w->out[1];
-    j->columns = w->out[2];
-    for (;;) {
-        tn_window part = planes_part(w, 1, 0, j->rows);
-        part = planes_part(&part, 2, 0, j->columns);
-        planes_of(&part, &j->band);
-        if (j->band.fits && j->band.channel <= BUFFER) return true;
-        if (j->rows > 1) j->rows = (j->rows + 1) / 2;
-        else if (j->columns > COLUMNS_MIN) j->columns = (j->columns + 1) / 2;
-        else return false;
-    }
-}
-
 static bool read(const tn_problem *p, job *j)
 {
     const tn_conv_params *params = p->params;
+    tn_window w;
     *j = (job){.inputs = params->group, .multiple = p->in[1].dim[0] / params->group};
-    tn_conv_window(p, 1, &j->w);
-    return choose_band(j);
+    tn_conv_window(p, 1, &w);
+    return bands_of(&w, 0, &j->bands);
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -55,9 +36,8 @@ static tn_verdict accepts(const tn_problem *p)
     job j;
     if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
     if (p->in[1].dim[1] != 1) return TN_NO("outputs read several channels");
-    if (p->in[0].rank > 4) return TN_NO("it has three spatial axes");
-    if (!read(p, &j)) return TN_NO("its windows reach too far");
-    if (j.band.direct) return TN_NO("its kernel is a single tap");
+    if (!read(p, &j)) return TN_NO("its windows reach too far, or along three axes");
+    if (j.bands.planes.direct) return TN_NO("its kernel is a single tap");
     return TN_YES;
 }
 
@@ -72,9 +52,11 @@ static double estimate_ns(const tn_problem *p)
 {
     job j;
     read(p, &j);
-    double lines = (double)(p->out[0].dim[0] * p->out[0].dim[1] * j.w.out[0] * j.w.out[1]);
-    double row = cost_vectors((double)j.w.out[2]) * (double)(j.w.kernel_count + 8);
-    return lines * row / COST_VECTORS_NS;
+    const tn_window *w = &j.bands.w;
+    double filled = cost_vectors(w->out[2]) * (double)(w->stride[2] > 1 ? 8 : 3) + 24;
+    double summed = cost_vectors(w->out[2]) * (double)(w->kernel_count + 6) * (double)j.multiple;
+    double lines = (double)(p->out[0].dim[0] * j.inputs * w->out[1]);
+    return cost_ns(lines * ((double)w->stride[1] * filled + summed), 0);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------*/
@@ -104,7 +86,9 @@ TILE_INLINE void sum_rows(int rows, int taps, int stride, const float *src, cons
     LINE(0)
     LINE(1)
     LINE(2)
-    LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
+    LINE(3)
+    LINE(4)
+    LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
 #undef LINE
         for (int r = 0; r < rows; r++) vf32_store_some(dst + r * width, sum[r], lanes);
 }
@@ -128,7 +112,7 @@ TILE_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const 
 TILE_INLINE void run_fixed(const job *j, int taps, int stride, int64_t rows, int64_t columns,
                            const float *src, const float *weights, float *y)
 {
-    int64_t line = j->band.size[2], width = j->w.out[2];
+    int64_t line = j->bands.planes.size[2], width = j->bands.w.out[2];
     for (int64_t c = 0; c < columns; c += VF32_LANES) {
         int64_t lanes = TN_MIN(VF32_LANES, columns - c);
         for (int64_t at = 0; at < rows; at += ROWS) {
@@ -149,8 +133,8 @@ TILE_INLINE void run_fixed(const job *j, int taps, int stride, int64_t rows, int
 static void run_any(const job *j, int64_t rows, int64_t columns, const float *src,
                     const float *weights, float *y)
 {
-    int64_t taps = j->w.kernel_count;
-    for (int64_t r = 0; r < rows; r++, src += j->band.size[2], y += j->w.out[2]) {
+    int64_t taps = j->bands.w.kernel_count;
+    for (int64_t r = 0; r < rows; r++, src += j->bands.planes.size[2], y += j->bands.w.out[2]) {
         for (int64_t c = 0; c < columns; c += ROWS * VF32_LANES) {
             int64_t vectors = TN_MIN(ROWS, (columns - c + VF32_LANES - 1) / VF32_LANES);
             int64_t lanes = TN_MIN(columns - c - (vectors - 1) * VF32_LANES, VF32_LANES);
@@ -178,7 +162,7 @@ static int fixed_kind(const tn_window *w)
 static void run_band(const job *j, int64_t rows, int64_t columns, const float *src,
                      const float *weights, float *y)
 {
-    switch (fixed_kind(&j->w)) {
+    switch (fixed_kind(&j->bands.w)) {
         FIXED(3, 1)
         FIXED(3, 2)
         FIXED(5, 1)
@@ -193,33 +177,24 @@ static void run_band(const job *j, int64_t rows, int64_t columns, const float *s
 
 static void run_channel(const job *j, int64_t channel, float *source)
 {
-    const tn_window *w = &j->w;
-    planes part = j->band;
-    int64_t each = w->kernel_count;
-    for (int64_t r = 0; r < w->out[1]; r += j->rows) {
-        for (int64_t c = 0; c < w->out[2]; c += j->columns) {
-            int64_t rows = TN_MIN(j->rows, w->out[1] - r),
-                    columns = TN_MIN(j->columns, w->out[2] - c);
-            part.w.pad[1] = w->pad[1] - r * w->stride[1];
-            part.w.pad[2] = w->pad[2] - c * w->stride[2];
-            planes_fill(&part, j->x + channel * w->in_count, source);
-            for (int64_t i = 0; i < j->multiple; i++) {
-                int64_t o = channel * j->multiple + i, filter = o % (j->inputs * j->multiple);
-                float *y = j->y + o * w->out_count + r * w->out[2] + c;
-                run_band(j, rows, columns, source, j->weights + filter * each, y);
-                if (!j->end.any) continue;
-                bool whole = columns == w->out[2];
-                for (int64_t k = 0; k < (whole ? 1 : rows); k++)
-                    tile_end_run(&j->end, filter, 0, 1, whole ? rows * columns : columns,
-                                 y + k * w->out[2], w->out_count);
-            }
+    const tn_window *w = &j->bands.w;
+    for (band b = {0}; bands_next(&j->bands, j->x + channel * w->in_count, &b, source);) {
+        for (int64_t i = 0; i < j->multiple; i++) {
+            int64_t o = channel * j->multiple + i, filter = o % (j->inputs * j->multiple);
+            float *y = j->y + o * w->out_count + b.row * w->out[2] + b.column;
+            run_band(j, b.rows, b.columns, source, j->weights + filter * w->kernel_count, y);
+            if (!j->end.any) continue;
+            bool whole = b.columns == w->out[2];
+            for (int64_t k = 0; k < (whole ? 1 : b.rows); k++)
+                tile_end_run(&j->end, filter, 0, 1, whole ? b.rows * b.columns : b.columns,
+                             y + k * w->out[2], w->out_count);
         }
     }
 }
 
 static tn_status run_channels(void *arg, int64_t begin, int64_t end, int thread)
 {
-    _Alignas(TN_ALIGNMENT) float source[BUFFER + SLACK] = {0};
+    _Alignas(TN_ALIGNMENT) float source[BANDS_BUFFER] = {0};
     (void)thread;
     for (int64_t channel = begin; channel < end; channel++) run_channel(arg, channel, source);
     return NULL;
@@ -236,8 +211,8 @@ static tn_status launch(const tn_launch *l)
     job j;
     read(p, &j);
     int64_t channels = p->in[0].dim[0] * j.inputs;
-    if (channels * j.multiple * j.w.out_count == 0) return NULL;
-    planes_offsets(&j.band, l->scratch);
+    if (channels * j.multiple * j.bands.w.out_count == 0) return NULL;
+    planes_offsets(&j.bands.planes, l->scratch);
     j.offset = l->scratch;
     j.x = p->in[0].data;
     j.weights = p->in[1].data;
@@ -249,7 +224,7 @@ static tn_status launch(const tn_launch *l)
         j.end.function = params->epilogue;
     }
     tile_end_close(&j.end);
-    int64_t work = j.multiple * j.w.out_count * (j.w.kernel_count + 4);
+    int64_t work = j.multiple * j.bands.w.out_count * (j.bands.w.kernel_count + 4);
     return tn_pool_run(l->pool, channels, 1 + GRAIN / work, run_channels, &j);
 }
 

@@ -11,6 +11,7 @@
  * The second is for planes so small that positions would leave lanes empty. Work is cut into
  * (sample, group, panel), and for the second into channels: no two threads share an output, and
  * every sum runs over (c, tap) in rising order. */
+#include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/conv_planes.h"
 #include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/variant.h"
@@ -135,6 +136,19 @@ static size_t scratch_bytes(const tn_problem *p)
     job j;
     read(p, &j);
     return cut_scratch(p, &j, NULL);
+}
+
+/* Rows of the right side are gathered once for all outputs, which is what few outputs pay for. */
+static double estimate_ns(const tn_problem *p)
+{
+    job j;
+    read(p, &j);
+    int64_t positions = j.planes.w.out_count;
+    double vectors = cost_vectors(positions) * (double)j.outputs;
+    if (is_turned(&j)) vectors = cost_vectors(j.outputs) * (double)positions;
+    double gathered = cost_vectors(positions) * (j.planes.direct ? 4 : 8);
+    double products = (double)(j.samples * j.groups * j.depth) * (vectors + gathered);
+    return cost_ns(products, (double)packed_floats(&j));
 }
 
 /* ---- Weights ---------------------------------------------------------------------------------*/
@@ -305,7 +319,7 @@ static tn_status fill_share(void *arg, int64_t begin, int64_t end, int thread)
     int64_t first = j->first * j->groups * j->channels;
     (void)thread;
     for (int64_t at = begin; at < end; at++)
-        planes_fill(&j->planes, j->x + (first + at) * j->planes.w.in_count,
+        planes_fill(&j->planes, j->x + (first + at) * j->planes.w.in_count, 0,
                     j->source + at * j->planes.channel);
     return NULL;
 }
@@ -354,8 +368,8 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
         .name = "cpu." text ".f32.gemm." TN_VARIANT_TEXT, .op = op_name, .revision = 2,            \
-        .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,          \
-        .pack = pack, .unused = unused, .launch = launch,                                          \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
+        .packed_bytes = packed_bytes, .pack = pack, .unused = unused, .launch = launch,            \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[] = {
     TACTIC("Conv", "conv"),

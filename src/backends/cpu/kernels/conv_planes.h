@@ -109,9 +109,9 @@ TILE_INLINE vf32 planes_pick(const float *src, int64_t stride, int64_t count)
 }
 
 /* The planes of one remainder along the last axis: element q of a row is what lies at q * stride +
- * first, zero outside. Vectors are stored whole, over the beginning of the next row. */
+ * first, `outside` in the padding. Vectors are stored whole, over the beginning of the next row. */
 TILE_INLINE float *planes_fill_kind(const planes *p, const float *x, const int64_t first[3],
-                                    int64_t stride, float *dst)
+                                    int64_t stride, float outside, float *dst)
 {
     const tn_window *w = &p->w;
     int64_t size = p->size[2], in = w->in[2], left = first[2] - w->pad[2];
@@ -119,38 +119,37 @@ TILE_INLINE float *planes_fill_kind(const planes *p, const float *x, const int64
     int64_t high = left >= in ? low : TN_MIN(size, (in - 1 - left) / stride + 1);
     high = TN_MAX(low, high);
     int64_t rest = (high - low) % VF32_LANES;
-    int64_t filled = rest ? high - rest + VF32_LANES : high; /* with the zeros behind the rest */
     for (int64_t i = 0; i < p->size[0]; i++) {
         int64_t d = i * w->stride[0] + first[0] - w->pad[0];
         int64_t h = first[1] - w->pad[1];
         for (int64_t k = 0; k < p->size[1]; k++, h += w->stride[1], dst += size) {
             bool inside = d >= 0 && d < w->in[0] && h >= 0 && h < w->in[1];
             int64_t from = inside ? low : size;
-            for (int64_t q = 0; q < from; q += VF32_LANES) vf32_store(dst + q, (vf32){0});
+            for (int64_t q = 0; q < from; q += VF32_LANES) vf32_store(dst + q, vf32_set1(outside));
             if (!inside) continue;
             const float *src = x + (d * w->in[1] + h) * in + left + low * stride;
             int64_t q = low;
             for (; q + VF32_LANES <= high; q += VF32_LANES, src += VF32_LANES * stride)
                 vf32_store(dst + q, planes_pick(src, stride, VF32_LANES));
             if (rest) vf32_store(dst + q, planes_pick(src, stride, rest));
-            for (q = filled; q < size; q += VF32_LANES) vf32_store(dst + q, (vf32){0});
+            for (q = high; q < size; q += VF32_LANES) vf32_store(dst + q, vf32_set1(outside));
         }
     }
     return dst;
 }
 
-/* All planes of one channel. */
-static inline void planes_fill(const planes *p, const float *x, float *dst)
+/* All planes of one channel; `outside`: what its padding holds. */
+static inline void planes_fill(const planes *p, const float *x, float outside, float *dst)
 {
     const int64_t *kinds = p->remainders;
     for (int64_t kind = 0; kind < kinds[0] * kinds[1] * kinds[2]; kind++) {
         int64_t first[3] = {kind / kinds[2] / kinds[1], kind / kinds[2] % kinds[1],
                             kind % kinds[2]};
         switch (p->w.stride[2]) {
-        case 1: dst = planes_fill_kind(p, x, first, 1, dst); break;
-        case 2: dst = planes_fill_kind(p, x, first, 2, dst); break;
-        case 4: dst = planes_fill_kind(p, x, first, 4, dst); break;
-        default: dst = planes_fill_kind(p, x, first, p->w.stride[2], dst);
+        case 1: dst = planes_fill_kind(p, x, first, 1, outside, dst); break;
+        case 2: dst = planes_fill_kind(p, x, first, 2, outside, dst); break;
+        case 4: dst = planes_fill_kind(p, x, first, 4, outside, dst); break;
+        default: dst = planes_fill_kind(p, x, first, p->w.stride[2], outside, dst);
         }
     }
 }

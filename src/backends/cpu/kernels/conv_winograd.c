@@ -188,7 +188,7 @@ static tn_status run_inputs(void *arg, int64_t begin, int64_t end, int thread)
         float *source = j->source + c * j->slot, *v = j->v + c * j->pitch;
         const float *x = j->x + (j->sample * j->channels + c) * j->planes.w.in_count;
         for (int64_t s = 0; s < j->round; s++, v += each) {
-            planes_fill(&j->planes, x + s * j->channels * j->planes.w.in_count, source);
+            planes_fill(&j->planes, x + s * j->channels * j->planes.w.in_count, 0, source);
             for (int64_t first = 0; first < each; first += TILE_COLUMNS) {
                 piece pieces[TILE_COLUMNS];
                 int64_t most = TN_MIN(each - first, TILE_COLUMNS);
@@ -353,13 +353,15 @@ static tn_status run(const tn_launch *l, int tile, int points)
     return NULL;
 }
 
+/* Every number of V and of M is moved about some 16 times. */
 static double estimate(const tn_problem *p, int tile, int points)
 {
     job j;
     read(p, tile, points, &j);
-    double patches = (double)(j.samples * j.rows * j.columns), all = points * points;
-    double product = cost_product_ns(patches, (double)j.outputs, (double)j.channels, 6);
-    return all * product + (double)packed_floats(p, points) * sizeof(float) / COST_BYTES_NS;
+    double all = (double)(points * points * j.samples * j.rows * j.columns);
+    double products = all * cost_vectors(j.outputs) * (double)j.channels;
+    double moved = all * (double)(j.channels + j.outputs) / VF32_LANES;
+    return cost_ns(products + 16 * moved, (double)packed_floats(p, points));
 }
 
 static uint64_t unused(const tn_problem *p)

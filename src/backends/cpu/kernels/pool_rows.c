@@ -1,7 +1,8 @@
-/* MaxPool in f32 and its gradient, a row of outputs at a time: each tap is compared with what the
- * row holds so far; windows of 2 x 2 that lie side by side are compared at once. NaN wins over
- * numbers, the first of equals over the rest. */
-#include "backends/cpu/kernels/simd.h"
+/* MaxPool, AveragePool, their global forms and MaxPool's gradient in f32, a row of outputs at a
+ * time: each tap is compared with, or added to, what the row holds so far; windows of 2 x 2 that
+ * lie side by side are compared at once. NaN wins over numbers, the first of equals over the rest.
+ */
+#include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/pool/pool.h"
@@ -10,6 +11,10 @@ enum { ROW = 256, GRAIN = 100000 }; /* outputs worked on at once; taps worth a t
 
 typedef struct job {
     tn_window w;
+    bands bands;
+    const int64_t *offset; /* of taps */
+    float *count;          /* of an AveragePool: taps that count along the last axis */
+    bool padded;           /* the padding counts, too */
     const float *x, *dy;
     float *out;
 } job;
@@ -212,15 +217,188 @@ static tn_status share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
+/* ---- Windows of one or two axes --------------------------------------------------------------*/
+
+TILE_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
+{
+    /* Of equals and where one is NaN vf32_max gives its second operand. */
+    return average ? sum + v : vf32_select((vi32)(v != v), v, vf32_max(v, sum));
+}
+
+/* `columns` <= vectors * VF32_LANES outputs of a row. `count`: taps that an average is of, divided
+ * by `rows`. */
+TILE_INLINE void pool_vectors(const job *j, bool average, int vectors, const float *src,
+                              const float *count, float rows, int64_t columns, float *y)
+{
+    vf32 sum[BANDS_VECTORS];
+    for (int v = 0; v < vectors; v++) sum[v] = vf32_load(src + j->offset[0] + v * VF32_LANES);
+    for (int64_t k = 1; k < j->w.kernel_count; k++)
+        for (int v = 0; v < vectors; v++)
+            sum[v] = pool_add(average, sum[v], vf32_load(src + j->offset[k] + v * VF32_LANES));
+    for (int v = 0; v < vectors; v++) {
+        int64_t at = v * VF32_LANES, lanes = TN_MIN(VF32_LANES, columns - at);
+        if (lanes <= 0) break;
+        if (average) {
+            vf32 of = vf32_load_some(count + at, lanes) * rows;
+            sum[v] /= vf32_max(of, vf32_set1(1)); /* no taps at all: 0, as the sum is */
+        }
+        vf32_store_some(y + at, sum[v], lanes);
+    }
+}
+
+TILE_INLINE void pool_row(const job *j, bool average, const float *src, const float *count,
+                          float rows, int64_t columns, float *y)
+{
+    while (columns > 2 * VF32_LANES) {
+        int64_t some = TN_MIN(columns, BANDS_VECTORS * VF32_LANES);
+        pool_vectors(j, average, BANDS_VECTORS, src, count, rows, some, y);
+        src += some, count += some, y += some, columns -= some;
+    }
+    if (columns > VF32_LANES) pool_vectors(j, average, 2, src, count, rows, columns, y);
+    else if (columns > 0) pool_vectors(j, average, 1, src, count, rows, columns, y);
+}
+
+/* Taps along an axis that count for the window at `at`. */
+static int64_t count_taps(const tn_window *w, int axis, int64_t at, bool padded)
+{
+    int64_t count = 0, end = w->in[axis] + (padded ? w->pad_end[axis] : 0);
+    for (int64_t k = 0; k < w->kernel[axis]; k++) {
+        int64_t i = at * w->stride[axis] - w->pad[axis] + k * w->dilation[axis];
+        count += (padded || i >= 0) && i < end;
+    }
+    return count;
+}
+
+TILE_INLINE void pool_planes(const job *j, bool average, int64_t begin, int64_t end)
+{
+    _Alignas(TN_ALIGNMENT) float source[BANDS_BUFFER] = {0};
+    const tn_window *w = &j->w;
+    for (int64_t plane = begin; plane < end; plane++) {
+        for (band b = {0}; bands_next(&j->bands, j->x + plane * w->in_count, &b, source);) {
+            float *y = j->out + plane * w->out_count + b.row * w->out[2] + b.column;
+            for (int64_t r = 0; r < b.rows; r++, y += w->out[2]) {
+                int64_t rows = average ? count_taps(w, 1, b.row + r, j->padded) : 0;
+                pool_row(j, average, source + r * j->bands.planes.size[2], j->count + b.column,
+                         (float)rows, b.columns, y);
+            }
+        }
+    }
+}
+
+static tn_status largest_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    (void)thread;
+    pool_planes(arg, false, begin, end);
+    return NULL;
+}
+
+static tn_status average_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    (void)thread;
+    pool_planes(arg, true, begin, end);
+    return NULL;
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    tn_window w;
+    tn_pool_window(p, false, &w);
+    return (size_t)w.kernel_count * sizeof(int64_t) + (size_t)w.out[2] * sizeof(float);
+}
+
+static tn_verdict accepts_average(const tn_problem *p)
+{
+    tn_window w;
+    bands all;
+    if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
+    tn_pool_window(p, false, &w);
+    if (!bands_of(&w, 0, &all)) return TN_NO("its windows reach too far, or along three axes");
+    return all.planes.direct ? TN_NO("its kernel is a single tap") : TN_YES;
+}
+
+static tn_status run_pool(const tn_launch *l, bool average)
+{
+    const tn_problem *p = l->problem;
+    const tn_pool_params *params = p->params;
+    job j = {.x = p->in[0].data, .out = p->out[0].data, .padded = params->count_include_pad != 0};
+    tn_pool_window(p, false, &j.w);
+    const tn_window *w = &j.w;
+    int64_t planes_count = p->in[0].dim[0] * p->in[0].dim[1];
+    if (planes_count == 0 || w->out_count == 0) return NULL;
+    int64_t grain = 1 + GRAIN / (1 + w->out_count * w->kernel_count);
+    if (!average && are_halves(w))
+        return tn_pool_run(l->pool, planes_count, grain, halves_share, &j);
+    if (!bands_of(w, average ? 0 : -INFINITY, &j.bands) || j.bands.planes.direct)
+        return tn_pool_run(l->pool, planes_count, grain, share, &j);
+    planes_offsets(&j.bands.planes, l->scratch);
+    j.offset = l->scratch;
+    j.count = (float *)(void *)((int64_t *)l->scratch + w->kernel_count);
+    for (int64_t i = 0; average && i < w->out[2]; i++)
+        j.count[i] = (float)count_taps(w, 2, i, j.padded);
+    return tn_pool_run(l->pool, planes_count, grain, average ? average_share : largest_share, &j);
+}
+
 static tn_status launch(const tn_launch *l)
+{
+    return run_pool(l, false);
+}
+
+static tn_status launch_average(const tn_launch *l)
+{
+    return run_pool(l, true);
+}
+
+/* ---- Whole planes ----------------------------------------------------------------------------*/
+
+TILE_INLINE vf32 fold_plane(bool average, const float *x, int64_t count)
+{
+    vf32 start = vf32_set1(average ? 0 : -INFINITY), sum[4] = {start, start, start, start};
+    int64_t i = 0;
+    for (; i + 4 * VF32_LANES <= count; i += 4 * VF32_LANES)
+        for (int v = 0; v < 4; v++)
+            sum[v] = pool_add(average, sum[v], vf32_load(x + i + v * VF32_LANES));
+    for (; i + VF32_LANES <= count; i += VF32_LANES)
+        sum[0] = pool_add(average, sum[0], vf32_load(x + i));
+    for (; i < count; i++)
+        sum[0] = pool_add(average, sum[0], average ? (vf32){x[i]} : vf32_set1(x[i]));
+    return pool_add(average, pool_add(average, sum[0], sum[1]), pool_add(average, sum[2], sum[3]));
+}
+
+static tn_status average_whole(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    int64_t count = j->w.in_count;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++)
+        j->out[i] = vf32_sum(fold_plane(true, j->x + i * count, count)) / (float)count;
+    return NULL;
+}
+
+static tn_status largest_whole(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    int64_t count = j->w.in_count;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++)
+        j->out[i] = vf32_largest(fold_plane(false, j->x + i * count, count));
+    return NULL;
+}
+
+static tn_verdict accepts_global(const tn_problem *p)
+{
+    if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
+    return TN_YES;
+}
+
+static tn_status launch_global(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     job j = {.x = p->in[0].data, .out = p->out[0].data};
-    tn_pool_window(p, false, &j.w);
-    int64_t planes = p->in[0].dim[0] * p->in[0].dim[1];
-    if (planes == 0 || j.w.out_count == 0) return NULL;
-    int64_t grain = 1 + GRAIN / (1 + j.w.out_count * j.w.kernel_count);
-    return tn_pool_run(l->pool, planes, grain, are_halves(&j.w) ? halves_share : share, &j);
+    tn_pool_window(p, true, &j.w);
+    int64_t planes_count = p->in[0].dim[0] * p->in[0].dim[1];
+    bool average = p->op[6] == 'A'; /* GlobalAveragePool, GlobalMaxPool */
+    return tn_pool_run(l->pool, planes_count, 1 + GRAIN / (1 + j.w.in_count),
+                       average ? average_whole : largest_whole, &j);
 }
 
 static tn_status launch_gradient(const tn_launch *l)
@@ -228,10 +406,10 @@ static tn_status launch_gradient(const tn_launch *l)
     const tn_problem *p = l->problem;
     job j = {.dy = p->in[0].data, .x = p->in[1].data, .out = p->out[0].data};
     tn_pool_gradient_window(p, &j.w);
-    int64_t planes = p->in[1].dim[0] * p->in[1].dim[1];
-    if (planes == 0 || j.w.in_count == 0) return NULL;
+    int64_t planes_count = p->in[1].dim[0] * p->in[1].dim[1];
+    if (planes_count == 0 || j.w.in_count == 0) return NULL;
     int64_t grain = 1 + GRAIN / (1 + j.w.out_count * j.w.kernel_count);
-    return tn_pool_run(l->pool, planes, grain, are_halves(&j.w) ? halves_share : share, &j);
+    return tn_pool_run(l->pool, planes_count, grain, are_halves(&j.w) ? halves_share : share, &j);
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_rows)[];
@@ -239,9 +417,32 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_rows)[] = {
     {
         .name = "cpu.maxpool.f32.rows." TN_VARIANT_TEXT,
         .op = "MaxPool",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts,
+        .scratch_bytes = scratch_bytes,
         .launch = launch,
+    },
+    {
+        .name = "cpu.averagepool.f32.rows." TN_VARIANT_TEXT,
+        .op = "AveragePool",
+        .revision = 1,
+        .accepts = accepts_average,
+        .scratch_bytes = scratch_bytes,
+        .launch = launch_average,
+    },
+    {
+        .name = "cpu.globalaveragepool.f32.rows." TN_VARIANT_TEXT,
+        .op = "GlobalAveragePool",
+        .revision = 1,
+        .accepts = accepts_global,
+        .launch = launch_global,
+    },
+    {
+        .name = "cpu.globalmaxpool.f32.rows." TN_VARIANT_TEXT,
+        .op = "GlobalMaxPool",
+        .revision = 1,
+        .accepts = accepts_global,
+        .launch = launch_global,
     },
     {
         .name = "cpu.maxpoolgradient.f32.rows." TN_VARIANT_TEXT,
