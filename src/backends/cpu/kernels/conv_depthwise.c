@@ -17,9 +17,10 @@ typedef struct job {
     bands bands;
     int64_t inputs, multiple; /* channels of x, outputs of each */
     const int64_t *offset;    /* of taps */
-    const float *x, *weights;
+    const float *x, *weights, *bias;
     float *y;
-    tile_end end;
+    float low;    /* of a ReLU: 0 */
+    tile_end end; /* what else is done to sums */
 } job;
 
 static bool read(const tn_problem *p, job *j)
@@ -76,62 +77,72 @@ TILE_INLINE void add_line(int i, int rows, int taps, int stride, const float *sr
     }
 }
 
+/* What sums begin with and end by: a bias, and a bound from below for those of a ReLU. */
+typedef struct ends {
+    float bias, low;
+} ends;
+
+TILE_INLINE void store_sum(float *dst, vf32 sum, const ends *e, int64_t lanes)
+{
+    sum = vf32_max(vf32_set1(e->low), sum); /* NaN stays */
+    if (lanes == VF32_LANES) vf32_store(dst, sum);
+    else vf32_store_some(dst, sum, lanes);
+}
+
 /* VF32_LANES columns of `rows` rows; the lines are written out for the compiler to see all. */
 TILE_INLINE void sum_rows(int rows, int taps, int stride, const float *src, const int64_t *offset,
-                          int64_t line, const float *weights, float *dst, int64_t width,
-                          int64_t lanes)
+                          int64_t line, const float *weights, const ends *e, float *dst,
+                          int64_t width, int64_t lanes)
 {
-    vf32 sum[ROWS] = {0};
+    vf32 sum[ROWS];
+    for (int r = 0; r < ROWS; r++) sum[r] = vf32_set1(e->bias);
 #define LINE(i) add_line(i, rows, taps, stride, src, offset, line, weights, sum);
     LINE(0)
     LINE(1)
-    LINE(2)
-    LINE(3)
-    LINE(4)
-    LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
+    LINE(2) LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
 #undef LINE
-        for (int r = 0; r < rows; r++) vf32_store_some(dst + r * width, sum[r], lanes);
+        for (int r = 0; r < rows; r++) store_sum(dst + r * width, sum[r], e, lanes);
 }
 
 /* Up to ROWS vectors of one row, any taps. */
 TILE_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const int64_t *offset,
-                             const float *weights, float *dst, int64_t lanes)
+                             const float *weights, const ends *e, float *dst, int64_t lanes)
 {
-    vf32 sum[ROWS] = {0};
+    vf32 sum[ROWS];
+    for (int v = 0; v < vectors; v++) sum[v] = vf32_set1(e->bias);
     for (int64_t k = 0; k < taps; k++) {
         vf32 scale = vf32_set1(weights[k]);
         for (int v = 0; v < vectors; v++)
             sum[v] = vf32_fma(scale, vf32_load(src + offset[k] + v * VF32_LANES), sum[v]);
     }
-    for (int v = 0; v < vectors - 1; v++) vf32_store(dst + v * VF32_LANES, sum[v]);
-    vf32_store_some(dst + (vectors - 1) * VF32_LANES, sum[vectors - 1], lanes);
+    for (int v = 0; v < vectors; v++)
+        store_sum(dst + v * VF32_LANES, sum[v], e, v < vectors - 1 ? VF32_LANES : lanes);
 }
 
 /* A band of outputs `width` apart from row to row. The last rows are computed with those before
  * them again, if there are as many. */
 TILE_INLINE void run_fixed(const job *j, int taps, int stride, int64_t rows, int64_t columns,
-                           const float *src, const float *weights, float *y)
+                           const float *src, const float *weights, const ends *e, float *y)
 {
     int64_t line = j->bands.planes.size[2], width = j->bands.w.out[2];
-    for (int64_t c = 0; c < columns; c += VF32_LANES) {
-        int64_t lanes = TN_MIN(VF32_LANES, columns - c);
-        for (int64_t at = 0; at < rows; at += ROWS) {
-            int64_t r = rows >= ROWS ? TN_MIN(at, rows - ROWS) : at;
-            int64_t count = TN_MIN(ROWS, rows - r);
+    for (int64_t at = 0; at < rows; at += ROWS) {
+        int64_t r = rows >= ROWS ? TN_MIN(at, rows - ROWS) : at, count = TN_MIN(ROWS, rows - r);
+        for (int64_t c = 0; c < columns; c += VF32_LANES) {
+            int64_t lanes = TN_MIN(VF32_LANES, columns - c);
             const float *from = src + r * line + c;
             float *to = y + r * width + c;
             if (count == ROWS)
-                sum_rows(ROWS, taps, stride, from, j->offset, line, weights, to, width, lanes);
+                sum_rows(ROWS, taps, stride, from, j->offset, line, weights, e, to, width, lanes);
             else
                 for (int64_t i = 0; i < count; i++)
-                    sum_rows(1, taps, stride, from + i * line, j->offset, line, weights,
+                    sum_rows(1, taps, stride, from + i * line, j->offset, line, weights, e,
                              to + i * width, width, lanes);
         }
     }
 }
 
 static void run_any(const job *j, int64_t rows, int64_t columns, const float *src,
-                    const float *weights, float *y)
+                    const float *weights, const ends *e, float *y)
 {
     int64_t taps = j->bands.w.kernel_count;
     for (int64_t r = 0; r < rows; r++, src += j->bands.planes.size[2], y += j->bands.w.out[2]) {
@@ -139,10 +150,10 @@ static void run_any(const job *j, int64_t rows, int64_t columns, const float *sr
             int64_t vectors = TN_MIN(ROWS, (columns - c + VF32_LANES - 1) / VF32_LANES);
             int64_t lanes = TN_MIN(columns - c - (vectors - 1) * VF32_LANES, VF32_LANES);
             switch (vectors) {
-            case 1: sum_vectors(1, taps, src + c, j->offset, weights, y + c, lanes); break;
-            case 2: sum_vectors(2, taps, src + c, j->offset, weights, y + c, lanes); break;
-            case 3: sum_vectors(3, taps, src + c, j->offset, weights, y + c, lanes); break;
-            default: sum_vectors(4, taps, src + c, j->offset, weights, y + c, lanes);
+            case 1: sum_vectors(1, taps, src + c, j->offset, weights, e, y + c, lanes); break;
+            case 2: sum_vectors(2, taps, src + c, j->offset, weights, e, y + c, lanes); break;
+            case 3: sum_vectors(3, taps, src + c, j->offset, weights, e, y + c, lanes); break;
+            default: sum_vectors(4, taps, src + c, j->offset, weights, e, y + c, lanes);
             }
         }
     }
@@ -158,9 +169,9 @@ static int fixed_kind(const tn_window *w)
 }
 
 #define FIXED(taps, stride)                                                                        \
-    case (taps)*2 + (stride): run_fixed(j, taps, stride, rows, columns, src, weights, y); break;
+    case (taps)*2 + (stride): run_fixed(j, taps, stride, rows, columns, src, weights, e, y); break;
 static void run_band(const job *j, int64_t rows, int64_t columns, const float *src,
-                     const float *weights, float *y)
+                     const float *weights, const ends *e, float *y)
 {
     switch (fixed_kind(&j->bands.w)) {
         FIXED(3, 1)
@@ -169,7 +180,7 @@ static void run_band(const job *j, int64_t rows, int64_t columns, const float *s
         FIXED(5, 2)
         FIXED(7, 1)
         FIXED(7, 2)
-    default: run_any(j, rows, columns, src, weights, y);
+    default: run_any(j, rows, columns, src, weights, e, y);
     }
 }
 
@@ -182,7 +193,8 @@ static void run_channel(const job *j, int64_t channel, float *source)
         for (int64_t i = 0; i < j->multiple; i++) {
             int64_t o = channel * j->multiple + i, filter = o % (j->inputs * j->multiple);
             float *y = j->y + o * w->out_count + b.row * w->out[2] + b.column;
-            run_band(j, b.rows, b.columns, source, j->weights + filter * w->kernel_count, y);
+            ends e = {j->bias ? j->bias[filter] : 0, j->low};
+            run_band(j, b.rows, b.columns, source, j->weights + filter * w->kernel_count, &e, y);
             if (!j->end.any) continue;
             bool whole = b.columns == w->out[2];
             for (int64_t k = 0; k < (whole ? 1 : b.rows); k++)
@@ -217,11 +229,14 @@ static tn_status launch(const tn_launch *l)
     j.x = p->in[0].data;
     j.weights = p->in[1].data;
     j.y = p->out[0].data;
-    j.end = (tile_end){.alpha = 1, .beta = 1, .bias = data_of(p, 2), .bias_row = 1, .y = j.y};
+    j.bias = data_of(p, 2);
+    j.low = -INFINITY;
+    j.end = (tile_end){.alpha = 1, .beta = 1, .y = j.y};
     if (p->op[0] == 'F') {
         const tn_fused_conv_params *params = p->params;
         j.end.residual = data_of(p, 3);
-        j.end.function = params->epilogue;
+        if (params->epilogue.kind == TN_EPILOGUE_RELU && !j.end.residual) j.low = 0;
+        else j.end.function = params->epilogue;
     }
     tile_end_close(&j.end);
     int64_t work = j.multiple * j.bands.w.out_count * (j.bands.w.kernel_count + 4);

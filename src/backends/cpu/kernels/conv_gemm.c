@@ -29,6 +29,9 @@ typedef struct job {
     float *y, *turned; /* turned: y' of a round of samples, or NULL */
     float *source;     /* planes of a round of samples */
     tile_end end;
+    bool simple; /* a bias, a residual and a bound are all of it, */
+    const float *bias, *residual;
+    float low;                         /* which is that of a ReLU, 0 */
     int64_t groups, channels, outputs; /* channels and outputs of one group */
     int64_t depth, rows, panels;       /* rows of the right side, gathered at a time; panels */
     int64_t samples, round;            /* all; made into planes at a time */
@@ -243,15 +246,20 @@ static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread
         int64_t row = 0;
         do {
             int64_t rows = TN_MIN(j->rows, j->depth - row);
+            bool last = row + rows == j->depth;
             gather(j, &u, row, rows, panel);
             for (int64_t o = 0; o < j->outputs; o += TILE_COLUMNS) {
                 int64_t outputs = TN_MIN(TILE_COLUMNS, j->outputs - o);
+                float *c = y + o * size;
+                tile_ends ends = {.low = j->low};
+                if (j->bias) ends.bias = j->bias + u.group * j->outputs + o;
+                if (j->residual) ends.residual = j->residual + (c - j->y);
                 tile_column_turned(outputs, u.count, rows,
                                    u.packed + o * j->depth + row * TILE_COLUMNS, TILE_COLUMNS,
-                                   panel, y + o * size, size, row > 0);
-                if (j->end.any && row + rows == j->depth)
-                    tile_end_run(&j->end, u.group * j->outputs + o, u.first, outputs, u.count,
-                                 y + o * size, size);
+                                   panel, c, size, row > 0, last && j->simple ? &ends : NULL);
+                if (last && !j->simple && j->end.any)
+                    tile_end_run(&j->end, u.group * j->outputs + o, u.first, outputs, u.count, c,
+                                 size);
             }
             row += j->rows;
         } while (row < j->depth);
@@ -298,7 +306,7 @@ static tn_status run_channels(void *arg, int64_t begin, int64_t end, int thread)
             for (int64_t o = from; o < to; o += TILE_COLUMNS)
                 tile_column_turned(u.count, TN_MIN(TILE_COLUMNS, to - o), rows, panel, TILE_COLUMNS,
                                    u.packed + o * j->depth + row * TILE_COLUMNS, turned + o,
-                                   j->pitch, row > 0);
+                                   j->pitch, row > 0, NULL);
             row += j->rows;
         } while (row < j->depth);
         group += j->first * j->groups;
@@ -352,6 +360,10 @@ static tn_status launch(const tn_launch *l)
         j.end.function = params->epilogue;
     }
     tile_end_close(&j.end);
+    j.simple = j.end.any && j.end.function.kind <= TN_EPILOGUE_RELU;
+    j.bias = j.end.bias;
+    j.residual = j.end.residual;
+    j.low = j.end.function.kind == TN_EPILOGUE_RELU ? 0 : -INFINITY;
     if (j.samples * j.outputs * j.planes.w.out_count == 0) return NULL;
     planes_offsets(&j.planes, (int64_t *)(uintptr_t)j.offset);
     j.packed = is_packed(p) ? l->packed : j.pack_to;

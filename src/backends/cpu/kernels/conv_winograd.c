@@ -34,7 +34,9 @@ typedef struct job {
     int64_t *offset;        /* of the elements of a patch */
     const float *x, *packed;
     float *y, *source, *v;
-    tile_end end;
+    const float *bias;
+    float low;    /* of a ReLU: 0 */
+    tile_end end; /* what else is done to sums */
 } job;
 
 /* ---- What fits -------------------------------------------------------------------------------*/
@@ -232,7 +234,7 @@ static void multiply(const job *j, int64_t panel, int64_t first, int64_t count, 
 
 /* One vector of outputs of `count` patches, into lines of count * tile columns. */
 WINOGRAD_INLINE void transform_outputs(int points, int tile, const float *m, int64_t count,
-                                       vf32 *line, int64_t line_step)
+                                       vf32 bias, vf32 low, vf32 *line, int64_t line_step)
 {
     for (int64_t t = 0; t < count; t++, m += TILE_COLUMNS) {
         vf32 half[WINOGRAD_POINTS_MAX * 4], out[4];
@@ -244,7 +246,8 @@ WINOGRAD_INLINE void transform_outputs(int points, int tile, const float *m, int
         }
         for (int k = 0; k < tile; k++) {
             winograd_output(points, tile, half + k * points, 1, out, 1);
-            for (int i = 0; i < tile; i++) line[i * line_step + t * tile + k] = out[i];
+            for (int i = 0; i < tile; i++)
+                line[i * line_step + t * tile + k] = vf32_max(low, out[i] + bias);
         }
     }
 }
@@ -273,9 +276,11 @@ static void finish(const job *j, int64_t sample, int64_t row, int64_t first, int
     float *y = j->y + (sample * j->outputs + o) * plane + top * j->w.out[2] + first * tile;
     for (int64_t from = o; from < last; from += VF32_LANES) {
         const float *src = m + (from - o);
-        if (j->points == 4) transform_outputs(4, 2, src, count, lines, step);
-        else if (tile == 2) transform_outputs(6, 2, src, count, lines, step);
-        else transform_outputs(6, 4, src, count, lines, step);
+        vf32 bias = {0}, low = vf32_set1(j->low);
+        if (j->bias) bias = vf32_load_some(j->bias + from, TN_MIN(VF32_LANES, last - from));
+        if (j->points == 4) transform_outputs(4, 2, src, count, bias, low, lines, step);
+        else if (tile == 2) transform_outputs(6, 2, src, count, bias, low, lines, step);
+        else transform_outputs(6, 4, src, count, bias, low, lines, step);
         for (int64_t i = 0; i < height; i++) {
             for (int64_t k = count * tile; k % VF32_LANES; k++) lines[i * step + k] = (vf32){0};
             store_line(lines + i * step, columns, TN_MIN(VF32_LANES, last - from),
@@ -333,11 +338,14 @@ static tn_status run(const tn_launch *l, int tile, int points)
     j.x = p->in[0].data;
     j.y = p->out[0].data;
     j.packed = l->packed;
-    j.end = (tile_end){.alpha = 1, .beta = 1, .bias = data_of(p, 2), .bias_row = 1, .y = j.y};
+    j.bias = data_of(p, 2);
+    j.low = -INFINITY;
+    j.end = (tile_end){.alpha = 1, .beta = 1, .y = j.y};
     if (p->op[0] == 'F') {
         const tn_fused_conv_params *params = p->params;
         j.end.residual = data_of(p, 3);
-        j.end.function = params->epilogue;
+        if (params->epilogue.kind == TN_EPILOGUE_RELU && !j.end.residual) j.low = 0;
+        else j.end.function = params->epilogue;
     }
     tile_end_close(&j.end);
     for (; j.sample < j.samples; j.sample += j.many) {

@@ -118,12 +118,27 @@ static inline void tile_take(int rows, int64_t k, const float *a, int64_t a_colu
 
 /* ---- Tiles -----------------------------------------------------------------------------------*/
 
+/* What complete sums of a tile may get while they are still in registers. */
+typedef struct tile_ends {
+    const float *bias;     /* of each row; NULL: none */
+    const float *residual; /* laid out as c; NULL: none */
+    float low;             /* a bound from below: 0 for a ReLU, else -INFINITY */
+} tile_ends;
+
+/* NaN stays. */
+TILE_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, const float *residual)
+{
+    if (e->bias) sum += vf32_set1(e->bias[row]);
+    if (residual) sum += vf32_load(residual);
+    return vf32_max(vf32_set1(e->low), sum);
+}
+
 /* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers; so
  * is one of the steps between a's rows and between its columns, 1. `add`: onto what c holds. n:
  * columns of c that exist, at most vectors * VF32_LANES. */
 TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
                           int64_t a_row, int64_t a_column, const float *panel, float *c,
-                          int64_t ldc, int add)
+                          int64_t ldc, int add, const tile_ends *ends)
 {
     vf32 sum[TILE_ROWS][TILE_VECTORS];
     int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
@@ -146,6 +161,14 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
             for (int v = 0; v < vectors; v++) sum[i][v] = vf32_fma(scale, b[v], sum[i][v]);
         }
     }
+    if (ends)
+        for (int i = 0; i < rows; i++) {
+            const float *r = ends->residual ? ends->residual + i * ldc : NULL;
+            for (int v = 0; v < vectors - 1; v++)
+                sum[i][v] = tile_end_sum(ends, sum[i][v], i, r ? r + v * VF32_LANES : NULL);
+            if (r) sum[i][vectors - 1] += vf32_load_some(r + (vectors - 1) * VF32_LANES, last);
+            sum[i][vectors - 1] = tile_end_sum(ends, sum[i][vectors - 1], i, NULL);
+        }
     for (int i = 0; i < rows; i++) {
         float *dst = c + i * ldc;
         for (int v = 0; v < vectors - 1; v++) vf32_store(dst + v * VF32_LANES, sum[i][v]);
@@ -157,8 +180,8 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
 
 #define TILE_CASE(rows)                                                                            \
     case rows:                                                                                     \
-        if (n > VF32_LANES) tile_run(rows, 2, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add);       \
-        else tile_run(rows, 1, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add);                      \
+        if (n > VF32_LANES) tile_run(rows, 2, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends); \
+        else tile_run(rows, 1, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends);                \
         break;
 #if TILE_ROWS == 12
 #define TILE_CASES_ABOVE_6                                                                         \
@@ -171,7 +194,7 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
 #define TILE_ONE(name, step)                                                                       \
     static __attribute__((noinline, unused)) void name(                                            \
         int rows, int64_t n, int64_t k, const float *a, int64_t step, const float *panel,          \
-        float *c, int64_t ldc, int add)                                                            \
+        float *c, int64_t ldc, int add, const tile_ends *ends)                                     \
     {                                                                                              \
         switch (rows) {                                                                            \
             TILE_CASE(1)                                                                           \
@@ -186,15 +209,27 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
 /* a's rows lie lda apart. */
 #define A_ROW lda
 #define A_COLUMN 1
-TILE_ONE(tile_one, lda)
+TILE_ONE(tile_one_ended, lda)
 #undef A_ROW
 #undef A_COLUMN
 /* a is stored by columns, `step` apart: what one step of k needs lies together. */
 #define A_ROW 1
 #define A_COLUMN step
-TILE_ONE(tile_one_turned, step)
+TILE_ONE(tile_one_turned_ended, step)
 #undef A_ROW
 #undef A_COLUMN
+
+static inline void tile_one(int rows, int64_t n, int64_t k, const float *a, int64_t lda,
+                            const float *panel, float *c, int64_t ldc, int add)
+{
+    tile_one_ended(rows, n, k, a, lda, panel, c, ldc, add, NULL);
+}
+
+static inline void tile_one_turned(int rows, int64_t n, int64_t k, const float *a, int64_t step,
+                                   const float *panel, float *c, int64_t ldc, int add)
+{
+    tile_one_turned_ended(rows, n, k, a, step, panel, c, ldc, add, NULL);
+}
 
 /* m rows by one panel's n columns, `depth` of its rows. */
 static inline void tile_column(int64_t m, int64_t n, int64_t depth, const float *a, int64_t lda,
@@ -206,14 +241,21 @@ static inline void tile_column(int64_t m, int64_t n, int64_t depth, const float 
     }
 }
 
-/* The same with a stored by columns. */
+/* The same with a stored by columns; `ends`: what these sums get, NULL: nothing. */
 static inline void tile_column_turned(int64_t m, int64_t n, int64_t depth, const float *a,
                                       int64_t step, const float *panel, float *c, int64_t ldc,
-                                      int add)
+                                      int add, const tile_ends *ends)
 {
     for (int64_t i = 0; i < m; i += TILE_ROWS) {
         int rows = m - i < TILE_ROWS ? (int)(m - i) : TILE_ROWS;
-        tile_one_turned(rows, n, depth, a + i, step, panel, c + i * ldc, ldc, add);
+        tile_ends these;
+        if (ends) {
+            these = *ends;
+            if (these.bias) these.bias += i;
+            if (these.residual) these.residual += i * ldc;
+        }
+        tile_one_turned_ended(rows, n, depth, a + i, step, panel, c + i * ldc, ldc, add,
+                              ends ? &these : NULL);
     }
 }
 
