@@ -31,6 +31,7 @@ const tn_case tn_max_pool_cases[] = {
     {.problem = "MaxPool{kernel_shape=[5,2], strides=[1,4], dilations=[2,3]} f32[3,2,40,77]"},
     {.problem = "MaxPool{kernel_shape=[4], strides=[3], pads=[2,1], ceil_mode=1} f32[2,3,9001]"},
     {.problem = "MaxPool{kernel_shape=[2,3,2]} f32[1,2,5,6,7]"},
+    {.problem = "MaxPool{kernel_shape=[1,1]} f32[2,3,6,6]"},
     {0},
 };
 
@@ -64,6 +65,7 @@ const tn_case tn_average_pool_cases[] = {
     {.problem = "AveragePool{kernel_shape=[5,3], pads=[3,0,1,2], count_include_pad=1, ceil_mode=1, "
                 "strides=[3,2]} f32[1,3,23,70]"},
     {.problem = "AveragePool{kernel_shape=[7,7]} f32[1,40,7,7]"},
+    {.problem = "AveragePool{kernel_shape=[1,1]} f32[2,3,6,6]"},
     {.problem = "AveragePool{kernel_shape=[2], pads=[5,6], dilations=[3]} f32[2,2,8000]"},
     {0},
 };

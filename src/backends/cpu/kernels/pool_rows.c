@@ -313,7 +313,7 @@ static tn_verdict accepts_average(const tn_problem *p)
     if (p->in[0].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
     tn_pool_window(p, false, &w);
     if (!bands_of(&w, 0, &all)) return TN_NO("its windows reach too far, or along three axes");
-    return all.planes.direct ? TN_NO("its kernel is a single tap") : TN_YES;
+    return TN_YES;
 }
 
 static tn_status run_pool(const tn_launch *l, bool average)
@@ -328,8 +328,12 @@ static tn_status run_pool(const tn_launch *l, bool average)
     int64_t grain = 1 + GRAIN / (1 + w->out_count * w->kernel_count);
     if (!average && are_halves(w))
         return tn_pool_run(l->pool, planes_count, grain, halves_share, &j);
-    if (!bands_of(w, average ? 0 : -INFINITY, &j.bands) || j.bands.planes.direct)
-        return tn_pool_run(l->pool, planes_count, grain, share, &j);
+    bool banded = bands_of(w, average ? 0 : -INFINITY, &j.bands);
+    if (banded && j.bands.planes.direct) { /* each window is an element */
+        memcpy(j.out, j.x, (size_t)(planes_count * w->in_count) * sizeof(float));
+        return NULL;
+    }
+    if (!banded) return tn_pool_run(l->pool, planes_count, grain, share, &j);
     planes_offsets(&j.bands.planes, l->scratch);
     j.offset = l->scratch;
     j.count = (float *)(void *)((int64_t *)l->scratch + w->kernel_count);
