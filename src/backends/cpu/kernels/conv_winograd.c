@@ -30,6 +30,7 @@ typedef struct job {
     int64_t round;          /* samples of this round */
     int64_t patches;        /* of this round */
     int64_t slot, pitch;    /* from one channel's planes to the next, and in V */
+    int64_t step;           /* from one point of V to the next */
     int64_t blocks, panels; /* phase 2 */
     int64_t *offset;        /* of the elements of a patch */
     const float *x, *packed;
@@ -103,8 +104,12 @@ static void read(const tn_problem *p, int tile, int points, job *j)
     j->many = bands == 1 ? TN_MAX(1, TN_MIN(ROUND_BYTES / (bytes * j->rows + 1), j->samples)) : 1;
     read_band(j, 0, j->band);
     j->slot = (int64_t)tn_align_up((size_t)j->planes.channel, VF32_LANES);
-    j->pitch =
-        (int64_t)tn_align_up((size_t)(j->many * j->band * j->columns), VF32_LANES) + VF32_LANES;
+    /* Lines of the cache apart: an odd number, so that what is read or written together does not
+     * fall into the same few sets of it. */
+    int64_t line = TN_ALIGNMENT / (int64_t)sizeof(float);
+    j->pitch = (j->many * j->band * j->columns + VF32_LANES + line - 1) / line | 1;
+    j->step = (j->channels * j->pitch | 1) * line;
+    j->pitch *= line;
 }
 
 /* Parts of the scratch memory, in order; at NULL: only counted. */
@@ -113,7 +118,7 @@ static size_t cut_scratch(job *j, char *at)
     int64_t points = j->points * j->points;
     size_t offsets = tn_align_up((size_t)points * sizeof(int64_t), TN_ALIGNMENT);
     size_t source = tn_align_up((size_t)(j->channels * j->slot) * sizeof(float), TN_ALIGNMENT);
-    size_t v = (size_t)(points * j->channels * j->pitch) * sizeof(float);
+    size_t v = (size_t)(points * j->step) * sizeof(float);
     if (at) {
         j->offset = (int64_t *)(void *)at;
         j->source = (float *)(void *)(at + offsets);
@@ -184,7 +189,7 @@ WINOGRAD_INLINE void transform_patches(int points, const float *from, const int6
 static tn_status run_inputs(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    int64_t each = j->planes.w.out_count, step = j->channels * j->pitch;
+    int64_t each = j->planes.w.out_count;
     (void)thread;
     for (int64_t c = begin; c < end; c++) {
         float *source = j->source + c * j->slot, *v = j->v + c * j->pitch;
@@ -198,8 +203,8 @@ static tn_status run_inputs(void *arg, int64_t begin, int64_t end, int thread)
                 for (int64_t i = 0; i < count; i++) {
                     const float *from = source + pieces[i].from;
                     float *to = v + first + pieces[i].to;
-                    if (j->points == 4) transform_patches(4, from, j->offset, to, step);
-                    else transform_patches(6, from, j->offset, to, step);
+                    if (j->points == 4) transform_patches(4, from, j->offset, to, j->step);
+                    else transform_patches(6, from, j->offset, to, j->step);
                 }
             }
         }
@@ -217,7 +222,7 @@ static void multiply(const job *j, int64_t panel, int64_t first, int64_t count, 
     int64_t wide = j->outputs - panel * TILE_COLUMNS > VF32_LANES ? TILE_COLUMNS : VF32_LANES;
     for (int64_t i = 0; i < points; i++) {
         const float *u = j->packed + (panel * points + i) * j->channels * TILE_COLUMNS;
-        const float *v = j->v + i * j->channels * j->pitch + first;
+        const float *v = j->v + i * j->step + first;
         for (int64_t c = 0; c < j->channels; c += TILE_DEPTH) {
             int64_t depth = TN_MIN(TILE_DEPTH, j->channels - c);
             for (int64_t s = 0; s < strips; s++) {
@@ -315,6 +320,15 @@ static tn_status run_outputs(void *arg, int64_t begin, int64_t end, int thread)
 
 /* ---- All -------------------------------------------------------------------------------------*/
 
+/* Few units of work are made more, for threads to have as much of it each. */
+static void share_out(job *j, int64_t threads)
+{
+    const int64_t least = 8; /* patches, below which tiles are small */
+    while (j->blocks * j->panels < 4 * threads && j->blocks * j->panels % threads &&
+           j->patches >= 2 * least * j->blocks)
+        j->blocks *= 2;
+}
+
 static tn_status run_round(job *j, tn_pool *pool)
 {
     int64_t work = j->points * j->points * (j->patches + VF32_LANES);
@@ -355,6 +369,7 @@ static tn_status run(const tn_launch *l, int tile, int points)
             planes_offsets(&j.planes, j.offset);
             j.patches = j.round * j.planes.w.out_count;
             j.blocks = (j.patches + BLOCK - 1) / BLOCK;
+            share_out(&j, tn_pool_threads(l->pool));
             TN_TRY(run_round(&j, l->pool));
         }
     }
