@@ -5,7 +5,7 @@ TYPE  ?= Release
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all setup demo test bench test-gpu bench-gpu dist install clean help tool
+.PHONY: all setup demo test bench bench-ops test-gpu bench-gpu dist install clean help tool
 
 all: setup $(BUILD)/CMakeCache.txt
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -31,8 +31,14 @@ example-%: tool
 test:
 	@scripts/test
 
+# ARGS: options of bench/cpu.py and bench/ops.py, as in make bench ARGS="--only W1 --seconds 0.2".
 bench: tool
-	@scripts/bench $(BUILD)/tenon
+	@cmake --build $(BUILD) -j $(JOBS) --target tenon
+	@scripts/bench $(BUILD) $(ARGS)
+
+bench-ops: tool
+	@cmake --build $(BUILD) -j $(JOBS) --target op_suite
+	@scripts/bench --ops $(BUILD) $(ARGS)
 
 # On a machine with an NVIDIA card.
 test-gpu: all
@@ -55,7 +61,8 @@ help:
 	@echo "make demo     build, then import, check, run and time the example models"
 	@echo "make example-NAME  one of the workflows in examples/, from its files to its results"
 	@echo "make test     every test, sanitizers and fuzzers included"
-	@echo "make bench    time the example models, results under bench/results/"
+	@echo "make bench    time the workloads beside ONNX Runtime, OpenVINO and PyTorch, results under bench/results/"
+	@echo "make bench-ops  time single operators against what the machine can do"
 	@echo "make test-gpu   every kernel and the example models on the NVIDIA card of this machine"
 	@echo "make bench-gpu  the benchmark beside PyTorch on that card, results under bench/results/"
 	@echo "make dist     dist/tenon-VERSION-ARCH.tar.gz: static command, shared library, header"

@@ -1,7 +1,7 @@
 /* Every operator x case x tactic: the reference against expected values that were found without it,
  * then every kernel of every variant that this CPU has against the reference.
  *
- *     op_suite [--list] [--filter TEXT] [--verbose] [--bench] [--device cuda]
+ *     op_suite [--list] [--filter TEXT | --problem TEXT] [--verbose] [--bench] [--device cuda]
  *
  * A kernel gets its inputs as a plan would give them: weights only in packed form where it says
  * that it does not read them, outputs full of rubbish with a guard behind. One and two threads must
@@ -20,7 +20,7 @@
 enum { GUARD_BYTES = 64, RUBBISH = 0xA5 };
 
 typedef struct suite {
-    const char *filter;
+    const char *filter, *problem; /* the latter: of one's own, instead of the operators' cases */
     bool list, verbose, bench;
     int passed, failed, skipped, refused;
     tn_pool *pool[2]; /* of 1 and 2 threads */
@@ -255,11 +255,13 @@ static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p,
                 TN_CHECK(!memcmp(first[i], run.out[i].data, bytes), TN_MISMATCH,
                          "output %d differs between 1 and 2 threads", i);
         }
-        if (s->bench && threads == 0) {
+        if (s->bench) {
             tn_status status;
             uint64_t ns = time_launch(t, &l, &status);
+            size_t length = strlen(why);
             TN_TRY(status);
-            snprintf(why, why_bytes, "%.3f us on one thread", (double)ns / 1e3);
+            snprintf(why + length, why_bytes - length, "%s%.3f us on %d", threads ? ", " : "",
+                     (double)ns / 1e3, threads + 1);
         }
     }
     return NULL;
@@ -487,6 +489,17 @@ static tn_status run_reference(const tn_case *c, tn_arena *arena, tn_problem *p,
     return NULL;
 }
 
+/* Of all that is read and written. */
+static long long problem_bytes(const tn_problem *p)
+{
+    long long bytes = 0;
+    for (int i = 0; i < p->in_count; i++)
+        if (p->in[i].dtype) bytes += tn_tensor_bytes(&p->in[i]);
+    for (int i = 0; i < p->out_count; i++)
+        if (p->out[i].dtype) bytes += tn_tensor_bytes(&p->out[i]);
+    return bytes;
+}
+
 static void run_case(suite *s, const tn_op *op, const tn_case *c)
 {
     char name[128], why[64] = "";
@@ -501,11 +514,25 @@ static void run_case(suite *s, const tn_op *op, const tn_case *c)
     snprintf(name, sizeof name, "%s reference", op->name);
     tn_arena_init(&arena);
     tn_status status = run_reference(c, &arena, &p, &ns);
-    if (s->bench) snprintf(why, sizeof why, "%.3f us", (double)ns / 1e3);
+    if (s->bench && !status)
+        snprintf(why, sizeof why, "%.3f us, %lld bytes", (double)ns / 1e3, problem_bytes(&p));
     if (status) report_status(s, name, c->problem, status);
     else report(s, true, name, c->problem, why);
     if (!status && !op->impure) run_tactics(s, &p, c, &arena);
     tn_arena_fini(&arena);
+}
+
+/* The operator is the first word of the text. Numbers are small: larger ones as weights of a long
+ * recurrence would make it chaotic. */
+static void run_problem(suite *s)
+{
+    size_t bytes = strcspn(s->problem, "{ ");
+    for (const tn_op *const *op = tn_op_table; *op; op++)
+        if (strlen((*op)->name) == bytes && !memcmp((*op)->name, s->problem, bytes)) {
+            run_case(s, *op, &(tn_case){.problem = s->problem, .lo = -0.0625, .hi = 0.0625});
+            return;
+        }
+    report(s, false, s->problem, "is of no operator", "");
 }
 
 static void run_op(suite *s, const tn_op *op)
@@ -532,10 +559,11 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--verbose")) s.verbose = true;
         else if (!strcmp(argv[i], "--bench")) s.bench = s.verbose = true;
         else if (!strcmp(argv[i], "--filter") && i + 1 < argc) s.filter = argv[++i];
+        else if (!strcmp(argv[i], "--problem") && i + 1 < argc) s.problem = argv[++i];
         else if (!strcmp(argv[i], "--device") && i + 1 < argc) device = argv[++i];
         else {
-            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT] [--verbose] [--bench] "
-                            "[--device cuda]\n");
+            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT | --problem TEXT] "
+                            "[--verbose] [--bench] [--device cuda]\n");
             return 2;
         }
     }
@@ -556,7 +584,8 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    for (const tn_op *const *op = tn_op_table; *op; op++) run_op(&s, *op);
+    if (s.problem) run_problem(&s);
+    for (const tn_op *const *op = tn_op_table; *op && !s.problem; op++) run_op(&s, *op);
     for (int i = 0; i < 2; i++) tn_pool_free(s.pool[i]);
     if (s.list) return 0;
     printf("%d refusals (--verbose tells why); skipped: variants that this CPU lacks\n", s.refused);

@@ -1,0 +1,205 @@
+"""One engine, one network, one process: answers cpu.py, which lets several of these take turns.
+
+usage: cpu_worker.py ENGINE FILE THREADS PRECISION WORK
+
+ENGINE is tenon (FILE: library.so,file.engine), onnxruntime, openvino or torch (FILE: model.onnx, NETWORK); WORK holds
+inputs.npz, sets of inputs "SET.INPUT". First the outputs of each set are written to WORK/ENGINE.npz, and a line of JSON tells
+version, milliseconds to load and to the first answer, and MiB of resident memory gained. Then each line "SECONDS" on stdin is a
+turn: the sets take turns for that long, and the milliseconds of each inference go to WORK/ENGINE.npy.
+"""
+import ctypes
+import json
+import sys
+import time
+
+import numpy as np
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_int), ("rank", ctypes.c_int32), ("dim", ctypes.c_int64 * 8),
+                ("stride", ctypes.c_int64 * 8)]
+
+
+class Tenon:
+    """Through the C API. Memory is bound before the clock starts, as the peers' is."""
+    def __init__(self, path, threads, precision):
+        library, self.path = path.split(",")
+        self.lib, self.threads = ctypes.CDLL(library), threads
+        self.lib.tn_version.restype = self.lib.tn_status_message.restype = ctypes.c_char_p
+        self.lib.tn_status_message.argtypes = [ctypes.c_void_p]
+        for name in ("tn_engine_load", "tn_context_new", "tn_context_run", "tn_context_bind", "tn_context_output"):
+            getattr(self.lib, name).restype = ctypes.c_void_p
+        self.version = self.lib.tn_version().decode()
+
+    def ok(self, status):
+        if status:
+            raise RuntimeError(self.lib.tn_status_message(status).decode())
+
+    def load(self):
+        engine, self.context = ctypes.c_void_p(), ctypes.c_void_p()
+        self.ok(self.lib.tn_engine_load(self.path.encode(), b"cpu", self.threads, ctypes.byref(engine)))
+        self.ok(self.lib.tn_context_new(engine, ctypes.byref(self.context)))
+        self.call = self.lib.tn_context_run
+        self.call.argtypes = [ctypes.c_void_p]
+
+    def prepare(self, feed):
+        tensors = []
+        for name, value in feed.items():
+            kind = {"float32": 1, "int64": 7}[str(value.dtype)]
+            tensors.append((name.encode(), Tensor(value.ctypes.data, kind, value.ndim, tuple(value.shape))))
+        return tensors
+
+    def bind(self, tensors):
+        for name, tensor in tensors:
+            self.ok(self.lib.tn_context_bind(self.context, name, ctypes.byref(tensor)))
+
+    def run(self):
+        status = self.call(self.context)
+        if status:
+            self.ok(status)
+
+    def output(self):
+        out = Tensor()
+        self.ok(self.lib.tn_context_output(self.context, b"y", ctypes.byref(out)))
+        shape = out.dim[:out.rank]
+        data = (ctypes.c_float * int(np.prod(shape))).from_address(out.data)
+        return np.array(data, np.float32).reshape(shape)
+
+
+class OnnxRuntime:
+    def __init__(self, path, threads, precision):
+        import onnxruntime
+        self.ort, self.path, self.version = onnxruntime, path, onnxruntime.__version__
+        self.options = onnxruntime.SessionOptions()
+        self.options.log_severity_level = 3
+        self.options.intra_op_num_threads = threads
+        self.options.add_session_config_entry("session.set_denormal_as_zero", "1")
+
+    def load(self):
+        self.session = self.ort.InferenceSession(self.path, self.options, providers=["CPUExecutionProvider"])
+
+    def prepare(self, feed):
+        binding = self.session.io_binding()
+        for name, value in feed.items():
+            binding.bind_cpu_input(name, value)
+        for output in self.session.get_outputs():
+            binding.bind_output(output.name)
+        return binding
+
+    def bind(self, binding):
+        self.binding = binding
+
+    def run(self):
+        self.session.run_with_iobinding(self.binding)
+
+    def output(self):
+        return self.binding.copy_outputs_to_cpu()[0]
+
+
+class OpenVino:
+    def __init__(self, path, threads, precision):
+        import openvino
+        self.core, self.path, self.version = openvino.Core(), path, openvino.__version__
+        self.tensor = openvino.Tensor
+        self.config = {"INFERENCE_NUM_THREADS": str(threads), "PERFORMANCE_HINT": "LATENCY",
+                       "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
+        self.shapes = None
+
+    def load(self):
+        model = self.core.read_model(self.path)
+        model.reshape(self.shapes)  # known shapes are its faster case
+        self.request = self.core.compile_model(model, "CPU", self.config).create_infer_request()
+
+    def prepare(self, feed):
+        return {name: self.tensor(value, shared_memory=True) for name, value in feed.items()}
+
+    def bind(self, tensors):
+        for name, tensor in tensors.items():
+            self.request.set_tensor(name, tensor)
+
+    def run(self):
+        self.request.infer()
+
+    def output(self):
+        return np.array(self.request.get_output_tensor(0).data)
+
+
+class Torch:
+    def __init__(self, path, threads, precision):
+        import torch
+        self.torch, self.path, self.version = torch, path, torch.__version__
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)
+        self.bf16 = precision == "bf16"
+
+    def load(self):
+        import networks
+        self.module = networks.make(self.path)
+        self.scope = self.torch.inference_mode()
+        self.scope.__enter__()
+        self.cast = self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.bf16)
+        self.cast.__enter__()
+
+    def prepare(self, feed):
+        return [self.torch.from_numpy(value) for value in feed.values()]
+
+    def bind(self, values):
+        self.values = values
+
+    def run(self):
+        self.result = self.module(*self.values)
+
+    def output(self):
+        return (self.result[0] if isinstance(self.result, tuple) else self.result).float().numpy()
+
+
+def resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS:"))
+
+
+def main():
+    name, path, threads, precision, work = sys.argv[1:]
+    kinds = {"tenon": Tenon, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "torch": Torch}
+    feeds, loaded = {}, np.load(work + "/inputs.npz")
+    for key in loaded.files:
+        which, value = key.split(".")
+        feeds.setdefault(which, {})[value] = np.ascontiguousarray(loaded[key])
+    engine = kinds[name](path, int(threads), precision)
+    engine.shapes = {key: list(value.shape) for key, value in feeds["0"].items()}
+    before, begin = resident(), time.perf_counter()
+    engine.load()
+    loaded = time.perf_counter()
+    sets = [engine.prepare(feed) for feed in feeds.values()]
+    prepared = time.perf_counter()
+    engine.bind(sets[0])
+    engine.run()
+    first = time.perf_counter()
+    gained, outputs = resident() - before, {}
+    for index, one in enumerate(sets):
+        engine.bind(one)
+        engine.run()
+        outputs[str(index)] = np.array(engine.output())
+    np.savez(f"{work}/{name}.npz", **outputs)
+    print(json.dumps({"version": engine.version, "load_ms": (loaded - begin) * 1e3, "first_ms": (first - prepared) * 1e3,
+                      "resident_mib": gained}), flush=True)
+    run, bind, clock = engine.run, engine.bind, time.perf_counter
+    for line in sys.stdin:
+        seconds, turn, times = float(line), 0, []
+        stop = clock() + .1 * seconds
+        while clock() < stop or turn < 1:  # warm after the others' turn
+            bind(sets[turn % len(sets)])
+            run()
+            turn += 1
+        stop = clock() + seconds
+        while clock() < stop or not times:
+            bind(sets[turn % len(sets)])
+            begin = clock()
+            run()
+            times.append((clock() - begin) * 1e3)
+            turn += 1
+        np.save(f"{work}/{name}.npy", np.array(times))
+        print(len(times), flush=True)
+
+
+main()
