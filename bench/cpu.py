@@ -189,6 +189,17 @@ def figure(value, form="{:.4g}"):
     return "-" if value is None else form.format(value)
 
 
+def summary(rows):
+    """What docs/performance.md shows."""
+    lines = ["| workload | threads | Tenon | best peer | ratio | goal |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        best = row.get("best_peer")
+        peer = f"{figure(row['engines'][best]['p50'])} ({best})" if best else "-"
+        lines.append(f"| {row['workload']} | {row['threads']} | **{figure(row['engines']['tenon']['p50'])}** | {peer} | "
+                     f"{figure(row.get('ratio'), '{:.2f}')} | {figure(row.get('commit'))} |")
+    return lines
+
+
 def table(report):
     peers = [name for name in ("onnxruntime", "openvino", "torch") if name in report["versions"]]
     lines = ["# The CPU's workloads", "",
@@ -196,9 +207,9 @@ def table(report):
              + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
              f"Command: `{report['command']}`. Latency of one inference in ms, p50 of all turns; turns go A B B A.", ""]
     lines += [f"Not to be had: {name}: {why}." for name, why in report["missing"].items()]
-    lines += ["", "| workload | threads | Tenon p10 | p50 | p90 | p99 | " + " | ".join(peers) + " | ratio to the best | least..most "
-              "| commit | probe GF/s | difference |", "|---" * (11 + len(peers)) + "|"]
     rows = [row for row in report["rows"] if "failed" not in row]
+    lines += ["", *summary(rows), "", "| workload | threads | Tenon p10 | p50 | p90 | p99 | " + " | ".join(peers) + " | ratio to the best | least..most "
+              "| goal | probe GF/s | difference |", "|---" * (11 + len(peers)) + "|"]
     for row in rows:
         ours, probes = row["engines"]["tenon"], [p for p in row["probe"] if p]
         others = [row["engines"].get(name, {}) for name in peers]
