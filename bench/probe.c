@@ -1,5 +1,6 @@
-/* How fast this machine is at the moment: `probe THREADS [all]` prints JSON with the rate of a fixed loop of multiply-adds on
- * all threads together and, with `all`, of reading each level of memory. Built with -O3 -march=native. */
+/* How fast this machine is at the moment: `probe THREADS [all]` prints JSON with the rate of a
+ * fixed loop of multiply-adds on all threads together and, with `all`, of reading each level of
+ * memory. Built with -O3 -march=native. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
