@@ -13,13 +13,26 @@ enum { CARD = 132 }; /* multiprocessors of a large card */
 
 typedef struct tile {
     int m, n, warp_m, warp_n, stages;
+    int groups; /* of four warps multiply together */
 } tile;
-enum { TILE_32X64, TILE_64X32, TILE_64X64, TILE_128X64, TILE_128X128 };
+enum {
+    TILE_32X64,
+    TILE_64X32,
+    TILE_64X64,
+    TILE_128X64,
+    TILE_128X128,
+    GROUP_64X32,
+    GROUP_64X64,
+    GROUP_64X128,
+    GROUP_128X128,
+};
 /* Stages fill half of the shared memory, so that the next kernel's weights find room. */
 static const tile tiles[] = {
-    [TILE_32X64] = {32, 64, 16, 32, 8},     [TILE_64X32] = {64, 32, 32, 16, 8},
-    [TILE_64X64] = {64, 64, 32, 32, 6},     [TILE_128X64] = {128, 64, 32, 32, 4},
-    [TILE_128X128] = {128, 128, 64, 32, 3},
+    [TILE_32X64] = {32, 64, 16, 32, 8, 0},       [TILE_64X32] = {64, 32, 32, 16, 8, 0},
+    [TILE_64X64] = {64, 64, 32, 32, 6, 0},       [TILE_128X64] = {128, 64, 32, 32, 4, 0},
+    [TILE_128X128] = {128, 128, 64, 32, 3, 0},   [GROUP_64X32] = {64, 32, 16, 32, 8, 1},
+    [GROUP_64X64] = {64, 64, 16, 64, 6, 1},      [GROUP_64X128] = {64, 128, 16, 128, 4, 1},
+    [GROUP_128X128] = {128, 128, 16, 128, 4, 1},
 };
 
 /* As in product_packed.cu. */
@@ -136,10 +149,10 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     int va = tn_cuda_product_vector((int)part, line) == part ? (int)part : 1;
     int vy = tn_cuda_product_vector(2, row | (uint64_t)(x.n | x.y_row));
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d -DVA=%d -DVY=%d "
-             "-DACT=%d",
-             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, splits, va, vy,
-             (int)x.epilogue.kind);
+             "-DTYPE=%s -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d "
+             "-DGROUPS=%d -DVA=%d -DVY=%d -DACT=%d",
+             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, splits, t->groups,
+             va, vy, (int)x.epilogue.kind);
     size_t shared = (size_t)(t->stages * (t->m + t->n) * LINE);
     if (splits > 1) shared += (size_t)(t->m * t->n) * sizeof(float) + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_packed,
@@ -198,25 +211,33 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     X(64x32, TILE_64X32, 1, __VA_ARGS__)                                                           \
     X(64x32_k2, TILE_64X32, 2, __VA_ARGS__)                                                        \
     X(32x64, TILE_32X64, 1, __VA_ARGS__)                                                           \
-    X(32x64_k2, TILE_32X64, 2, __VA_ARGS__)
+    X(32x64_k2, TILE_32X64, 2, __VA_ARGS__)                                                        \
+    X(64x32_groups, GROUP_64X32, 1, __VA_ARGS__)                                                   \
+    X(64x32_k2_groups, GROUP_64X32, 2, __VA_ARGS__)                                                \
+    X(64x64_groups, GROUP_64X64, 1, __VA_ARGS__)                                                   \
+    X(64x64_k2_groups, GROUP_64X64, 2, __VA_ARGS__)                                                \
+    X(64x64_k4_groups, GROUP_64X64, 4, __VA_ARGS__)                                                \
+    X(64x128_groups, GROUP_64X128, 1, __VA_ARGS__)                                                 \
+    X(64x128_k4_groups, GROUP_64X128, 4, __VA_ARGS__)                                              \
+    X(128x128_groups, GROUP_128X128, 1, __VA_ARGS__)
 
 #define FUNCTIONS(name, tile, splits, ...) TILE(name, tile, splits)
 EACH(FUNCTIONS, )
 
-#define ROW(name_, splits, op_, text, kind, ...)                                                   \
+#define ROW(name_, tile, splits, op_, text, kind, ...)                                             \
     {.name = "cuda." text "." #kind ".packed_" #name_,                                             \
      .op = op_,                                                                                    \
      .revision = 1,                                                                                \
-     .needs = (splits) > 1 ? TN_SM90 : TN_SM80,                                                    \
+     .needs = (splits) > 1 || (tile) >= GROUP_64X32 ? TN_SM90 : TN_SM80,                           \
      .accepts = accepts_##kind##_##name_,                                                          \
      .packed_bytes = packed_bytes,                                                                 \
      .pack = pack,                                                                                 \
      .unused = unused,                                                                             \
      .launch = launch_##name_,                                                                     \
      __VA_ARGS__},
-#define HALF(name, tile, splits, op, text) ROW(name, splits, op, text, half, )
+#define HALF(name, tile, splits, op, text) ROW(name, tile, splits, op, text, half, )
 #define TF32(name, tile, splits, op, text)                                                         \
-    ROW(name, splits, op, text, tf32, .precision = TN_PRECISION_TF32)
+    ROW(name, tile, splits, op, text, tf32, .precision = TN_PRECISION_TF32)
 #define OP(op, text) EACH(HALF, op, text) EACH(TF32, op, text)
 
 extern const tn_tactic tn_cuda_product_packed[];
