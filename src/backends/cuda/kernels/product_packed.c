@@ -15,24 +15,12 @@ typedef struct tile {
     int m, n, warp_m, warp_n, stages;
     int groups; /* of four warps multiply together */
 } tile;
-enum {
-    TILE_32X64,
-    TILE_64X32,
-    TILE_64X64,
-    TILE_128X64,
-    TILE_128X128,
-    GROUP_64X32,
-    GROUP_64X64,
-    GROUP_64X128,
-    GROUP_128X128,
-};
+enum { TILE_32X64, TILE_64X64, TILE_128X128, GROUP_64X32, GROUP_64X64 };
 /* Stages fill half of the shared memory, so that the next kernel's weights find room. */
 static const tile tiles[] = {
-    [TILE_32X64] = {32, 64, 16, 32, 8, 0},       [TILE_64X32] = {64, 32, 32, 16, 8, 0},
-    [TILE_64X64] = {64, 64, 32, 32, 6, 0},       [TILE_128X64] = {128, 64, 32, 32, 4, 0},
-    [TILE_128X128] = {128, 128, 64, 32, 3, 0},   [GROUP_64X32] = {64, 32, 16, 32, 8, 1},
-    [GROUP_64X64] = {64, 64, 16, 64, 6, 1},      [GROUP_64X128] = {64, 128, 16, 128, 4, 1},
-    [GROUP_128X128] = {128, 128, 16, 128, 4, 1},
+    [TILE_32X64] = {32, 64, 16, 32, 8, 0},     [TILE_64X64] = {64, 64, 32, 32, 6, 0},
+    [TILE_128X128] = {128, 128, 64, 32, 3, 0}, [GROUP_64X32] = {64, 32, 16, 32, 8, 1},
+    [GROUP_64X64] = {64, 64, 16, 64, 6, 1},
 };
 
 /* As in product_packed.cu. */
@@ -129,6 +117,7 @@ static tn_verdict accepts(const tn_problem *p, const tile *t, int splits, bool t
     if (splits > 1 && steps < 2 * splits) return TN_NO("there is little to sum");
     if (t->m > 32 && x.m * 2 <= t->m) return TN_NO("half of every tile would be empty");
     if (t->m * t->n <= 64 * 32 && blocks > 4 * CARD) return TN_NO("larger tiles read less");
+    if (t->m * t->n <= 64 * 64 && blocks > 8 * CARD) return TN_NO("larger tiles read less");
     if (t->m * t->n >= 128 * 128 && blocks * splits < CARD / 2)
         return TN_NO("smaller tiles keep more of the card busy");
     return TN_YES;
@@ -200,26 +189,15 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
         return launch(l, &tiles[tile], splits);                                                    \
     }
 #define EACH(X, ...)                                                                               \
-    X(64x64, TILE_64X64, 1, __VA_ARGS__)                                                           \
-    X(64x64_k2, TILE_64X64, 2, __VA_ARGS__)                                                        \
-    X(64x64_k4, TILE_64X64, 4, __VA_ARGS__)                                                        \
-    X(128x64, TILE_128X64, 1, __VA_ARGS__)                                                         \
-    X(128x64_k2, TILE_128X64, 2, __VA_ARGS__)                                                      \
-    X(128x64_k4, TILE_128X64, 4, __VA_ARGS__)                                                      \
-    X(128x128, TILE_128X128, 1, __VA_ARGS__)                                                       \
-    X(128x128_k4, TILE_128X128, 4, __VA_ARGS__)                                                    \
-    X(64x32, TILE_64X32, 1, __VA_ARGS__)                                                           \
-    X(64x32_k2, TILE_64X32, 2, __VA_ARGS__)                                                        \
-    X(32x64, TILE_32X64, 1, __VA_ARGS__)                                                           \
-    X(32x64_k2, TILE_32X64, 2, __VA_ARGS__)                                                        \
-    X(64x32_groups, GROUP_64X32, 1, __VA_ARGS__)                                                   \
-    X(64x32_k2_groups, GROUP_64X32, 2, __VA_ARGS__)                                                \
     X(64x64_groups, GROUP_64X64, 1, __VA_ARGS__)                                                   \
     X(64x64_k2_groups, GROUP_64X64, 2, __VA_ARGS__)                                                \
     X(64x64_k4_groups, GROUP_64X64, 4, __VA_ARGS__)                                                \
-    X(64x128_groups, GROUP_64X128, 1, __VA_ARGS__)                                                 \
-    X(64x128_k4_groups, GROUP_64X128, 4, __VA_ARGS__)                                              \
-    X(128x128_groups, GROUP_128X128, 1, __VA_ARGS__)
+    X(64x32_groups, GROUP_64X32, 1, __VA_ARGS__)                                                   \
+    X(64x32_k2_groups, GROUP_64X32, 2, __VA_ARGS__)                                                \
+    X(32x64, TILE_32X64, 1, __VA_ARGS__)                                                           \
+    X(32x64_k2, TILE_32X64, 2, __VA_ARGS__)                                                        \
+    X(64x64, TILE_64X64, 1, __VA_ARGS__)                                                           \
+    X(128x128, TILE_128X128, 1, __VA_ARGS__)
 
 #define FUNCTIONS(name, tile, splits, ...) TILE(name, tile, splits)
 EACH(FUNCTIONS, )
