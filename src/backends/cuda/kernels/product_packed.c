@@ -132,6 +132,11 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     char options[300];
     tn_cuda_product_of(l->problem, &x);
     if (x.m == 0 || x.n == 0) return NULL;
+    /* Only compute capability 9 has such groups; weights lie alike for all tiles. */
+    if (t->groups && tn_cuda_stream_of(l)->card->major != 9) {
+        t = &tiles[TILE_64X64];
+        splits = 1;
+    }
     int64_t part = PART / element_bytes(&x);
     uint64_t line = tn_cuda_place(x.a, x.dtype) | (uint64_t)(x.lda | x.k);
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);

@@ -99,7 +99,11 @@ static __device__ __forceinline__ void bring_weights(char *tile, const char *w, 
 /* ---- Tensor cores of four warps, which read shared memory themselves (9.0) ---------------------*/
 
 #if GROUPS
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define group_asm asm volatile
+#else
+#define group_asm(...)
+#endif
 
 /* Rows of 128 bytes, the parts of 16 exclusive-ored with the row, from a multiple of 1024 bytes on:
  * eight rows are 1024 bytes. Adding 2 goes on by 32 bytes along the rows. */
