@@ -47,6 +47,14 @@ const tn_case tn_matmul_integer_cases[] = {
     {.problem = "MatMulInteger u8[2,2]={1,2,3,4} u8[2,2]={1,2,3,4} u8[2]={1,3} u8[2]={0,2}",
      .expect = "i32[2,2]={3,2,3,2}"},
     {.problem = "MatMulInteger u8[2,3,4] i8[2,4,5]"},
+    {.problem = "MatMulInteger i8[2,5,9] u8[9,7] i8[5,1] u8[7]", .lo = -128, .hi = 255},
+    {.problem = "MatMulInteger u8[67,130] i8[130,70]! u8={113}", .lo = -128, .hi = 255},
+    {.problem = "MatMulInteger i8[33,64] i8[64,33]! i8[33] i8[33]", .lo = -128, .hi = 127},
+    {.problem = "MatMulInteger u8[3,2,40] u8[3,40,9] u8[3,2,1] u8[3,1,9]", .hi = 256},
+    {.problem = "MatMulInteger u8[1,300] u8[300,100]!", .lo = 250, .hi = 256},
+    {.problem = "MatMulInteger u8[7] i8[7,3]!", .lo = -128, .hi = 255},
+    {.problem = "MatMulInteger u8[0,7] i8[7,3]!"},
+    {.problem = "MatMulInteger u8[2,0] i8[0,3]", .expect = "i32[2,3]={0,0,0,0,0,0}"},
     {0},
 };
 
@@ -58,6 +66,15 @@ const tn_case tn_qlinear_matmul_cases[] = {
     {.problem = "QLinearMatMul i8[1,1]={100} f32={1} i8={0} i8[1,2]={100,-100} f32[2]={1,0.001} "
                 "i8[2]={0,0} f32={1} i8={0}",
      .expect = "i8[1,2]={127,-10}"},
+    {.problem = "QLinearMatMul u8[33,100] f32={0.02} u8={120} i8[100,40]! f32={0.01}! i8={-3}! "
+                "f32={0.05} u8={128}",
+     .hi = 256},
+    {.problem = "QLinearMatMul i8[2,3,70] f32={0.02} i8={-5} u8[2,70,33] f32={0.01} u8={120} "
+                "f32[3,1]={0.1,0.07,0.06} i8[3,1]={1,2,3}",
+     .hi = 256},
+    {.problem = "QLinearMatMul u8[2,65] f32[2]={0.02,0.01} u8[2]={120,130} u8[65,3]! "
+                "f32[3]={0.01,0.02,0.5} u8[3]={120,0,255} f32={0.1} i8={-7}",
+     .hi = 256},
     {0},
 };
 
