@@ -20,7 +20,7 @@ static struct {
     text_list shapes, inputs, percentile;
     int iterations, avg_runs, seed;
     double duration_s, warm_up_ms;
-    bool no_transfers, profile;
+    bool no_transfers, profile, keep_denormals;
 } own = {.iterations = 10, .avg_runs = 10, .seed = 1, .duration_s = 3, .warm_up_ms = 200};
 
 static int options(tool_option *out)
@@ -45,6 +45,8 @@ static int options(tool_option *out)
          "percentages to report, default 90,95,99"},
         {"exportTimes", OPTION_TEXT, &own.times, "FILE", "every query's times as JSON"},
         {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
+        {"keep-denormals", OPTION_FLAG, &own.keep_denormals, NULL,
+         "compute with numbers below 1.2e-38; by default they are zeros on the CPU"},
     };
     memcpy(out, rows, sizeof(rows));
     int count = (int)(sizeof(rows) / sizeof(rows[0]));
@@ -338,6 +340,7 @@ static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes,
         log_line('I', "Input binding for %s with dimensions %s is created.", sets[0].name[i],
                  shape_text(x->dim, x->rank, text, sizeof(text)));
     }
+    if (!status) status = tn_context_keep_denormals(context, own.keep_denormals);
     if (!status) status = tn_context_measure(context, on_card(engine));
     if (!status && own.no_transfers) {
         status = move_to_card(engine, context, &sets[0], memory, &memory_count);

@@ -11,6 +11,7 @@ static struct {
     text_list shapes, inputs;
     const char *save;
     int seed, print;
+    bool keep_denormals;
 } own = {.seed = 1, .print = 8};
 
 static int options(tool_option *out)
@@ -22,9 +23,12 @@ static int options(tool_option *out)
         {"print", OPTION_INT, &own.print, "N",
          "values of each output to print, default 8, -1: all"},
         {"save", OPTION_TEXT, &own.save, "FOLDER", "write each output there as NAME.npy"},
+        {"keep-denormals", OPTION_FLAG, &own.keep_denormals, NULL,
+         "compute with numbers below 1.2e-38; by default they are zeros on the CPU"},
     };
     memcpy(out, rows, sizeof(rows));
-    return 5 + build_options(&flags, out + 5);
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return count + build_options(&flags, out + count);
 }
 
 static double element(const tn_tensor *t, int64_t i)
@@ -83,6 +87,7 @@ static tn_status run_engine(const tn_engine *engine, const shape_list *shapes)
     tn_status status = tn_context_new(engine, &context);
     if (!status) status = inputs_make(engine, shapes, &own.inputs, (uint64_t)own.seed, &inputs);
     if (!status) status = inputs_bind(context, &inputs);
+    if (!status) status = tn_context_keep_denormals(context, own.keep_denormals);
     if (!status) status = tn_context_run(context);
     for (int i = 0; !status && i < tn_engine_output_count(engine); i++) {
         tn_io io;

@@ -457,6 +457,9 @@ TN_API TN_MUST_USE tn_status tn_context_bind_sequence(tn_context *context, const
 /* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these
  * shapes were seen before. */
 TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
+/* Numbers below 1.2e-38 (denormals) are zeros in a run on the CPU, because they are slow and mean
+ * nothing to networks; `on` keeps them in the runs that follow. */
+TN_API TN_MUST_USE tn_status tn_context_keep_denormals(tn_context *context, bool on);
 /* The output after a run: shape and data. Valid until the next run or bind of this context. Before
  * a run, but with all input shapes set: the shape, with data NULL, and dims of -1 where the shape
  * depends on data. */

@@ -78,6 +78,13 @@ tn_status tn_context_memory_bytes(tn_context *context, size_t *out)
     return tn_exec_context_memory_bytes(context, out);
 }
 
+tn_status tn_context_keep_denormals(tn_context *context, bool on)
+{
+    TN_NOT_NULL(context);
+    tn_exec_context_keep_denormals(context, on);
+    return NULL;
+}
+
 tn_status tn_context_profile(tn_context *context, bool on)
 {
     TN_NOT_NULL(context);

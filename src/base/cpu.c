@@ -161,6 +161,61 @@ static size_t find_cache_in_sys(int level)
     return 0;
 }
 
+#if defined(__x86_64__)
+/* Flush to zero, denormals are zeros; and the flags of what has happened, which are not the mode's.
+ */
+enum { MXCSR_FLUSH = 0x8040, MXCSR_FLAGS = 0x3F };
+
+uint64_t tn_float_mode(void)
+{
+    return __builtin_ia32_stmxcsr() & ~(uint64_t)MXCSR_FLAGS;
+}
+
+void tn_float_mode_set(uint64_t mode)
+{
+    __builtin_ia32_ldmxcsr((uint32_t)mode);
+}
+
+uint64_t tn_float_mode_flushing(uint64_t mode)
+{
+    return mode | MXCSR_FLUSH;
+}
+#elif defined(__aarch64__)
+enum { FPCR_FLUSH = 1 << 24 };
+
+uint64_t tn_float_mode(void)
+{
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    return mode;
+}
+
+void tn_float_mode_set(uint64_t mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+
+uint64_t tn_float_mode_flushing(uint64_t mode)
+{
+    return mode | FPCR_FLUSH;
+}
+#else
+uint64_t tn_float_mode(void)
+{
+    return 0;
+}
+
+void tn_float_mode_set(uint64_t mode)
+{
+    (void)mode;
+}
+
+uint64_t tn_float_mode_flushing(uint64_t mode)
+{
+    return mode;
+}
+#endif
+
 static void find_all(void)
 {
     static const int query[] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE,

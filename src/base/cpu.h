@@ -26,8 +26,15 @@ TN_CPU_FEATURES(TN_CPU_BIT)
 #undef TN_CPU_BIT
 
 uint64_t tn_cpu_features(void);
-const char *tn_cpu_name(void);        /* brand string, or family/model */
-int tn_cpu_count(void);               /* cores this process may use */
-size_t tn_cpu_cache_bytes(int level); /* 1 (data), 2, 3; 0 if not known */
+
+/* How this thread's floating-point unit works: rounding, and what becomes of denormals. Numbers
+ * that small cost some CPUs a hundred cycles each; where they are flushed, they are zeros wherever
+ * they are read and where they would come out. */
+uint64_t tn_float_mode(void);
+void tn_float_mode_set(uint64_t mode);
+uint64_t tn_float_mode_flushing(uint64_t mode); /* the same, with denormals flushed */
+const char *tn_cpu_name(void);                  /* brand string, or family/model */
+int tn_cpu_count(void);                         /* cores this process may use */
+size_t tn_cpu_cache_bytes(int level);           /* 1 (data), 2, 3; 0 if not known */
 
 #endif

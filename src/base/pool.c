@@ -50,6 +50,7 @@ struct tn_pool {
     tn_pool_work work;
     void *arg;
     int64_t count, shares;
+    uint64_t float_mode; /* the caller's */
 
     uint64_t spin_ns;
     int threads;
@@ -131,6 +132,7 @@ static void *run_worker(void *self)
     worker *w = self;
     inside = true;
     while (wait_for_work(w) != STOP) {
+        if (tn_float_mode() != w->pool->float_mode) tn_float_mode_set(w->pool->float_mode);
         tn_status status = run_share(w->pool, w->index);
         w->failed = status != NULL;
         if (status) tn_status_copy(status, &w->record);
@@ -244,6 +246,7 @@ tn_status tn_pool_run(tn_pool *pool, int64_t count, int64_t grain, tn_pool_work 
     pool->arg = arg;
     pool->count = count;
     pool->shares = shares;
+    pool->float_mode = tn_float_mode();
     tn_status status = run_shared(pool);
     atomic_store_explicit(&pool->busy, false, memory_order_release);
     return status;

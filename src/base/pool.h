@@ -17,7 +17,8 @@ int tn_pool_threads(const tn_pool *pool); /* 1 for NULL */
 
 /* Calls work(arg, begin, end, thread) for shares that cover [0, count) once. `grain` is the
  * smallest share worth a thread: count <= grain runs on the caller. The first failure (by share
- * order) is returned. pool may be NULL: all on the caller. */
+ * order) is returned. Shares run in the caller's floating-point mode (base/cpu.h). pool may be
+ * NULL: all on the caller. */
 typedef tn_status (*tn_pool_work)(void *arg, int64_t begin, int64_t end, int thread);
 tn_status tn_pool_run(tn_pool *pool, int64_t count, int64_t grain, tn_pool_work work,
                       void *arg) TN_MUST_USE;

@@ -105,7 +105,7 @@ struct tn_context {
     tn_resolved *now; /* NULL: an input's shape changed */
     int64_t *key;     /* scratch */
     uint64_t clock, generation;
-    bool ran;
+    bool ran, keeps_denormals;
     int64_t *iterations_left; /* shared with the contexts inside; NULL: loops may run for ever */
     int64_t iterations;
     /* Profile. */

@@ -97,7 +97,9 @@ tn_status tn_exec_context_sequence_count(tn_context *context, const char *name,
                                          int64_t *out) TN_MUST_USE;
 tn_status tn_exec_context_sequence_item(tn_context *context, const char *name, int64_t index,
                                         tn_tensor *out) TN_MUST_USE;
+/* Denormals are flushed meanwhile, unless they are to be kept. */
 tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
+void tn_exec_context_keep_denormals(tn_context *context, bool on);
 tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out) TN_MUST_USE;
 /* A run whose loops make more iterations than this, all together, fails: for inputs that are made

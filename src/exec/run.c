@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "exec/context.h"
 #include "tensor/tensor.h"
@@ -424,9 +425,8 @@ static tn_status bind_dynamic_inputs(tn_context *context)
     return NULL;
 }
 
-tn_status tn_exec_context_run(tn_context *context)
+static tn_status run_once(tn_context *context)
 {
-    context->ran = false;
     TN_TRY(tn_context_shapes(context));
     TN_TRY(check_bound(context));
     if (context->dynamic) {
@@ -441,7 +441,21 @@ tn_status tn_exec_context_run(tn_context *context)
     TN_TRY(run_steps(context));
     TN_TRY(tn_context_wait(context));
     TN_TRY(tn_context_read_marks(context, begin));
-    TN_TRY(copy_outputs(context));
-    context->ran = true;
-    return NULL;
+    return copy_outputs(context);
+}
+
+void tn_exec_context_keep_denormals(tn_context *context, bool on)
+{
+    context->keeps_denormals = on;
+}
+
+tn_status tn_exec_context_run(tn_context *context)
+{
+    uint64_t mode = tn_float_mode();
+    context->ran = false;
+    if (!context->keeps_denormals) tn_float_mode_set(tn_float_mode_flushing(mode));
+    tn_status status = run_once(context);
+    tn_float_mode_set(mode);
+    context->ran = !status;
+    return status;
 }

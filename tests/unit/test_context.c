@@ -1,8 +1,11 @@
 /* Contexts: shapes, bindings, memory, run-time shapes, threads. */
 #include "engine_help.h"
 
+#include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 
+#include "base/cpu.h"
 #include "fault/failing_allocator.h"
 #include "tensor/tensor.h"
 
@@ -53,6 +56,42 @@ static void a_network_runs_at_many_shapes(void **unused)
     for (int64_t batch = 0; batch <= 10; batch++) run_mlp(context, batch);
     for (int64_t batch = 10; batch > 0; batch -= 3) run_mlp(context, batch);
     tn_exec_context_free(context);
+}
+
+static const char tiny[] = "graph \"tiny\" {\n"
+                           "  input %x : f32[n]\n"
+                           "  const %s : f32={0.01}\n"
+                           "  %y : f32[n] = Mul(%x, %s)  \"scale\"\n"
+                           "  output \"y\" = %y\n"
+                           "}\n";
+
+/* Both where they would come out and where they are read; on every thread. */
+static void denormals_are_flushed_unless_they_are_kept(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 2000000 };
+    tn_engine *engine = build_text(tiny, NULL);
+    tn_context *context = new_context(engine);
+    float *x = malloc(COUNT * sizeof(float)), *y = malloc(COUNT * sizeof(float));
+    assert_non_null(x);
+    assert_non_null(y);
+    for (int i = 0; i < COUNT; i++) x[i] = i % 2 ? 1e-37f : 1e-39f;
+    tn_tensor in = view(TN_DTYPE_F32, x, 1, COUNT, 0), out = view(TN_DTYPE_F32, y, 1, COUNT, 0);
+    assert_ok(tn_exec_context_bind(context, "x", &in));
+    assert_ok(tn_exec_context_bind(context, "y", &out));
+    for (int keep = 0; keep < 2; keep++) {
+        uint64_t mode = tn_float_mode();
+        tn_exec_context_keep_denormals(context, keep);
+        assert_ok(tn_exec_context_run(context));
+        assert_int_equal(tn_float_mode(), mode);
+        int wrong = 0;
+        for (int i = 0; i < COUNT; i++) wrong += (fpclassify(y[i]) == FP_SUBNORMAL) != keep;
+        assert_int_equal(wrong, 0);
+    }
+    free(x);
+    free(y);
+    tn_exec_context_free(context);
+    tn_exec_engine_release(engine);
 }
 
 static void a_shape_seen_before_allocates_nothing(void **unused)
@@ -460,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(a_network_runs_at_many_shapes),
+        cmocka_unit_test(denormals_are_flushed_unless_they_are_kept),
         cmocka_unit_test(a_shape_seen_before_allocates_nothing),
         cmocka_unit_test(outputs_have_memory_of_their_own_when_not_bound),
         cmocka_unit_test(strided_and_overlapping_memory_is_copied),
