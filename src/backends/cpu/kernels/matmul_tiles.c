@@ -1,23 +1,21 @@
 /* MatMul, Gemm and Linear in f32 on register tiles (tile.h). A constant b is packed when the engine
- * is built, another one at the start of every launch.
+ * is built; of another one, a piece of a panel at a time is packed on the stack just before it is
+ * used.
  *
  * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Where the
- * rows of a cannot be read as they lie, some are turned around into strips at a time (tile.h). */
+ * rows of a cannot be read as they lie, those of a chunk are turned around into strips (tile.h). */
 #include "backends/cpu/kernels/product.h"
+#include "backends/cpu/kernels/tile_stream.h"
 #include "backends/cpu/variant.h"
 
-enum { CHUNK_ROWS = 8 * TILE_ROWS, CHUNK_PANELS = 8 };
-enum { GROUP = 4, STRIP_FLOATS = TILE_DEPTH * TILE_ROWS }; /* strips turned at a time */
+enum { STRIPS = 8, CHUNK_ROWS = STRIPS * TILE_ROWS, CHUNK_PANELS = 8 };
+enum { STRIP_FLOATS = TILE_DEPTH * TILE_ROWS, PANEL_FLOATS = TILE_DEPTH * TILE_COLUMNS };
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
-
-static size_t pad_bytes(int64_t floats)
-{
-    return tn_align_up((size_t)floats * sizeof(float), TN_ALIGNMENT);
-}
 
 static size_t b_bytes(const product *w)
 {
-    return pad_bytes(w->matrices * tile_packed_count(w->plan.k, w->plan.n));
+    int64_t floats = w->matrices * tile_packed_count(w->plan.k, w->plan.n);
+    return tn_align_up((size_t)floats * sizeof(float), TN_ALIGNMENT);
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -33,11 +31,16 @@ static size_t packed_bytes(const tn_problem *p)
     return product_is_packed(p) ? b_bytes(&w) : 0;
 }
 
-static size_t scratch_bytes(const tn_problem *p)
+/* Nanoseconds on one core that is fed well; or what reading b takes. */
+static double estimate_ns(const tn_problem *p)
 {
+    const double multiply_adds_ns = 6.5 * VF32_LANES, bytes_ns = 16;
     product w;
     product_read(p, &w);
-    return product_is_packed(p) ? 0 : b_bytes(&w);
+    double b = (double)w.plan.k * (double)w.plan.n, rows = (double)w.plan.m * (double)w.plan.batch;
+    double sums = rows * b / multiply_adds_ns, read = (double)w.matrices * b * 4 / bytes_ns;
+    double copy = product_is_packed(p) ? 0 : read;
+    return 200 + TN_MAX(sums, read) + copy;
 }
 
 static uint64_t unused(const tn_problem *p)
@@ -45,42 +48,25 @@ static uint64_t unused(const tn_problem *p)
     return product_is_packed(p) ? 2 : 0;
 }
 
-typedef struct job {
-    product w;
-    const float *a, *b; /* b: as it comes, for packing */
-    float *packed;      /* written only by packing */
-    float *y;
-    int64_t row_chunks, panel_chunks;
-} job;
-
-static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
+static tn_status pack(const tn_problem *p, void *dst)
 {
-    job *j = arg;
-    int64_t panels = tile_panels(j->w.plan.n), k = j->w.plan.k, n = j->w.plan.n;
-    (void)thread;
-    for (int64_t at = begin; at < end; at++) {
-        int64_t matrix = at / panels, panel = at % panels;
-        tile_pack(j->b + matrix * k * n, j->w.b_row, j->w.b_column, k, n, panel, panel + 1,
-                  j->packed + matrix * tile_packed_count(k, n));
-    }
+    product w;
+    product_read(p, &w);
+    int64_t k = w.plan.k, n = w.plan.n;
+    memset(dst, 0, b_bytes(&w)); /* the padding too: the same model gives the same file */
+    for (int64_t i = 0; i < w.matrices; i++)
+        tile_pack((const float *)p->in[1].data + i * k * n, w.b_row, w.b_column, k, n, 0,
+                  tile_panels(n), (float *)dst + i * tile_packed_count(k, n));
     return NULL;
 }
 
-static tn_status pack_all(job *j, tn_pool *pool)
-{
-    int64_t panels = j->w.matrices * tile_panels(j->w.plan.n);
-    int64_t grain = 1 + GRAIN / (1 + j->w.plan.k * TILE_COLUMNS);
-    return tn_pool_run(pool, panels, grain, pack_share, j);
-}
-
-static tn_status pack(const tn_problem *p, void *dst)
-{
-    job j = {.b = p->in[1].data, .packed = dst};
-    product_read(p, &j.w);
-    if (b_bytes(&j.w) == 0) return NULL;
-    memset(dst, 0, b_bytes(&j.w)); /* the padding too: the same model gives the same file */
-    return pack_all(&j, NULL);
-}
+typedef struct job {
+    product w;
+    const float *a, *b;
+    const float *packed; /* NULL: b is packed on the way */
+    float *y;
+    int64_t row_chunks, panel_chunks;
+} job;
 
 /* Rows of a that lie a multiple of this apart share few sets of the cache, and thrash it. */
 enum { BAD_STEP = 2048 / sizeof(float) };
@@ -90,34 +76,48 @@ static bool wants_turning(const product *w, int64_t rows)
     return w->a_column != 1 || (rows > TILE_ROWS && w->a_row % BAD_STEP == 0);
 }
 
-/* m rows from a on and n columns: packed and y begin at theirs. What tile_multiply does, on strips.
- */
-static void multiply_turned(const product *w, int64_t m, int64_t n, const float *a,
-                            const float *packed, float *y)
+/* Part of y: m rows from a on, n columns from `column` on. */
+typedef struct chunk {
+    int64_t m, n, column;
+    const float *a, *b, *packed; /* b: its matrix; packed: its columns */
+    float *y;
+} chunk;
+
+static void turn_rows(const product *w, const chunk *c, int64_t at, int64_t depth, float *strip)
 {
-    _Alignas(TN_ALIGNMENT) float strips[GROUP * STRIP_FLOATS];
-    int64_t k = w->plan.k, ldc = w->plan.n;
-    for (int64_t first = 0; first < m; first += GROUP * TILE_ROWS) {
-        int64_t end = TN_MIN(m, first + GROUP * TILE_ROWS), at = 0;
-        do {
-            int64_t depth = TN_MIN(TILE_DEPTH, k - at);
-            float *strip = strips;
-            for (int64_t i = first; i < end; i += TILE_ROWS, strip += STRIP_FLOATS) {
-                const float *src = a + i * w->a_row + at * w->a_column;
-                int rows = (int)TN_MIN(TILE_ROWS, end - i);
-                if (w->a_column == 1) tile_turn(rows, depth, src, w->a_row, strip);
-                else tile_take(rows, depth, src, w->a_column, strip);
-            }
-            for (int64_t j = 0; j < n; j += TILE_COLUMNS) {
-                strip = strips;
-                for (int64_t i = first; i < end; i += TILE_ROWS, strip += STRIP_FLOATS)
-                    tile_one_turned((int)TN_MIN(TILE_ROWS, end - i), TN_MIN(TILE_COLUMNS, n - j),
-                                    depth, strip, TILE_ROWS, packed + j * k + at * TILE_COLUMNS,
-                                    y + i * ldc + j, ldc, at > 0);
-            }
-            at += TILE_DEPTH;
-        } while (at < k);
+    for (int64_t i = 0; i < c->m; i += TILE_ROWS, strip += STRIP_FLOATS) {
+        const float *src = c->a + i * w->a_row + at * w->a_column;
+        int rows = (int)TN_MIN(TILE_ROWS, c->m - i);
+        if (w->a_column == 1) tile_turn(rows, depth, src, w->a_row, strip);
+        else tile_take(rows, depth, src, w->a_column, strip);
     }
+}
+
+static void multiply(const product *w, const chunk *c)
+{
+    _Alignas(TN_ALIGNMENT) float strips[STRIPS * STRIP_FLOATS], fresh[PANEL_FLOATS];
+    int64_t k = w->plan.k, ldc = w->plan.n, at = 0;
+    bool turned = wants_turning(w, c->m);
+    do {
+        int64_t depth = TN_MIN(TILE_DEPTH, k - at);
+        if (turned) turn_rows(w, c, at, depth, strips);
+        for (int64_t j = 0; j < c->n; j += TILE_COLUMNS) {
+            int64_t columns = TN_MIN(TILE_COLUMNS, c->n - j);
+            const float *panel = fresh;
+            float *y = c->y + j;
+            if (c->packed) panel = c->packed + j * k + at * TILE_COLUMNS;
+            else
+                tile_pack(c->b + at * w->b_row + (c->column + j) * w->b_column, w->b_row,
+                          w->b_column, depth, columns, 0, 1, fresh);
+            for (int64_t i = 0; turned && i < c->m; i += TILE_ROWS)
+                tile_one_turned((int)TN_MIN(TILE_ROWS, c->m - i), columns, depth,
+                                strips + i * TILE_DEPTH, TILE_ROWS, panel, y + i * ldc, ldc,
+                                at > 0);
+            if (!turned)
+                tile_column(c->m, columns, depth, c->a + at, w->a_row, panel, y, ldc, at > 0);
+        }
+        at += TILE_DEPTH;
+    } while (at < k);
 }
 
 static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
@@ -128,21 +128,21 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     int64_t panels = tile_panels(plan->n);
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        int64_t chunk = at / j->row_chunks % j->panel_chunks, a_at, b_at;
-        int64_t batch = at / j->row_chunks / j->panel_chunks;
-        int64_t row = at % j->row_chunks * CHUNK_ROWS;
-        int64_t column = chunk * panels / j->panel_chunks * TILE_COLUMNS;
-        int64_t to = (chunk + 1) * panels / j->panel_chunks * TILE_COLUMNS;
-        int64_t m = TN_MIN(plan->m - row, CHUNK_ROWS), n = TN_MIN(plan->n, to) - column;
-        tn_matmul_offsets(plan, batch, &a_at, &b_at);
-        int64_t matrix = plan->k ? b_at / (plan->k * plan->n) : 0;
-        const float *packed =
-            j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
-        const float *a = j->a + a_at + row * w->a_row;
-        float *y = j->y + (batch * plan->m + row) * plan->n + column;
-        if (wants_turning(w, m)) multiply_turned(w, m, n, a, packed, y);
-        else tile_multiply(m, n, plan->k, a, w->a_row, packed, y, plan->n, 0);
-        if (w->end.any) tile_end_run(&w->end, row, column, m, n, y, plan->n);
+        int64_t chunks = j->panel_chunks, index = at / j->row_chunks % chunks, matrix;
+        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * CHUNK_ROWS;
+        int64_t column = index * panels / chunks * TILE_COLUMNS;
+        int64_t to = (index + 1) * panels / chunks * TILE_COLUMNS;
+        chunk c = {.m = TN_MIN(plan->m - row, CHUNK_ROWS), .column = column};
+        c.n = TN_MIN(plan->n, to) - column;
+        c.a = product_rows(w, j->a, batch, row, &matrix);
+        if (j->packed)
+            c.packed = j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
+        else c.b = j->b + matrix * plan->k * plan->n;
+        c.y = j->y + (batch * plan->m + row) * plan->n + column;
+        if (c.packed && c.m <= STREAM_ROWS && w->a_column == 1)
+            stream_multiply(c.m, c.n, plan->k, c.a, w->a_row, c.packed, c.y, plan->n);
+        else multiply(w, &c);
+        if (w->end.any) tile_end_run(&w->end, row, column, c.m, c.n, c.y, plan->n);
     }
     return NULL;
 }
@@ -154,10 +154,8 @@ static tn_status launch(const tn_launch *l)
     product_read(p, &j.w);
     const tn_matmul_plan *plan = &j.w.plan;
     if (plan->m * plan->n * plan->batch == 0) return NULL;
-    /* Both ways packed is only read from here on. */
-    j.packed = product_is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)l->scratch;
-    if (plan->k == 0) j.a = j.packed = j.y; /* never read, but not NULL */
-    else if (!product_is_packed(p)) TN_TRY(pack_all(&j, l->pool));
+    if (product_is_packed(p)) j.packed = l->packed;
+    if (plan->k == 0) j.a = j.b = j.y, j.packed = NULL; /* never read, but not NULL */
     int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
     j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
     j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;
@@ -172,8 +170,8 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 2,           \
-        .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,          \
+        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 3,           \
+        .accepts = accepts, .estimate_ns = estimate_ns, .packed_bytes = packed_bytes,              \
         .pack = pack, .unused = unused, .launch = launch,                                          \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[] = {
