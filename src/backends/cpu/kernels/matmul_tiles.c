@@ -9,6 +9,7 @@
 #include "backends/cpu/variant.h"
 
 enum { STRIPS = 8, CHUNK_ROWS = STRIPS * TILE_ROWS, CHUNK_PANELS = 8 };
+enum { LONG_CHUNK = 8 * CHUNK_ROWS }; /* where b is packed on the way: for more rows at a time */
 enum { STRIP_FLOATS = TILE_DEPTH * TILE_ROWS, PANEL_FLOATS = TILE_DEPTH * TILE_COLUMNS };
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 
@@ -65,7 +66,7 @@ typedef struct job {
     const float *a, *b;
     const float *packed; /* NULL: b is packed on the way */
     float *y;
-    int64_t row_chunks, panel_chunks;
+    int64_t rows, row_chunks, panel_chunks; /* rows: of a chunk */
 } job;
 
 /* Rows of a that lie a multiple of this apart share few sets of the cache, and thrash it. */
@@ -129,10 +130,10 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t chunks = j->panel_chunks, index = at / j->row_chunks % chunks, matrix;
-        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * CHUNK_ROWS;
+        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * j->rows;
         int64_t column = index * panels / chunks * TILE_COLUMNS;
         int64_t to = (index + 1) * panels / chunks * TILE_COLUMNS;
-        chunk c = {.m = TN_MIN(plan->m - row, CHUNK_ROWS), .column = column};
+        chunk c = {.m = TN_MIN(plan->m - row, j->rows), .column = column};
         c.n = TN_MIN(plan->n, to) - column;
         c.a = product_rows(w, j->a, batch, row, &matrix);
         if (j->packed)
@@ -157,7 +158,8 @@ static tn_status launch(const tn_launch *l)
     if (product_is_packed(p)) j.packed = l->packed;
     if (plan->k == 0) j.a = j.b = j.y, j.packed = NULL; /* never read, but not NULL */
     int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
-    j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    j.rows = j.packed || wants_turning(&j.w, plan->m) ? CHUNK_ROWS : LONG_CHUNK;
+    j.row_chunks = (plan->m + j.rows - 1) / j.rows;
     j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;
     if (plan->batch * j.row_chunks % threads) /* shares of the same size */
         j.panel_chunks = TN_MIN(panels, (j.panel_chunks + threads - 1) / threads * threads);

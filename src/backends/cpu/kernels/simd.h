@@ -1,6 +1,7 @@
 /* Vectors of float for kernels: vf32 is as wide as the variant's registers (GCC vector types, so +
  * - * / and comparisons work on it). The scalar variant uses 4 lanes, which every machine can do
- * somehow. Everything is static: no variant can lend its instructions to another. */
+ * somehow, and 64-bit Arm by NEON. Everything is static: no variant can lend its instructions to
+ * another. */
 #ifndef TN_BACKENDS_CPU_SIMD_H
 #define TN_BACKENDS_CPU_SIMD_H
 
@@ -15,6 +16,9 @@
 #include <immintrin.h>
 #define VF32_LANES 8
 #else
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 #define VF32_LANES 4
 #endif
 
@@ -90,6 +94,8 @@ static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
     return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__AVX2__)
     return (vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vf32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
@@ -145,6 +151,8 @@ static inline vf32 vf32_sqrt(vf32 x)
     return (vf32)_mm512_sqrt_ps((__m512)x);
 #elif defined(__AVX2__)
     return (vf32)_mm256_sqrt_ps((__m256)x);
+#elif defined(__aarch64__)
+    return (vf32)vsqrtq_f32((float32x4_t)x);
 #else
     for (int i = 0; i < VF32_LANES; i++) x[i] = sqrtf(x[i]);
     return x;

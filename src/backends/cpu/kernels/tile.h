@@ -15,7 +15,7 @@
 
 #define TILE_VECTORS 2
 #define TILE_COLUMNS (TILE_VECTORS * VF32_LANES)
-#if VF32_LANES == 16
+#if VF32_LANES == 16 || defined(__aarch64__)
 #define TILE_ROWS 12 /* 24 of 32 registers */
 #else
 #define TILE_ROWS 6 /* 12 of 16 */
@@ -46,7 +46,10 @@ static inline void tile_pack(const float *b, int64_t row_step, int64_t column_st
         int64_t count = n - first < TILE_COLUMNS ? n - first : TILE_COLUMNS;
         for (int64_t p = 0; p < k; p++, dst += TILE_COLUMNS) {
             const float *src = b + p * row_step + first * column_step;
-            if (column_step == 1) memcpy(dst, src, (size_t)count * sizeof(float));
+            if (column_step == 1 && count == TILE_COLUMNS)
+                for (int v = 0; v < TILE_COLUMNS; v += VF32_LANES)
+                    vf32_store(dst + v, vf32_load(src + v));
+            else if (column_step == 1) memcpy(dst, src, (size_t)count * sizeof(float));
             else
                 for (int64_t j = 0; j < count; j++) dst[j] = src[j * column_step];
             for (int64_t j = count; j < TILE_COLUMNS; j++) dst[j] = 0;
