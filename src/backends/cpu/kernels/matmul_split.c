@@ -213,12 +213,13 @@ static double estimate(const tn_problem *p, int parts)
 {
     job j;
     read_job(p, parts, &j);
-    double blocks = count_of(&j) * split_block_ns(parts);
-    double a = (double)(j.w.plan.batch * j.strips) * (double)j.steps;
-    double b = (double)(j.w.matrices * j.panels) * (double)j.steps;
-    double split = (a + (product_is_packed(p) ? 0 : 2 * b)) * SPLIT_BLOCK * SPLIT_BLOCK * SPLIT_NS;
+    double rows = (double)(j.w.plan.batch * ((j.w.plan.m + SPLIT_ROWS - 1) / SPLIT_ROWS));
+    double strips = rows * SPLIT_ROWS / SPLIT_BLOCK, steps = (double)j.steps;
+    double blocks = strips * (double)j.panels * steps * split_block_ns(parts);
+    double b = (double)(j.w.matrices * j.panels) * steps;
+    double split = strips * steps + (product_is_packed(p) ? 0 : 2 * b);
     double read = b * parts * SPLIT_STEP / SPLIT_BYTES_NS;
-    return 300 + TN_MAX(blocks, read) + split;
+    return 300 + TN_MAX(blocks, read) + split * SPLIT_BLOCK * SPLIT_BLOCK * SPLIT_NS;
 }
 
 /* The number of parts is a constant in all that runs. */

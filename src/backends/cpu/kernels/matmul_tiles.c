@@ -35,7 +35,7 @@ static size_t packed_bytes(const tn_problem *p)
 /* Nanoseconds on one core that is fed well; or what reading b takes. */
 static double estimate_ns(const tn_problem *p)
 {
-    const double multiply_adds_ns = 6.5 * VF32_LANES, bytes_ns = 16;
+    const double multiply_adds_ns = 5 * VF32_LANES, bytes_ns = 16;
     product w;
     product_read(p, &w);
     double b = (double)w.plan.k * (double)w.plan.n, rows = (double)w.plan.m * (double)w.plan.batch;

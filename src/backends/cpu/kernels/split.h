@@ -160,7 +160,7 @@ TILE_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t r
                 memcpy(at + q * SPLIT_STEP, &both, sizeof both);
             }
         }
-        for (int j = 0; parts > 1 && j < 16; j++) fits &= split_fits(most[j]);
+        if (parts > 1) fits &= split_fits(_mm512_reduce_max_epu32((__m512i)most));
     }
     return fits;
 }

@@ -5,8 +5,9 @@
 #include "backends/cpu/kernels/split.h"
 
 #define SPLIT_PARTS 1
-#define SPLIT_NS 0.12       /* to round a float */
+#define SPLIT_NS 0.35       /* to round a float */
 #define SPLIT_BYTES_NS 12.0 /* of weights from memory */
+#define SPLIT_ROWS 2        /* that cost as much as one */
 
 static inline void split_begin(void)
 {

@@ -7,8 +7,9 @@
 #include "backends/cpu/kernels/split.h"
 
 #define SPLIT_PARTS 3
-#define SPLIT_NS 0.12       /* to split a float */
-#define SPLIT_BYTES_NS 18.0 /* of weights from memory */
+#define SPLIT_NS 0.35       /* to split a float */
+#define SPLIT_BYTES_NS 20.0 /* of weights from memory */
+#define SPLIT_ROWS 16       /* that cost as much as one */
 
 #define split_begin amx_begin
 #define split_end amx_end
@@ -16,7 +17,7 @@
 /* Of 32 rows, 32 columns and 32 of k: as many times 4 products of 16 cycles as parts need. */
 static inline double split_block_ns(int parts)
 {
-    return parts == 1 ? 27 : parts == 2 ? 66 : 127;
+    return parts == 1 ? 56 : parts == 2 ? 111 : 205;
 }
 
 #define A_PART(q)                                                                                  \
