@@ -72,6 +72,7 @@ static const char *const lowered[] = {
     "Transpose",
     "Unsqueeze",
     "Where",
+    "WindowAttention",
 };
 
 typedef struct lowering {

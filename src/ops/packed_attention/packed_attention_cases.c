@@ -50,6 +50,27 @@ const tn_case tn_packed_attention_cases[] = {
     {.problem = "PackedAttention{heads=1} f32[1,40,390]"},
     {.problem = "PackedAttention{heads=1} f32[1,70,768]"},
     {.problem = "PackedAttention{heads=2} f32[1,9,1560]"},
+    /* What tensor cores take: a key that is not seen may be anything there too. */
+    {.problem = "PackedAttention{heads=1} f16[1,2,48]={"
+                "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2,2,2,2,2,2,2,"
+                "2,2,2,2,2,2,2,2,2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,nan,nan,nan,nan,nan,nan,nan,"
+                "nan,nan,nan,nan,nan,nan,nan,nan,nan,inf,inf,inf,inf,inf,inf,inf,inf,inf,inf,"
+                "inf,inf,inf,inf,inf,inf} "
+                "f16[2]={0,-inf}",
+     .expect = "f16[1,2,16]={"
+               "2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2}"},
+    {.problem = "PackedAttention{heads=1} f32[1,2,24]={"
+                "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2,2,2,2,2,2,2,2,0,0,0,0,0,0,0,0,nan,nan,nan,"
+                "nan,nan,nan,nan,nan,inf,inf,inf,inf,inf,inf,inf,inf} "
+                "f32[2]={0,-inf}",
+     .expect = "f32[1,2,8]={"
+               "2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2}"},
+    {.problem = "PackedAttention{heads=12} f16[1,200,2304] f16[1,1,1,200]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=2} f16[2,130,384] f16[2,1,1,130]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=2, scale=0.5} bf16[2,77,192]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=1} f16[3,300,384] f16[300]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=2} bf16[1,33,480] bf16[1,1,1,33]"},
+    {.problem = "PackedAttention{heads=2} f32[2,150,192] f32[2,1,1,150]", .lo = -2, .hi = 2},
     {.problem = "PackedAttention{heads=2} f16[2,7,48] f16[7]"},
     {.problem = "PackedAttention{heads=2} bf16[1,7,48]"},
     {.problem = "PackedAttention{heads=2} f64[1,7,48] none f64[2,7,7]"},

@@ -225,6 +225,117 @@ static __device__ __forceinline__ void round_tf32(uint32 *x)
 #endif
 }
 
+static __device__ __forceinline__ uint32 tf32_of(float x)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+#endif
+    return y;
+}
+
+/* ---- Attention by a warp ----
+ *
+ * Of MANY times 16 queries a thread holds rows lane / 4 and that plus 8, and of the scores with
+ * TILES times 8 keys two columns of every eight, as the results of products lie. Rows of keys and
+ * values are LINE elements apart in shared memory; there are whole sixteens of them. Floats are
+ * rounded to tf32. Their elements lie in another order in an operand than in a result, which is
+ * made good by taking the keys of each eight in the order 0 2 4 6 1 3 5 7. */
+
+/* 16 queries as the first operand; q: a thread's two rows. */
+template <class E, int COLS>
+static __device__ __forceinline__ void read_queries(const E *const *q, uint32 (*a)[4])
+{
+    constexpr int STEP = 32 / sizeof(E);
+    int t = threadIdx.x % 4;
+#pragma unroll
+    for (int d = 0; d < COLS / STEP; d++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            if constexpr (sizeof(E) == 2)
+                a[d][e] = *(const uint32 *)(q[e % 2] + d * STEP + e / 2 * 8 + 2 * t);
+            else a[d][e] = tf32_of(to_float(q[e % 2][d * STEP + e / 2 * 4 + t]));
+        }
+}
+
+/* scores += queries * keys */
+template <class E, int COLS, int LINE, int TILES, int MANY>
+static __device__ __forceinline__ void
+add_scores(const uint32 (*a)[COLS / (32 / sizeof(E))][4], const E *k, float (*s)[TILES][4])
+{
+    constexpr int STEP = 32 / sizeof(E);
+    int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int j = 0; j < TILES; j += 2)
+#pragma unroll
+        for (int d = 0; d < COLS / STEP; d++) {
+            uint32 b[4];
+            if constexpr (sizeof(E) == 2)
+                load_matrices<false>(b, k + (j * 8 + lane / 16 * 8 + lane % 8) * LINE + d * STEP +
+                                            lane / 8 % 2 * 8);
+            else {
+                const E *at = k + (j * 8 + lane / 4) * LINE + d * STEP + lane % 4;
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                    b[e] = tf32_of(to_float(at[e / 2 * 8 * LINE + e % 2 * 4]));
+            }
+#pragma unroll
+            for (int m = 0; m < MANY; m++) {
+                multiply_add(E(), s[m][j], a[m][d], b);
+                if (j + 1 < TILES) multiply_add(E(), s[m][j + 1], a[m][d], b + 2);
+            }
+        }
+}
+
+/* sum += weights * values */
+template <class E, int COLS, int LINE, int TILES, int MANY>
+static __device__ __forceinline__ void add_values(const float (*s)[TILES][4], const E *v,
+                                                  float (*sum)[COLS / 8][4])
+{
+    int lane = threadIdx.x % 32;
+    if constexpr (sizeof(E) == 2) {
+#pragma unroll
+        for (int n = 0; n < TILES; n += 2) {
+            constexpr bool ODD = TILES % 2;
+            uint32 a[MANY][4];
+#pragma unroll
+            for (int m = 0; m < MANY; m++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    const float *x = s[m][ODD && n + 1 == TILES ? n : n + e / 2] + e % 2 * 2;
+                    bool none = ODD && n + 1 == TILES && e / 2;
+                    a[m][e] = none ? 0 : pair_of(E(), x[0], x[1]);
+                }
+#pragma unroll
+            for (int c = 0; c < COLS / 16; c++) {
+                uint32 b[4];
+                load_matrices<true>(b, v + (n * 8 + lane % 16) * LINE + c * 16 + lane / 16 * 8);
+#pragma unroll
+                for (int m = 0; m < MANY; m++) {
+                    multiply_add(E(), sum[m][2 * c], a[m], b);
+                    multiply_add(E(), sum[m][2 * c + 1], a[m], b + 2);
+                }
+            }
+        }
+    } else {
+#pragma unroll
+        for (int n = 0; n < TILES; n++) {
+            uint32 a[MANY][4];
+#pragma unroll
+            for (int m = 0; m < MANY; m++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) a[m][e] = tf32_of(s[m][n][e % 2 * 2 + e / 2]);
+#pragma unroll
+            for (int c = 0; c < COLS / 8; c++) {
+                const E *at = v + (n * 8 + lane % 4 * 2) * LINE + c * 8 + lane / 4;
+                uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[LINE]))};
+#pragma unroll
+                for (int m = 0; m < MANY; m++) multiply_add(E(), sum[m][c], a[m], b);
+            }
+        }
+    }
+}
+
 /* Any element as the type To that a kernel computes in, and back, rounded or wrapped once. */
 template <class To, class From> static __device__ __forceinline__ To as(From x)
 {

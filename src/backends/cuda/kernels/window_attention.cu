@@ -247,11 +247,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
 
 /* ---- Tensor cores ----------------------------------------------------------------------------
  *
- * A warp has 16 queries and of them all keys of the window: a thread holds two rows, lane / 4 and
- * that plus 8, and two columns of every eight. Scores begin as the bias, read while the kernel
- * ahead still runs. Weights go from the scores' registers to the next product. Floats are rounded
- * to tf32; they lie in other order in a product's operands than in its result, which is made good
- * by taking the keys of each eight in the order 0 2 4 6 1 3 5 7. */
+ * A warp has 16 queries and of them all keys of the window. Scores begin as the bias, read while
+ * the kernel ahead still runs. Weights go from the scores' registers to the next product. */
 #if METHOD == 3
 enum {
     THREADS = 128,
@@ -263,15 +260,6 @@ enum {
     LINE = HEAD + CHUNK
 };
 
-static __device__ __forceinline__ uint32 tf32_of(float x)
-{
-    uint32 y = 0;
-#if __CUDA_ARCH__ >= 800
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
-#endif
-    return y;
-}
-
 static __device__ __forceinline__ void copy_rows(const problem &p, const place &here, int part,
                                                  T *to)
 {
@@ -280,86 +268,6 @@ static __device__ __forceinline__ void copy_rows(const problem &p, const place &
         int row = i / EACH, column = i % EACH * CHUNK;
         const T *from = row_of(p, here, part, min(row, ROWS - 1)) + column;
         copy_begin(to + row * LINE + column, from, row < ROWS);
-    }
-}
-
-/* 16 queries as the first operand; rows beyond the last are the last one again. */
-template <class E>
-static __device__ __forceinline__ void read_queries(const E *const *q, uint32 a[HEAD / STEP][4])
-{
-    int t = threadIdx.x % 4;
-#pragma unroll
-    for (int d = 0; d < HEAD / STEP; d++)
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-            if constexpr (sizeof(E) == 2)
-                a[d][e] = *(const uint32 *)(q[e % 2] + d * STEP + e / 2 * 8 + 2 * t);
-            else a[d][e] = tf32_of(to_float(q[e % 2][d * STEP + e / 2 * 4 + t]));
-        }
-}
-
-/* scores += queries * keys, eight keys or sixteen at a time. */
-template <class E>
-static __device__ __forceinline__ void add_products(const uint32 a[HEAD / STEP][4], const E *k,
-                                                    float s[TILES][4])
-{
-    int lane = threadIdx.x % 32;
-    if constexpr (sizeof(E) == 2) {
-#pragma unroll
-        for (int j = 0; j < TILES; j += 2)
-#pragma unroll
-            for (int d = 0; d < HEAD / STEP; d++) {
-                uint32 b[4];
-                load_matrices<false>(b, k + (j * 8 + lane / 16 * 8 + lane % 8) * LINE + d * STEP +
-                                            lane / 8 % 2 * 8);
-                multiply_add(E(), s[j], a[d], b);
-                if (j + 1 < TILES) multiply_add(E(), s[j + 1], a[d], b + 2);
-            }
-    } else {
-#pragma unroll
-        for (int j = 0; j < TILES; j++)
-#pragma unroll
-            for (int d = 0; d < HEAD / STEP; d++) {
-                const E *at = k + (j * 8 + lane / 4) * LINE + d * STEP + lane % 4;
-                uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[4]))};
-                multiply_add(E(), s[j], a[d], b);
-            }
-    }
-}
-
-/* sum += weights * values */
-template <class E>
-static __device__ __forceinline__ void add_values(const float s[TILES][4], const E *v,
-                                                  float sum[HEAD / 8][4])
-{
-    int lane = threadIdx.x % 32;
-    if constexpr (sizeof(E) == 2) {
-#pragma unroll
-        for (int n = 0; n < TILES; n += 2) {
-            const float *low = s[n], *high = s[n + 1 < TILES ? n + 1 : n];
-            bool both = n + 1 < TILES;
-            uint32 a[4] = {pair_of(E(), low[0], low[1]), pair_of(E(), low[2], low[3]),
-                           both ? pair_of(E(), high[0], high[1]) : 0,
-                           both ? pair_of(E(), high[2], high[3]) : 0};
-#pragma unroll
-            for (int c = 0; c < HEAD / 16; c++) {
-                uint32 b[4];
-                load_matrices<true>(b, v + (n * 8 + lane % 16) * LINE + c * 16 + lane / 16 * 8);
-                multiply_add(E(), sum[2 * c], a, b);
-                multiply_add(E(), sum[2 * c + 1], a, b + 2);
-            }
-        }
-    } else {
-#pragma unroll
-        for (int n = 0; n < TILES; n++) {
-            uint32 a[4] = {tf32_of(s[n][0]), tf32_of(s[n][2]), tf32_of(s[n][1]), tf32_of(s[n][3])};
-#pragma unroll
-            for (int c = 0; c < HEAD / 8; c++) {
-                const E *at = v + (n * 8 + lane % 4 * 2) * LINE + c * 8 + lane / 4;
-                uint32 b[2] = {tf32_of(to_float(at[0])), tf32_of(to_float(at[LINE]))};
-                multiply_add(E(), sum[c], a, b);
-            }
-        }
     }
 }
 
@@ -395,8 +303,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     T *k = (T *)memory, *v = k + KEYS * LINE;
     place here = enter<TILE>(p);
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row[2];
-    float s[TILES][4], sum[HEAD / 8][4] = {}, total[2];
-    uint32 a[HEAD / STEP][4];
+    float s[1][TILES][4], sum[1][HEAD / 8][4] = {}, total[2];
+    uint32 a[1][HEAD / STEP][4];
 #pragma unroll
     for (int i = 0; i < 2; i++) row[i] = here.first + warp * 16 + lane / 4 + i * 8;
     if (BIAS != 2) tn_wait_for_producer();
@@ -404,9 +312,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
 #pragma unroll
     for (int j = 0; j < TILES * 4; j++) {
         int key = min(j / 4 * 8 + lane % 4 * 2 + j % 2, ROWS - 1);
-        s[j / 4][j % 4] = 0;
+        s[0][j / 4][j % 4] = 0;
         if (BIAS)
-            s[j / 4][j % 4] = inverse * to_float(p.bias[(here.head * ROWS +
+            s[0][j / 4][j % 4] = inverse * to_float(p.bias[(here.head * ROWS +
                                                          min(row[j % 4 / 2], ROWS - 1)) *
                                                             ROWS +
                                                         key]);
@@ -418,15 +326,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     const T *q[2];
 #pragma unroll
     for (int i = 0; i < 2; i++) q[i] = row_of(p, here, 0, min(row[i], ROWS - 1));
-    read_queries<T>(q, a);
+    read_queries<T, HEAD>(q, a[0]);
     tn_start_consumer();
     copy_wait<0>();
     __syncthreads();
     if (here.first + warp * 16 >= ROWS) return;
-    add_products<T>(a, k, s);
+    add_scores<T, HEAD, LINE, TILES, 1>(a, k, s);
 #pragma unroll
-    for (int i = 0; i < 2; i++) total[i] = weigh(p, here, row[i], i, s);
-    add_values<T>(s, v, sum);
+    for (int i = 0; i < 2; i++) total[i] = weigh(p, here, row[i], i, s[0]);
+    add_values<T, HEAD, LINE, TILES, 1>(s, v, sum);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         float by = 1 / total[i];
@@ -435,8 +343,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
 #pragma unroll
         for (int c = 0; c < HEAD / 8; c++) {
             vec<T, 2> out;
-            from_float(sum[c][2 * i] * by, &out.at[0]);
-            from_float(sum[c][2 * i + 1] * by, &out.at[1]);
+            from_float(sum[0][c][2 * i] * by, &out.at[0]);
+            from_float(sum[0][c][2 * i + 1] * by, &out.at[1]);
             *(vec<T, 2> *)(y + c * 8) = out;
         }
     }
