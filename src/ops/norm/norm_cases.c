@@ -41,6 +41,8 @@ extern const tn_case tn_layer_norm_cases[];
 const tn_case tn_layer_norm_cases[] = {
     {.problem = "LayerNormalization f32[2,0]={} f32[0]={} f32[0]={} -> 3",
      .expect = "f32[2,0]={} f32[2,1]={nan,nan} f32[2,1]={nan,nan}"},
+    {.problem = "LayerNormalization f32[16390,3] f32[3] f32[3]"},
+    {.problem = "LayerNormalization f16[4097,4,8] f16[8]"},
     {.problem =
          "LayerNormalization{epsilon=0} f32[2,2]={1,3,5,9} f32[2]={1,10} f32[2]={0.5,0} -> 3",
      .expect = "f32[2,2]={-0.5,10,-0.5,10} f32[2,1]={2,7} f32[2,1]={1,0.5}"},

@@ -10,7 +10,8 @@ extern const tn_cuda_source tn_cuda_source_norm;
 enum {
     ELEMENTS_MAX = 32,
     WARPS_MAX = 16,
-    ROWS_IN_BLOCK = 4,
+    THREADS = 128, /* of a block, where a warp or less has a row */
+    MANY_ROWS = 1 << 14,
     MODE_LAYER = 0,
     MODE_RMS,
     MODE_CHANNEL
@@ -75,15 +76,21 @@ static tn_status run_rows(const tn_launch *l, task *args, const types *t, int mo
     while (elements < ELEMENTS_MAX && warps * 32 * elements < args->length) elements += vector;
     bool kept = warps * 32 * elements >= args->length;
     if (!kept) elements = vector;
+    /* Short rows: fewer threads for each, and several on their way where there are many. */
+    int lanes = 32, repeat = 1;
+    while (kept && warps == 1 && lanes > 4 && lanes / 2 * elements >= args->length) lanes /= 2;
+    if (kept && warps == 1 && args->rows >= MANY_ROWS) repeat = elements > 16 ? 2 : 4;
     snprintf(options, sizeof options,
-             "-DTX=%s -DTY=%s -DTS=%s -DTM=%s -DTW=%s -DVEC=%d -DELEMENTS=%d -DWARPS=%d -DMODE=%d",
+             "-DTX=%s -DTY=%s -DTS=%s -DTM=%s -DTW=%s -DVEC=%d -DELEMENTS=%d -DWARPS=%d -DLANES=%d "
+             "-DREPEAT=%d -DMODE=%d",
              tn_cuda_type(t->x), tn_cuda_type(t->y), tn_cuda_type(t->scale),
-             tn_cuda_type(t->statistics), wide_of(t), vector, elements, kept ? warps : 1, mode);
+             tn_cuda_type(t->statistics), wide_of(t), vector, elements, kept ? warps : 1, lanes,
+             repeat, mode);
     tn_cuda_grid grid = {.grid = {(unsigned)args->rows}, .block = {1024}, .overlap = true};
     if (kept) grid.block[0] = (unsigned)warps * 32;
     if (kept && warps == 1) {
-        grid.grid[0] = tn_cuda_blocks(args->rows, ROWS_IN_BLOCK);
-        grid.block[0] = 32 * ROWS_IN_BLOCK;
+        grid.grid[0] = tn_cuda_blocks(args->rows, (int64_t)THREADS / lanes * repeat);
+        grid.block[0] = THREADS;
     }
     return run(l, kept ? "rows" : "stream", options, &grid, (void *[]){args});
 }
@@ -220,7 +227,8 @@ static tn_status launch_batch(const tn_launch *l)
     vector = tn_cuda_vector_at(vector, x->data, tn_cuda_bytes(x));
     vector = tn_cuda_vector_at(vector, y->data, tn_cuda_bytes(y));
     snprintf(options, sizeof options,
-             "-DTX=%s -DTY=%s -DTS=%s -DTM=%s -DTW=%s -DVEC=%d -DELEMENTS=%d -DWARPS=1 -DMODE=2",
+             "-DTX=%s -DTY=%s -DTS=%s -DTM=%s -DTW=%s -DVEC=%d -DELEMENTS=%d -DWARPS=1 "
+             "-DLANES=32 -DREPEAT=1 -DMODE=2",
              tn_cuda_type(t.x), tn_cuda_type(t.y), tn_cuda_type(t.scale),
              tn_cuda_type(t.statistics), wide_of(&t), vector, vector);
     tn_cuda_divider by_inner = tn_cuda_divider_of(inner),

@@ -3,7 +3,8 @@
  *
  * MODE 0: scale and bias lie along the row (LayerNormalization); 1: the same without the mean
  * (RMSNormalization); 2: they are by channel (InstanceNormalization, GroupNormalization).
- * rows: a row in registers: WARPS warps for each, ELEMENTS of it in each thread, VEC side by side.
+ * rows: a row in registers: WARPS warps for each, or LANES threads of one, which then have REPEAT
+ * rows on their way at once; ELEMENTS of a row in each thread, VEC side by side.
  * stream: a row of any length, read three times. affine: BatchNormalization with given statistics.
  */
 #ifndef TX
@@ -15,6 +16,8 @@
 #define VEC 4
 #define ELEMENTS 8
 #define WARPS 4
+#define LANES 32
+#define REPEAT 1
 #define MODE 0
 #endif
 
@@ -28,9 +31,11 @@ struct task { /* mirrored in norm.c */
     float epsilon;
 };
 
-static __device__ __forceinline__ TW sum_of_warp(TW x)
+/* Over so many neighbouring lanes. */
+template <int COUNT> static __device__ __forceinline__ TW sum_of_lanes(TW x)
 {
-    for (int k = 16; k > 0; k >>= 1) x += __shfl_xor_sync(0xffffffffu, x, k);
+#pragma unroll
+    for (int k = COUNT / 2; k > 0; k >>= 1) x += __shfl_xor_sync(0xffffffffu, x, k);
     return x;
 }
 
@@ -66,65 +71,72 @@ static __device__ __forceinline__ void tell(const task &p, int64 row, TW mean, T
     if (p.inverse) put(inverse, &p.inverse[row]);
 }
 
+/* The sum over a row; `part` has room for a number of each warp. */
+static __device__ __forceinline__ TW sum_of_row(TW x, TW *part)
+{
+    x = sum_of_lanes<LANES>(x);
+    if (WARPS > 1) {
+        if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
+        __syncthreads();
+        x = 0;
+        for (int k = 0; k < WARPS; k++) x += part[k];
+    }
+    return x;
+}
+
 extern "C" __global__ void rows(const __grid_constant__ task p)
 {
+    constexpr int TEAM = WARPS > 1 ? WARPS * 32 : LANES;
     __shared__ TW part[2][WARPS];
-    int lane = threadIdx.x % 32, warp = WARPS == 1 ? 0 : threadIdx.x / 32;
-    int64 row = WARPS == 1 ? (int64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32 : blockIdx.x;
-    int first = (warp * 32 + lane) * VEC;
+    int teams = blockDim.x / TEAM, team = threadIdx.x / TEAM, first = threadIdx.x % TEAM * VEC;
+    int64 row[REPEAT];
+    TW value[REPEAT][ELEMENTS], mean[REPEAT], square[REPEAT];
     tn_wait_for_producer();
     tn_start_consumer();
-    if (row >= p.rows) return;
-    const TX *x = p.x + row * p.length;
-    TW value[ELEMENTS], mean = 0, square = 0;
 #pragma unroll
-    for (int j = 0; j < ELEMENTS; j += VEC) {
-        int at = first + j * 32 * WARPS;
-        vec<TX, VEC> in;
-        if (at < p.length) in = *(const vec<TX, VEC> *)(x + at);
+    for (int r = 0; r < REPEAT; r++) {
+        row[r] = ((int64)blockIdx.x * REPEAT + r) * teams + team;
+        mean[r] = square[r] = 0;
 #pragma unroll
-        for (int i = 0; i < VEC; i++) {
-            value[j + i] = at < p.length ? as<TW>(in.at[i]) : (TW)0;
-            mean += value[j + i];
+        for (int j = 0; j < ELEMENTS; j += VEC) {
+            int at = first + j * TEAM;
+            bool there = at < p.length && row[r] < p.rows;
+            vec<TX, VEC> in;
+            if (there) in = *(const vec<TX, VEC> *)(p.x + row[r] * p.length + at);
+#pragma unroll
+            for (int i = 0; i < VEC; i++) value[r][j + i] = there ? as<TW>(in.at[i]) : (TW)0;
         }
     }
-    if (MODE == 1) mean = 0;
-    else {
-        mean = sum_of_warp(mean);
-        if (WARPS > 1) {
-            if (lane == 0) part[0][warp] = mean;
-            __syncthreads();
-            mean = 0;
-            for (int k = 0; k < WARPS; k++) mean += part[0][k];
+#pragma unroll
+    for (int r = 0; r < REPEAT; r++) {
+#pragma unroll
+        for (int j = 0; j < ELEMENTS; j++) mean[r] += value[r][j];
+        mean[r] = MODE == 1 ? 0 : sum_of_row(mean[r], part[0]) / p.length;
+#pragma unroll
+        for (int j = 0; j < ELEMENTS; j++) {
+            TW off = value[r][j] - mean[r];
+            if (first + j / VEC * VEC * TEAM < p.length) square[r] += off * off;
         }
-        mean /= p.length;
+        square[r] = sum_of_row(square[r], part[1]);
     }
 #pragma unroll
-    for (int j = 0; j < ELEMENTS; j++) {
-        TW off = value[j] - mean;
-        if (first + j / VEC * VEC * 32 * WARPS < p.length) square += off * off;
-    }
-    square = sum_of_warp(square);
-    if (WARPS > 1) {
-        if (lane == 0) part[1][warp] = square;
-        __syncthreads();
-        square = 0;
-        for (int k = 0; k < WARPS; k++) square += part[1][k];
-    }
-    TW inverse = 1 / sqrt(square / p.length + (TW)p.epsilon);
+    for (int r = 0; r < REPEAT; r++) {
+        TW inverse = 1 / sqrt(square[r] / p.length + (TW)p.epsilon);
+        if (row[r] >= p.rows) break;
 #pragma unroll
-    for (int j = 0; j < ELEMENTS; j += VEC) {
-        int at = first + j * 32 * WARPS;
-        if (at < p.length) finish(p, row, at, value + j, mean, inverse);
+        for (int j = 0; j < ELEMENTS; j += VEC) {
+            int at = first + j * TEAM;
+            if (at < p.length) finish(p, row[r], at, value[r] + j, mean[r], inverse);
+        }
+        if (first == 0) tell(p, row[r], mean[r], inverse);
     }
-    if (first == 0) tell(p, row, mean, inverse);
 }
 
 /* The sum over a block; `part` has room for a number of each warp. */
 static __device__ __forceinline__ TW sum_of_block(TW x, TW *part)
 {
     int warps = blockDim.x / 32;
-    x = sum_of_warp(x);
+    x = sum_of_lanes<32>(x);
     if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
     __syncthreads();
     x = 0;
