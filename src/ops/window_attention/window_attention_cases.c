@@ -47,6 +47,11 @@ const tn_case tn_window_attention_cases[] = {
                 "f16[3,49,49]"},
     {.problem = "WindowAttention{heads=3, window=[7,7], shift=[3,3], mask=-100} f16[2,14,14,144] "
                 "f16[1,3,49,49]"},
+    /* Many windows, and not a multiple of those of a block. */
+    {.problem = "WindowAttention{heads=2, window=[2,2], shift=[1,1], mask=-100} f16[9,22,22,96] "
+                "f16[2,4,4]"},
+    {.problem = "WindowAttention{heads=1, window=[2,2], shift=[1,1], mask=-100} f32[9,22,22,24]"},
+    {.problem = "WindowAttention{heads=8, window=[3,2]} bf16[5,33,22,384] bf16[8,6,6]"},
     {.problem = "WindowAttention{heads=2, window=[7,7]} bf16[1,14,7,192] bf16[2,49,49]"},
     {.problem = "WindowAttention{heads=2, window=[7,7]} bf16[1,7,7,384]"},
     {.problem = "WindowAttention{heads=2, window=[8,8], shift=[4,4], mask=-100} f16[1,16,16,192] "

@@ -6,7 +6,8 @@
 
 extern const tn_cuda_source tn_cuda_source_window_attention;
 
-enum { ANY = 1, FLOATS, TENSOR }; /* METHOD */
+enum { ANY = 1, FLOATS, TENSOR, MANY }; /* METHOD; the last is TENSOR with several windows */
+enum { REPEAT = 4 };                    /* so many */
 
 /* What a block holds. */
 enum {
@@ -24,7 +25,7 @@ enum {
 typedef struct problem { /* as the kernel takes it */
     const void *qkv, *bias;
     void *y;
-    int32_t width, heads, windows, tiles, height, breadth, across, down, right;
+    int32_t width, heads, tiles, windows, count, height, breadth, across, down, right;
     float scale, mask;
 } problem;
 
@@ -32,7 +33,8 @@ static size_t shared_bytes(const tn_window_attention_shape *s, int kind, size_t 
 {
     size_t rows = (size_t)s->rows, head = (size_t)s->head;
     if (kind == ANY) return ANY_TILE * rows * sizeof(float);
-    if (kind == TENSOR) return 2 * ((rows + 15) / 16 * 16) * (head * element + 16);
+    size_t stages = kind == MANY ? 2 : 1;
+    if (kind >= TENSOR) return stages * 2 * ((rows + 15) / 16 * 16) * (head * element + 16);
     size_t queries = TN_MIN((rows + 15) / 16 * 16, (size_t)TILE), keys = (rows + 7) / 8 * 8;
     size_t weights = (rows + 3) / 4 * 4 + 4;
     return ((queries + 2 * keys) * (head + 4) + queries * weights) * sizeof(float);
@@ -50,7 +52,7 @@ static tn_verdict fits(const tn_problem *p, int kind)
     if (s.head == 0 || s.head > 4096) return TN_NO("heads are of no columns, or above 4096");
     if (kind == FLOATS && (s.head % 4 || s.head > FLOATS_HEAD_MAX || s.rows > FLOATS_ROWS_MAX))
         return TN_NO("heads are no multiple of 4 up to 64, or windows above 160 tokens");
-    if (kind == TENSOR &&
+    if (kind >= TENSOR &&
         (s.head % (int64_t)(32 / element) || s.head > TENSOR_HEAD_MAX || s.rows > TENSOR_ROWS_MAX))
         return TN_NO("heads are no whole steps of the tensor cores, or windows above 256 tokens");
     if (shared_bytes(&s, kind, element) > SHARED_MAX)
@@ -70,19 +72,21 @@ static tn_status launch(const tn_launch *l, int kind)
     const tn_problem *p = l->problem;
     const tn_cuda_function *function;
     tn_window_attention_shape s;
-    char options[200];
+    char options[240];
     tn_window_attention_shape_of(p, &s);
     if (s.batch * s.windows * s.width == 0) return NULL;
     if (!is_aligned(p)) kind = ANY;
+    int repeat = kind == MANY ? REPEAT : 1;
     bool bias = tn_cuda_has(p, TN_WATT_BIAS);
     bool weight = p->in_constant >> TN_WATT_BIAS & 1;
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DHEAD=%d -DROWS=%d -DSIDE=%d -DBIAS=%d -DMETHOD=%d",
+             "-DTYPE=%s -DHEAD=%d -DROWS=%d -DSIDE=%d -DBIAS=%d -DMETHOD=%d "
+             "-DREPEAT=%d",
              tn_cuda_type(p->in[TN_WATT_QKV].dtype), (int)s.head, (int)s.rows, (int)s.window[1],
              !bias    ? 0
              : weight ? 2
                       : 1,
-             kind);
+             TN_MIN(kind, TENSOR), repeat);
     size_t shared = shared_bytes(&s, kind, tn_cuda_bytes(&p->in[TN_WATT_QKV]));
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_window_attention,
                                 "windows", options, shared, &function));
@@ -93,8 +97,9 @@ static tn_status launch(const tn_launch *l, int kind)
         .y = p->out[0].data,
         .width = (int32_t)s.width,
         .heads = (int32_t)s.heads,
-        .windows = (int32_t)s.windows,
         .tiles = (int32_t)((s.rows + tile - 1) / tile),
+        .windows = (int32_t)s.windows,
+        .count = (int32_t)(s.batch * s.windows),
         .height = (int32_t)s.size[0],
         .breadth = (int32_t)s.size[1],
         .across = (int32_t)s.count[1],
@@ -103,7 +108,8 @@ static tn_status launch(const tn_launch *l, int kind)
         .scale = (float)s.scale,
         .mask = (float)s.mask,
     };
-    tn_cuda_grid grid = {.grid = {(unsigned)(s.batch * s.windows * args.tiles * s.heads)},
+    int64_t groups = (args.count + repeat - 1) / repeat;
+    tn_cuda_grid grid = {.grid = {(unsigned)(groups * args.tiles * s.heads)},
                          .block = {THREADS},
                          .shared_bytes = shared,
                          .overlap = true};
@@ -128,6 +134,12 @@ static tn_verdict accepts_half(const tn_problem *p)
     return fits(p, TENSOR);
 }
 
+static tn_verdict accepts_half_many(const tn_problem *p)
+{
+    if (tn_cuda_bytes(&p->in[TN_WATT_QKV]) != 2) return TN_NO("the operands are not f16 or bf16");
+    return fits(p, MANY);
+}
+
 static tn_verdict accepts_tf32(const tn_problem *p)
 {
     if (p->in[TN_WATT_QKV].dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
@@ -149,6 +161,11 @@ static tn_status launch_tensor(const tn_launch *l)
     return launch(l, TENSOR);
 }
 
+static tn_status launch_many(const tn_launch *l)
+{
+    return launch(l, MANY);
+}
+
 extern const tn_tactic tn_cuda_window_attention[];
 const tn_tactic tn_cuda_window_attention[] = {
     {
@@ -158,6 +175,14 @@ const tn_tactic tn_cuda_window_attention[] = {
         .needs = TN_SM80,
         .accepts = accepts_half,
         .launch = launch_tensor,
+    },
+    {
+        .name = "cuda.window_attention.half.tensor_many",
+        .op = "WindowAttention",
+        .revision = 1,
+        .needs = TN_SM80,
+        .accepts = accepts_half_many,
+        .launch = launch_many,
     },
     {
         .name = "cuda.window_attention.tf32.tensor",

@@ -5,7 +5,8 @@
  *
  * TYPE: of elements. HEAD: columns of a head. ROWS: tokens of a window, SIDE of them side by side.
  * BIAS: 0 there is none, 1 there is one, 2 it is a weight and may be read at once. METHOD: 1 any
- * sizes, a warp for each query; 2 multiply-adds in float; 3 tensor cores. */
+ * sizes, a warp for each query; 2 multiply-adds in float; 3 tensor cores, REPEAT windows of one head
+ * to a block. */
 #ifndef TYPE
 #define TYPE half
 #define HEAD 32
@@ -13,6 +14,7 @@
 #define SIDE 7
 #define BIAS 2
 #define METHOD 3
+#define REPEAT 4
 #endif
 typedef TYPE T;
 
@@ -22,7 +24,8 @@ typedef TYPE T;
 struct problem { /* mirrored in window_attention.c */
     const T *qkv, *bias;
     T *y;
-    int width, heads, windows, tiles; /* of an image; of a window: TILE queries each */
+    int width, heads, tiles;          /* tiles of a window, TILE queries each */
+    int windows, count;               /* of an image; of all of them */
     int height, breadth, across;      /* of the image; windows side by side */
     int down, right;                  /* the shift */
     float scale, mask;
@@ -36,17 +39,21 @@ struct place {
     bool edge;               /* there are several regions */
 };
 
-template <int TILE> static __device__ __forceinline__ place enter(const problem &p)
+static __device__ __forceinline__ place place_of(const problem &p, int head, int first, int number)
 {
-    int at = blockIdx.x, rest = at / p.heads;
-    int window = rest / p.tiles % p.windows;
-    place here = {at % p.heads, window, rest % p.tiles * TILE};
+    int window = number % p.windows;
+    place here = {head, window, first};
     here.y = window / p.across * (ROWS / SIDE);
     here.x = window % p.across * SIDE;
-    here.image = (int64)(rest / p.tiles / p.windows) * p.height * p.breadth;
+    here.image = (int64)(number / p.windows) * p.height * p.breadth;
     here.edge = p.mask != 0 && (here.y + ROWS / SIDE > p.height - p.down ||
                                 here.x + SIDE > p.breadth - p.right);
     return here;
+}
+template <int TILE> static __device__ __forceinline__ place enter(const problem &p)
+{
+    int rest = blockIdx.x / p.heads;
+    return place_of(p, blockIdx.x % p.heads, rest % p.tiles * TILE, rest / p.tiles);
 }
 
 static __device__ __forceinline__ int64 token_of(const problem &p, const place &here, int row)
@@ -297,44 +304,40 @@ static __device__ __forceinline__ float weigh(const problem &p, const place &her
     return total;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_constant__ problem p)
+/* Keys and values of a window on their way; its queries. */
+static __device__ __forceinline__ void fetch(const problem &p, const place &here, T *room,
+                                             uint32 a[HEAD / STEP][4])
 {
-    extern __shared__ __align__(16) uint8 memory[];
-    T *k = (T *)memory, *v = k + KEYS * LINE;
-    place here = enter<TILE>(p);
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row[2];
-    float s[1][TILES][4], sum[1][HEAD / 8][4] = {}, total[2];
-    uint32 a[1][HEAD / STEP][4];
-#pragma unroll
-    for (int i = 0; i < 2; i++) row[i] = here.first + warp * 16 + lane / 4 + i * 8;
-    if (BIAS != 2) tn_wait_for_producer();
-    float inverse = 1 / p.scale;
-#pragma unroll
-    for (int j = 0; j < TILES * 4; j++) {
-        int key = min(j / 4 * 8 + lane % 4 * 2 + j % 2, ROWS - 1);
-        s[0][j / 4][j % 4] = 0;
-        if (BIAS)
-            s[0][j / 4][j % 4] = inverse * to_float(p.bias[(here.head * ROWS +
-                                                         min(row[j % 4 / 2], ROWS - 1)) *
-                                                            ROWS +
-                                                        key]);
-    }
-    if (BIAS == 2) tn_wait_for_producer();
-    copy_rows(p, here, 1, k);
-    copy_rows(p, here, 2, v);
-    copy_group();
     const T *q[2];
+    copy_rows(p, here, 1, room);
+    copy_rows(p, here, 2, room + KEYS * LINE);
+    copy_group();
 #pragma unroll
-    for (int i = 0; i < 2; i++) q[i] = row_of(p, here, 0, min(row[i], ROWS - 1));
-    read_queries<T, HEAD>(q, a[0]);
-    tn_start_consumer();
-    copy_wait<0>();
-    __syncthreads();
-    if (here.first + warp * 16 >= ROWS) return;
-    add_scores<T, HEAD, LINE, TILES, 1>(a, k, s);
+    for (int i = 0; i < 2; i++) {
+        int row = here.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
+        q[i] = row_of(p, here, 0, min(row, ROWS - 1));
+    }
+    read_queries<T, HEAD>(q, a);
+}
+
+static __device__ __forceinline__ void attend(const problem &p, const place &here, const T *room,
+                                              const uint32 a[1][HEAD / STEP][4],
+                                              const vec<T, 2> bias[TILES][2])
+{
+    int lane = threadIdx.x % 32;
+    float s[1][TILES][4], sum[1][HEAD / 8][4] = {}, inverse = 1 / p.scale;
 #pragma unroll
-    for (int i = 0; i < 2; i++) total[i] = weigh(p, here, row[i], i, s[0]);
-    add_values<T, HEAD, LINE, TILES, 1>(s, v, sum);
+    for (int j = 0; j < TILES * 4; j++)
+        s[0][j / 4][j % 4] = BIAS ? inverse * to_float(bias[j / 4][j % 4 / 2].at[j % 2]) : 0;
+    add_scores<T, HEAD, LINE, TILES, 1>(a, room, s);
+    float total[2];
+    int row[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        row[i] = here.first + threadIdx.x / 32 * 16 + lane / 4 + i * 8;
+        total[i] = weigh(p, here, row[i], i, s[0]);
+    }
+    add_values<T, HEAD, LINE, TILES, 1>(s, room + KEYS * LINE, sum);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         float by = 1 / total[i];
@@ -347,6 +350,47 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
             from_float(sum[0][c][2 * i + 1] * by, &out.at[1]);
             *(vec<T, 2> *)(y + c * 8) = out;
         }
+    }
+}
+
+/* Where a block takes several windows, what all of them share would fill the registers. */
+extern "C" __global__ void __launch_bounds__(THREADS, REPEAT > 1 ? 4 : 1)
+    windows(const __grid_constant__ problem p)
+{
+    extern __shared__ __align__(16) uint8 memory[];
+    constexpr int STAGE = 2 * KEYS * LINE;
+    T *room = (T *)memory;
+    int lane = threadIdx.x % 32, head = blockIdx.x % p.heads, rest = blockIdx.x / p.heads;
+    int first = rest % p.tiles * TILE, number = rest / p.tiles * REPEAT;
+    int mine = first + threadIdx.x / 32 * 16;
+    vec<T, 2> bias[TILES][2];
+    uint32 a[1][HEAD / STEP][4], later[HEAD / STEP][4] = {};
+    if (BIAS != 2) tn_wait_for_producer();
+#pragma unroll
+    for (int j = 0; j < TILES * 4; j++) {
+        int key = min(j / 4 * 8 + lane % 4 * 2 + j % 2, ROWS - 1);
+        int row = min(mine + lane / 4 + j % 4 / 2 * 8, ROWS - 1);
+        if (BIAS) bias[j / 4][j % 4 / 2].at[j % 2] = p.bias[(head * ROWS + row) * ROWS + key];
+    }
+    if (BIAS == 2) tn_wait_for_producer();
+    place here = place_of(p, head, first, number);
+    fetch(p, here, room, a[0]);
+    tn_start_consumer();
+#pragma unroll 1
+    for (int r = 0;; r++) {
+        copy_wait<0>();
+        __syncthreads(); /* this window is there, and nobody reads the last one any more */
+        bool more = r + 1 < REPEAT && number + r + 1 < p.count;
+        place next = here;
+        if (more) {
+            next = place_of(p, head, first, number + r + 1);
+            fetch(p, next, room + (r + 1) % 2 * STAGE, later);
+        }
+        if (mine < ROWS) attend(p, here, room + r % 2 * STAGE, a, bias);
+        if (!more) break;
+        here = next;
+#pragma unroll
+        for (int d = 0; d < HEAD / STEP * 4; d++) a[0][d / 4][d % 4] = later[d / 4][d % 4];
     }
 }
 #endif
