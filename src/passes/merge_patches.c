@@ -100,7 +100,8 @@ static tn_status run(tn_graph *graph, int64_t *changed)
     tn_value *x = NULL;
     bool rows_first = false;
     for (tn_node *node = graph->first; node; node = node->next)
-        if (node->out_count == 1 && tn_value_has_users(node->out[0]) && read_parts(node, &x, &rows_first))
+        if (node->out_count == 1 && tn_value_has_users(node->out[0]) &&
+            read_parts(node, &x, &rows_first))
             TN_TRY(merge(node, x, rows_first, changed));
     return NULL;
 }
