@@ -72,7 +72,7 @@ enum {
     OF_POINTWISE_MODE = 14,
     OF_DESC = 15,
 };
-enum { ADD = 0, RELU = 100, MODE_A = 3, MODE_B = 1, ALIGNMENT = 16 };
+enum { ADD = 0, RELU = 100, MODE_A = 3, ALIGNMENT = 16 };
 
 #define CALLS(X)                                                                                   \
     X(make, "cudnnBackendCreateDescriptor", (int kind, desc *out))                                 \
@@ -259,15 +259,15 @@ static bool begin(void)
     return all.usable;
 }
 
-/* The first engines that a way of guessing names. */
-static void ask(entry *e, writer *w, desc graph, int mode, int most)
+/* The first engines that the library would try. */
+static void ask(entry *e, writer *w, desc graph)
 {
     int64_t count = 0;
+    int mode = MODE_A, most = TN_DNN_CHOICES;
     desc heuristics = make(w, HEURISTICS), config[TN_DNN_CHOICES] = {NULL};
     set_desc(w, heuristics, HEURISTICS_GRAPH, graph);
     set(w, heuristics, HEURISTICS_MODE, OF_HEURISTICS_MODE, 1, &mode);
     end(w, heuristics);
-    most = TN_MIN(most, TN_DNN_CHOICES - e->count);
     if (w->failed) return;
     for (int i = 0; i < most; i++)
         if (all.calls.make(ENGINE_CONFIG, &config[i])) most = i;
@@ -284,9 +284,7 @@ static void choose(entry *e, tn_dnn_handle handle)
 {
     writer w = {.count = 0};
     desc graph = write_graph(&w, &e->graph, handle);
-    if (!w.failed) ask(e, &w, graph, MODE_A, TN_DNN_CHOICES - 2);
-    w.failed = false;
-    if (e->count) ask(e, &w, graph, MODE_B, 2);
+    if (!w.failed) ask(e, &w, graph);
     if (!e->count) writer_free(&w);
 }
 

@@ -6,7 +6,7 @@
 
 #include "backends/cuda/dnn.h"
 
-enum { TN_DNN_CHOICES = 6 };
+enum { TN_DNN_CHOICES = 4 };
 
 /* A key: no padding that is not zero. Sizes are [N, C, H, W]; `algorithm` is not looked at. */
 typedef struct tn_dnn_graph {

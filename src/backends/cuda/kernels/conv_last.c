@@ -192,7 +192,8 @@ static tn_status launch(const tn_launch *l, const tile *t)
              "-DVX=%d -DVW=%d -DVY=%d -DACT=%d",
              tn_cuda_type(dtype), t->tensor, t->m, t->n, t->each_m, t->each_n, t->stages, t->splits,
              vx, vw, vy, (int)params->fused.epilogue.kind);
-    size_t tiles = (size_t)t->stages * (size_t)(t->m + t->n) * 128;
+    size_t table = vx == 1 ? 2 * (128 / tn_cuda_bytes(&p->out[0])) * 16 : 0;
+    size_t tiles = (size_t)t->stages * (size_t)(t->m + t->n) * 128 + table;
     size_t sums = (size_t)t->m * (size_t)(t->n + 8) * sizeof(float);
     size_t shared = TN_MAX(tiles, sums);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_conv_last, "conv_last",
@@ -220,15 +221,14 @@ tn_status tn_cuda_conv_last_run(const tn_launch *l)
 #define TILES(X)                                                                                   \
     X(tensor_128x128, tensor, TN_SM80, 128, 128, 64, 32, 3, 1)                                     \
     X(tensor_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                       \
-    X(tensor_128x64_k2, tensor, TN_SM90, 128, 64, 32, 32, 4, 2)                                    \
-    X(tensor_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 4, 2)                                      \
-    X(tensor_64x64_k4, tensor, TN_SM90, 64, 64, 32, 32, 4, 4)                                      \
+    X(tensor_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 6, 2)                                      \
+    X(tensor_64x64_k4, tensor, TN_SM90, 64, 64, 32, 32, 6, 4)                                      \
     X(tensor_64x64_k8, tensor, TN_SM90, 64, 64, 32, 32, 4, 8)                                      \
-    X(tensor_64x32_k2, tensor, TN_SM90, 64, 32, 32, 16, 4, 2)                                      \
-    X(tensor_64x32_k4, tensor, TN_SM90, 64, 32, 32, 16, 4, 4)                                      \
-    X(tensor_64x32_k8, tensor, TN_SM90, 64, 32, 32, 16, 4, 8)                                      \
+    X(tensor_64x32_k2, tensor, TN_SM90, 64, 32, 32, 16, 8, 2)                                      \
+    X(tensor_64x32_k4, tensor, TN_SM90, 64, 32, 32, 16, 8, 4)                                      \
+    X(tensor_64x32_k8, tensor, TN_SM90, 64, 32, 32, 16, 6, 8)                                      \
     X(tensor_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                         \
-    X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 4, 1)                                         \
+    X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 8, 1)                                         \
     X(any_128x128, plain, TN_SM75, 128, 128, 8, 8, 2, 1)                                           \
     X(any_64x64_k4, plain, TN_SM90, 64, 64, 8, 4, 3, 4)                                            \
     X(any_32x64_k8, plain, TN_SM90, 32, 64, 4, 4, 3, 8)                                            \

@@ -68,73 +68,115 @@ static __device__ __forceinline__ void fetch(T *to, const T *from, bool take)
 #endif
 }
 
+/* Where the windows of some rows of x begin. */
+struct corner {
+    int from, h, w;
+
+    __device__ void find(const shape &s, int row)
+    {
+        const int far = -(1 << 29); /* beyond the last row: outside x */
+        uint32 at, column, n = divide(divide((uint32)row, s.out[1], &column), s.out[0], &at);
+        h = row < s.m ? (int)at * s.stride[0] - s.pad[0] : far;
+        w = (int)column * s.stride[1] - s.pad[1];
+        from = (int)n * s.x_sample + h * s.x_step[0] + w * s.x_step[1];
+    }
+    __device__ bool reaches(const shape &s, int dh, int dw) const
+    {
+        return (unsigned)(h + dh) < (unsigned)s.in[0] && (unsigned)(w + dw) < (unsigned)s.in[1];
+    }
+};
+
+#if VX > 1
 /* A thread's part of the tiles of x: chunk threadIdx % 8 of every ROWS-th row. */
 struct windows {
     static constexpr int COUNT = BM / ROWS;
-    int from[COUNT], h[COUNT], w[COUNT]; /* of the windows' corners */
-    int k, tap_h, tap_w, c;              /* of the chunk in the tile to come */
+    corner at[COUNT];
+    int tap_h, tap_w, c; /* of the chunk in the tile to come */
 
-    __device__ void begin(const shape &s, int first_row, int first_k)
+    __device__ void begin(const shape &s, int first_row, int first_k, char *)
     {
-        const int far = -(1 << 29);
+        uint32 channel, column, k = (uint32)(first_k + threadIdx.x % CHUNKS * CHUNK);
 #pragma unroll
-        for (int i = 0; i < COUNT; i++) {
-            uint32 m = (uint32)(first_row + threadIdx.x / CHUNKS + i * ROWS), row, column;
-            uint32 n = divide(divide(m, s.out[1], &column), s.out[0], &row);
-            h[i] = (int)m < s.m ? (int)row * s.stride[0] - s.pad[0] : far;
-            w[i] = (int)column * s.stride[1] - s.pad[1];
-            from[i] = (int)n * s.x_sample + h[i] * s.x_step[0] + w[i] * s.x_step[1];
-        }
-        k = first_k + threadIdx.x % CHUNKS * CHUNK;
-        uint32 channel, column;
-        tap_h = (int)divide(divide((uint32)k, s.by_channels, &channel), s.by_width, &column);
+        for (int i = 0; i < COUNT; i++) at[i].find(s, first_row + threadIdx.x / CHUNKS + i * ROWS);
+        tap_h = (int)divide(divide(k, s.by_channels, &channel), s.by_width, &column);
         tap_w = (int)column;
         c = (int)channel;
-    }
-
-    __device__ bool inside(const shape &s, int i, int dh, int dw) const
-    {
-        return (unsigned)(h[i] + dh) < (unsigned)s.in[0] && (unsigned)(w[i] + dw) < (unsigned)s.in[1];
     }
 
     __device__ void load(const shape &s, T *tile)
     {
         int row = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
-#if VX > 1
         int dh = tap_h * s.dilation[0], dw = tap_w * s.dilation[1];
-        int at = dh * s.x_step[0] + dw * s.x_step[1] + c;
+        int step = dh * s.x_step[0] + dw * s.x_step[1] + c;
         bool some = tap_h < s.kernel[0];
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            bool take = some && inside(s, i, dh, dw);
-            fetch(tile + place(row + i * ROWS, chunk), take ? s.x + from[i] + at : s.x, take);
+            bool take = some && at[i].reaches(s, dh, dw);
+            fetch(tile + place(row + i * ROWS, chunk), take ? s.x + at[i].from + step : s.x, take);
         }
         for (c += BK; c >= s.channels; c -= s.channels)
             if (++tap_w == s.kernel[1]) {
                 tap_w = 0;
                 tap_h++;
             }
-#else
-        pack<T, CHUNK> some[COUNT] = {};
-#pragma unroll
-        for (int e = 0; e < CHUNK; e++) {
-            uint32 channel, column;
-            int dh = (int)divide(divide((uint32)(k + e), s.by_channels, &channel), s.by_width, &column);
-            bool there = dh < s.kernel[0];
-            int dw = (int)column * s.dilation[1];
-            dh *= s.dilation[0];
-            int at = dh * s.x_step[0] + dw * s.x_step[1] + (int)channel * s.x_channel;
-#pragma unroll
-            for (int i = 0; i < COUNT; i++)
-                if (there && inside(s, i, dh, dw)) some[i].at[e] = s.x[from[i] + at];
-        }
-#pragma unroll
-        for (int i = 0; i < COUNT; i++)
-            *(pack<T, CHUNK> *)(tile + place(row + i * ROWS, chunk)) = some[i];
-        k += BK;
-#endif
     }
 };
+#else
+/* Element by element: a warp reads along a row of pixels, for one element of the windows at a time.
+ * Where that stands is looked up in a table of the tile to come, made by all threads one tile ahead,
+ * so that the barrier of every tile lies between writing and reading. */
+struct windows {
+    static constexpr int ACROSS = THREADS / BM;
+    struct alignas(16) element {
+        int from, h, w;
+    };
+    corner at;
+    element *table; /* two tiles of BK */
+    int k, turn;
+
+    __device__ void begin(const shape &s, int first_row, int first_k, char *memory)
+    {
+        at.find(s, first_row + threadIdx.x % BM);
+        table = (element *)memory;
+        k = first_k;
+        turn = 1;
+        look_up(s);
+    }
+
+    __device__ void look_up(const shape &s)
+    {
+        turn ^= 1;
+        for (int i = threadIdx.x; i < BK; i += THREADS) {
+            uint32 channel, column;
+            uint32 row = divide(divide((uint32)(k + i), s.by_channels, &channel), s.by_width, &column);
+            element e = {0, 1 << 30, 0}; /* outside x */
+            if ((int)row < s.kernel[0]) {
+                e.h = (int)row * s.dilation[0];
+                e.w = (int)column * s.dilation[1];
+                e.from = e.h * s.x_step[0] + e.w * s.x_step[1] + (int)channel * s.x_channel;
+            }
+            table[turn * BK + i] = e;
+        }
+        k += BK;
+    }
+
+    __device__ void load(const shape &s, T *tile)
+    {
+        const element *now = table + turn * BK;
+#pragma unroll
+        for (int chunk = threadIdx.x / BM; chunk < CHUNKS; chunk += ACROSS) {
+            pack<T, CHUNK> some = {};
+#pragma unroll
+            for (int i = 0; i < CHUNK; i++) {
+                element e = now[chunk * CHUNK + i];
+                if (at.reaches(s, e.h, e.w)) some.at[i] = s.x[at.from + e.from];
+            }
+            *(pack<T, CHUNK> *)(tile + place(threadIdx.x % BM, chunk)) = some;
+        }
+        look_up(s);
+    }
+};
+#endif
 
 static __device__ __forceinline__ void load_weights(const shape &s, const T *w, T *tile,
                                                     int first_row, int first_k)
@@ -264,22 +306,36 @@ struct sums {
 };
 #endif
 
+/* WIDE neighbours of a block's sums, wherever in the cluster it is. */
+enum { WIDE = VY % 4 ? 1 : 4 };
+static __device__ __forceinline__ void read_sums(uint32 at, float *x)
+{
+#if __CUDA_ARCH__ >= 900
+    if constexpr (WIDE == 4)
+        asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
+                     : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
+                     : "r"(at)
+                     : "memory");
+    else asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(x[0]) : "r"(at) : "memory");
+#endif
+}
+
 /* The sums of all blocks of the cluster for VY neighbours. */
 static __device__ __forceinline__ void gather(const float *own, float *sum)
 {
-#if SPLITS > 1 && __CUDA_ARCH__ >= 900
-    uint32 at = shared_address(own);
-#pragma unroll
-    for (int v = 0; v < VY; v++) sum[v] = 0;
+#if SPLITS > 1
+    float all[SPLITS][VY];
 #pragma unroll
     for (int rank = 0; rank < SPLITS; rank++) {
-        uint32 there = cluster_address(at, rank);
+        uint32 there = cluster_address(shared_address(own), rank);
 #pragma unroll
-        for (int v = 0; v < VY; v++) {
-            float one;
-            asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(one) : "r"(there + v * 4) : "memory");
-            sum[v] += one;
-        }
+        for (int v = 0; v < VY; v += WIDE) read_sums(there + v * 4, &all[rank][v]);
+    }
+#pragma unroll
+    for (int v = 0; v < VY; v++) {
+        sum[v] = all[0][v];
+#pragma unroll
+        for (int rank = 1; rank < SPLITS; rank++) sum[v] += all[rank][v];
     }
 #else
 #pragma unroll
@@ -328,7 +384,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv_last(const __grid_con
     sums sum;
 
     tn_start_consumer();
-    from_x.begin(s, first_row, first * BK);
+    from_x.begin(s, first_row, first * BK, (char *)(tiles_w + STAGES * BN * BK));
     if (!s.weights) tn_wait_for_producer();
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++)
@@ -336,6 +392,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv_last(const __grid_con
     tn_wait_for_producer();
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) {
+        if (VX == 1) __syncthreads();
         if (i < count) from_x.load(s, tiles_x + i * BM * BK);
         copy_group();
     }

@@ -104,7 +104,7 @@ static tn_status launch(const tn_launch *l, int choice)
                           residual, &params->fused.epilogue);
 }
 
-#define CHOICES(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define CHOICES(X) X(0) X(1) X(2) X(3)
 #define ANSWERS(k)                                                                                 \
     static tn_verdict accepts_##k(const tn_problem *p)                                             \
     {                                                                                              \
