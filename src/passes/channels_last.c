@@ -11,7 +11,7 @@
 #include "ir/draft.h"
 #include "passes/constants.h"
 
-enum { RANK = 4, FEW = 4, INPUTS_MAX = 64, ATTRS_MAX = 24 };
+enum { RANK = 4, FEW = 4, INPUTS_MAX = 64, ATTRS_MAX = 24, PARTS_MAX = 8 };
 static const int64_t to_last[RANK] = {0, 2, 3, 1}, to_first[RANK] = {0, 3, 1, 2};
 
 /* ---- Questions -------------------------------------------------------------------------------*/
@@ -177,9 +177,10 @@ static tn_status sink_elementwise(tn_draft *d, tn_node *node, bool *done)
 }
 
 /* Along one axis: the axis moves with the others. */
-static tn_status sink_along(tn_draft *d, tn_node *node, int64_t otherwise, bool *done)
+static tn_status sink_along(tn_draft *d, tn_node *node, bool *done)
 {
     tn_value *in[INPUTS_MAX];
+    int64_t otherwise = strcmp(node->op->name, "Concat") ? -1 : 0;
     int64_t axis = turned_axis(tn_node_int_attr(node, "axis", otherwise));
     tn_attr attr = tn_attr_int("axis", axis);
     if (axis < 0 || node->in_count > INPUTS_MAX) return NULL;
@@ -187,6 +188,74 @@ static tn_status sink_along(tn_draft *d, tn_node *node, int64_t otherwise, bool 
         if (!(in[i] = source_of(node->in[i]))) return NULL;
     *done = true;
     return give(d, node, again(d, node, node->op->name, in, node->in_count, &attr));
+}
+
+/* Of a quantity for all of x; others go along an axis. */
+static tn_status sink_scaled(tn_draft *d, tn_node *node, bool *done)
+{
+    for (int i = 1; i < node->in_count; i++)
+        if (node->in[i] && !is_one_wide(node->in[i])) return NULL;
+    return sink_elementwise(d, node, done);
+}
+
+/* In parts along an axis. */
+static tn_status sink_split(tn_draft *d, tn_node *node, bool *done)
+{
+    int64_t axis = turned_axis(tn_node_int_attr(node, "axis", 0));
+    tn_value *in[2] = {source_of(node->in[0]), node->in_count > 1 ? node->in[1] : NULL};
+    tn_value *out[PARTS_MAX];
+    tn_attr attr[2] = {tn_attr_int("axis", axis), tn_attr_int("num_outputs", node->out_count)};
+    int attrs = tn_node_find_attr(node, "num_outputs") ? 2 : 1;
+    if (!in[0] || axis < 0 || node->out_count > PARTS_MAX) return NULL;
+    *done = true;
+    tn_draft_ops(d, "Split", NULL, in, node->in_count, attr, attrs, out, node->out_count);
+    for (int i = 0; i < node->out_count; i++) out[i] = turn(d, out[i], to_first);
+    TN_TRY(tn_draft_end(d));
+    for (int i = 0; i < node->out_count; i++)
+        if (node->out[i]) TN_TRY(tn_value_replace(node->out[i], out[i]));
+    return NULL;
+}
+
+static tn_status sink_slice(tn_draft *d, tn_node *node, bool *done)
+{
+    int64_t axis[2 * RANK] = {0, 1, 2, 3}, count = -1;
+    tn_value *in[5] = {source_of(node->in[0])};
+    if (!in[0] || node->in_count < 3 || node->in_count > 5) return NULL;
+    for (int i = 1; i < node->in_count; i++) in[i] = node->in[i];
+    if (in[3] && !read_ints(in[3], axis, &count)) return NULL;
+    if (!in[3] && !read_ints(in[1], (int64_t[2 * RANK]){0}, &count)) return NULL;
+    if (count > RANK) return NULL;
+    for (int i = 0; i < count; i++)
+        if ((axis[i] = turned_axis(axis[i])) < 0) return NULL;
+    *done = true;
+    in[3] = tn_draft_ints(d, axis, count);
+    return give(d, node, again(d, node, "Slice", in, TN_MAX(node->in_count, 4), NULL));
+}
+
+/* A scale and a sum for each channel, of constants. */
+static tn_status sink_norm(tn_draft *d, tn_node *node, bool *done)
+{
+    static const char *const names[] = {"scale", "b", "mean", "var"};
+    tn_named named[6] = {{0}};
+    tn_value *x = source_of(node->in[0]);
+    tn_attr to_f32 = tn_attr_int("to", TN_DTYPE_F32);
+    if (!x || node->in_count != 5 || tn_node_int_attr(node, "training_mode", 0)) return NULL;
+    for (int i = 1; i < 5; i++)
+        if (!tn_value_is_constant(node->in[i])) return NULL;
+    *done = true;
+    for (int i = 0; i < 4; i++) {
+        named[i].name = names[i];
+        named[i].value = tn_draft_op(d, "Cast", NULL, TN_IN(node->in[1 + i]), &to_f32, 1);
+    }
+    named[4] = (tn_named){.name = "eps", .number = tn_node_float_attr(node, "epsilon", 1e-5)};
+    tn_attr to = tn_attr_int("to", x->type.dtype);
+    tn_value *by = tn_draft_formula(d, NULL, "scale / Sqrt(var + eps)", TN_DTYPE_F32, named, 5);
+    named[5] = (tn_named){.name = "by", .value = by};
+    tn_value *more = tn_draft_formula(d, NULL, "b - mean * by", TN_DTYPE_F32, named, 6);
+    by = tn_draft_op(d, "Cast", NULL, TN_IN(by), &to, 1);
+    more = tn_draft_op(d, "Cast", NULL, TN_IN(more), &to, 1);
+    tn_value *y = tn_draft_op(d, "Mul", NULL, TN_IN(x, by), TN_PLAIN);
+    return give(d, node, tn_draft_op(d, "Add", NULL, TN_IN(y, more), TN_PLAIN));
 }
 
 /* A list of RANK numbers, or of begins and ends, in the new order of the axes. */
@@ -344,6 +413,29 @@ static tn_status end_still(tn_draft *d, tn_node *node, bool *done)
 
 /* ---- The pass --------------------------------------------------------------------------------*/
 
+static const struct {
+    const char *op;
+    tn_status (*step)(tn_draft *d, tn_node *node, bool *done);
+} steps[] = {
+    {"MaxPool", turn_pool},
+    {"AveragePool", turn_pool},
+    {"Concat", sink_along},
+    {"Softmax", sink_along},
+    {"LogSoftmax", sink_along},
+    {"Split", sink_split},
+    {"Slice", sink_slice},
+    {"BatchNormalization", sink_norm},
+    {"Pad", sink_listed},
+    {"Resize", sink_listed},
+    {"ReduceMean", sink_mean},
+    {"GlobalAveragePool", sink_mean},
+    {"Flatten", end_flat},
+    {"Reshape", end_flat},
+    {"Transpose", end_tokens},
+    {"QuantizeLinear", sink_scaled},
+    {"DequantizeLinear", sink_scaled},
+};
+
 static tn_status visit(tn_draft *d, tn_node *node, bool *done)
 {
     static const char *const elementwise[] = {
@@ -352,23 +444,12 @@ static tn_status visit(tn_draft *d, tn_node *node, bool *done)
         "Min",   "Mish",       "Mul",      "Neg",       "Pow",  "Relu",  "Sigmoid",   "PRelu",
         "Sqrt",  "Softplus",   "Sub",      "Sum",       "Tanh", "Round", "Softsign",  "Swish",
         "Where", "Reciprocal", "Identity", NULL};
-    static const char *const along[] = {"Softmax", "LogSoftmax", NULL};
-    static const char *const concat[] = {"Concat", NULL};
-    static const char *const pools[] = {"MaxPool", "AveragePool", NULL};
-    static const char *const listed[] = {"Pad", "Resize", NULL};
-    static const char *const means[] = {"GlobalAveragePool", "ReduceMean", NULL};
-    static const char *const flat[] = {"Flatten", "Reshape", NULL};
-    static const char *const transpose[] = {"Transpose", NULL};
     *done = is_conv(node);
     if (*done) return turn_conv(d, node);
-    if (is(node, pools)) return turn_pool(d, node, done);
     if (is(node, elementwise)) return sink_elementwise(d, node, done);
-    if (is(node, along)) return sink_along(d, node, -1, done);
-    if (is(node, concat)) return sink_along(d, node, 0, done);
-    if (is(node, listed)) return sink_listed(d, node, done);
-    if (is(node, means)) return sink_mean(d, node, done);
-    if (is(node, flat)) return end_flat(d, node, done);
-    return is(node, transpose) ? end_tokens(d, node, done) : NULL;
+    for (size_t i = 0; i < TN_COUNT(steps); i++)
+        if (is(node, (const char *const[]){steps[i].op, NULL})) return steps[i].step(d, node, done);
+    return NULL;
 }
 
 static tn_status sweep(tn_graph *graph, tn_status (*step)(tn_draft *d, tn_node *node, bool *done),
