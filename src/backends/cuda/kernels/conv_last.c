@@ -106,30 +106,6 @@ static int64_t tiles_of(const tn_problem *p, const shape *s, const tile *t)
     return ((int64_t)s->m + t->m - 1) / t->m * s->tiles_n * params->fused.conv.group;
 }
 
-/* Is the tile worth a try? Few would be idle for the most part, many need no parts. */
-static tn_verdict accepts(const tn_problem *p, const tile *t)
-{
-    enum { MULTIPROCESSORS = 132 }; /* about: of a large card */
-    tn_window w;
-    shape s;
-    tn_conv_last_window(p, &w);
-    tn_verdict no = tn_cuda_conv_last_fits(p, &w);
-    if (no) return no;
-    fill(p, &w, t, &s);
-    if (!t->tensor && is_half(p->out[0].dtype) && (t->m != 64 || t->splits > 1))
-        return TN_NO("tensor cores are better at it, one tile is there for cards without");
-    int64_t tiles = tiles_of(p, &s, t), depth = 8 * chunk_of(p);
-    if (tiles * t->splits > INT32_MAX) return TN_NO("there are 2^31 blocks or more");
-    if (t->splits > 1 && tiles * t->splits > 4 * MULTIPROCESSORS)
-        return TN_NO("there is work enough without summing in parts");
-    if (t->splits > 1 && s.k < depth * t->splits)
-        return TN_NO("the sums are too short to be made in parts");
-    if (t->m > 64 && (s.m <= 64 || tiles < MULTIPROCESSORS / 3))
-        return TN_NO("the tile is too large for so few pixels");
-    if (t->n > 32 && s.n <= t->n / 2) return TN_NO("the tile is too wide for so few channels");
-    return TN_YES;
-}
-
 /* ---- Weights ---------------------------------------------------------------------------------*/
 
 /* Rows of whole chunks; 0: they are that already, or are not known. */
@@ -159,6 +135,34 @@ static tn_status pack(const tn_problem *p, void *dst)
 static uint64_t unused(const tn_problem *p)
 {
     return padded_row(p) ? 1u << 1 : 0;
+}
+
+/* ---- Choosing --------------------------------------------------------------------------------*/
+
+/* Is the tile worth a try? Few would be idle for the most part, many need no parts. A tactic with
+ * packed weights has no other to stand in for it at the shapes of a later run: it is not choosy. */
+static tn_verdict accepts(const tn_problem *p, const tile *t)
+{
+    enum { MULTIPROCESSORS = 132 }; /* about: of a large card */
+    tn_window w;
+    shape s;
+    tn_conv_last_window(p, &w);
+    tn_verdict no = tn_cuda_conv_last_fits(p, &w);
+    if (no) return no;
+    fill(p, &w, t, &s);
+    if (!t->tensor && is_half(p->out[0].dtype) && (t->m != 64 || t->splits > 1))
+        return TN_NO("tensor cores are better at it, one tile is there for cards without");
+    int64_t tiles = tiles_of(p, &s, t), depth = 8 * chunk_of(p);
+    if (tiles * t->splits > INT32_MAX) return TN_NO("there are 2^31 blocks or more");
+    if (t->n > 32 && s.n <= t->n / 2) return TN_NO("the tile is too wide for so few channels");
+    if (padded_row(p)) return TN_YES;
+    if (t->splits > 1 && tiles * t->splits > 4 * MULTIPROCESSORS)
+        return TN_NO("there is work enough without summing in parts");
+    if (t->splits > 1 && s.k < depth * t->splits)
+        return TN_NO("the sums are too short to be made in parts");
+    if (t->m > 64 && (s.m <= 64 || tiles < MULTIPROCESSORS / 3))
+        return TN_NO("the tile is too large for so few pixels");
+    return TN_YES;
 }
 
 /* ---- Running ---------------------------------------------------------------------------------*/
@@ -219,6 +223,8 @@ tn_status tn_cuda_conv_last_run(const tn_launch *l)
 /* Tensor cores take f32 as tf32, and 16 bits as they are: those come where they are allowed. */
 /* name, kind of tile, features, m, n, each_m, each_n, stages, splits */
 #define TILES(X)                                                                                   \
+    X(tensor_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                         \
+    X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 8, 1)                                         \
     X(tensor_128x128, tensor, TN_SM80, 128, 128, 64, 32, 3, 1)                                     \
     X(tensor_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                       \
     X(tensor_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 6, 2)                                      \
@@ -227,13 +233,11 @@ tn_status tn_cuda_conv_last_run(const tn_launch *l)
     X(tensor_64x32_k2, tensor, TN_SM90, 64, 32, 32, 16, 8, 2)                                      \
     X(tensor_64x32_k4, tensor, TN_SM90, 64, 32, 32, 16, 8, 4)                                      \
     X(tensor_64x32_k8, tensor, TN_SM90, 64, 32, 32, 16, 6, 8)                                      \
-    X(tensor_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                         \
-    X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 8, 1)                                         \
+    X(any_64x64, plain, TN_SM75, 64, 64, 8, 4, 3, 1)                                               \
+    X(any_32x32, plain, TN_SM75, 32, 32, 4, 2, 4, 1)                                               \
     X(any_128x128, plain, TN_SM75, 128, 128, 8, 8, 2, 1)                                           \
     X(any_64x64_k4, plain, TN_SM90, 64, 64, 8, 4, 3, 4)                                            \
-    X(any_32x64_k8, plain, TN_SM90, 32, 64, 4, 4, 3, 8)                                            \
-    X(any_64x64, plain, TN_SM75, 64, 64, 8, 4, 3, 1)                                               \
-    X(any_32x32, plain, TN_SM75, 32, 32, 4, 2, 4, 1)
+    X(any_32x64_k8, plain, TN_SM90, 32, 64, 4, 4, 3, 8)
 
 #define ANSWERS(name, kind, feature, m, n, em, en, stages, splits)                                 \
     static const tile tile_##name = {m, n, em, en, stages, splits, TENSOR_##kind};                 \
