@@ -201,25 +201,8 @@ static __device__ __forceinline__ void load_weights(const shape &s, const T *w, 
 }
 
 #if TENSOR
-static __device__ __forceinline__ void multiply_add(float, float *c, const uint32 *a,
-                                                    const uint32 *b)
-{
-#if __CUDA_ARCH__ >= 800
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, "
-                 "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#endif
-}
 /* Floats to the nearest of tf32; the others are what they are. */
-static __device__ __forceinline__ void round_all(float, uint32 *x)
-{
-#if __CUDA_ARCH__ >= 800
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-        asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(x[i]) : "f"(__uint_as_float(x[i])));
-#endif
-}
+static __device__ __forceinline__ void round_all(float, uint32 *x) { round_tf32(x); }
 template <class E> static __device__ __forceinline__ void round_all(E, uint32 *) {}
 
 struct sums {
