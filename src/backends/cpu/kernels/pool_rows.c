@@ -363,8 +363,8 @@ TILE_INLINE vf32 fold_plane(bool average, const float *x, int64_t count)
             sum[v] = pool_add(average, sum[v], vf32_load(x + i + v * VF32_LANES));
     for (; i + VF32_LANES <= count; i += VF32_LANES)
         sum[0] = pool_add(average, sum[0], vf32_load(x + i));
-    for (; i < count; i++)
-        sum[0] = pool_add(average, sum[0], average ? (vf32){x[i]} : vf32_set1(x[i]));
+    if (i < count && average) sum[0] += vf32_load_some(x + i, count - i);
+    for (; i < count && !average; i++) sum[0] = pool_add(average, sum[0], vf32_set1(x[i]));
     return pool_add(average, pool_add(average, sum[0], sum[1]), pool_add(average, sum[2], sum[3]));
 }
 
