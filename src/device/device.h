@@ -222,6 +222,11 @@ typedef struct tn_card_calls {
     tn_status (*record_end)(void *stream, void **recording);
     tn_status (*replay)(void *stream, void *recording);
     void (*record_free)(void *recording);
+    /* May be NULL. Does the first of these launches, which follow one another, in one if that is
+     * faster, and tells how many in *taken: 0 where each is to go by itself. hidden, bit i: what
+     * launch i writes is read by the next one alone, so that nobody misses it. */
+    tn_status (*together)(void *stream, const tn_launch *const *launch, int count, uint64_t hidden,
+                          int *taken);
     /* Marks 0 and 1 on the stream, and the time between them, which waits for the second. */
     tn_status (*mark)(void *stream, int which);
     tn_status (*elapsed_ns)(void *stream, double *ns);

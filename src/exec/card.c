@@ -88,11 +88,34 @@ static bool joins(const tn_context *context, const tn_resolved *r, int32_t i)
     return tn_step_is_card(context->plan, &context->plan->step[i]) && !r->step[i].bounce;
 }
 
+/* Which steps write one thing, in the block, that the next step alone reads. */
+static tn_status find_hidden(const tn_plan *plan, tn_resolved *r)
+{
+    int32_t *readers = TN_NEW_ARRAY(&r->arena, int32_t, plan->tensor_count);
+    r->hidden = TN_NEW_ARRAY(&r->arena, bool, plan->step_count);
+    TN_CHECK(readers && r->hidden, TN_OUT_OF_MEMORY, "no memory for a shape");
+    for (int32_t i = 0; i < plan->step_count; i++)
+        for (int32_t k = 0; k < plan->step[i].in_count; k++)
+            if (plan->step[i].in[k] >= 0) readers[tn_plan_root(plan, plan->step[i].in[k])]++;
+    for (int32_t i = 0; i + 1 < plan->step_count; i++) {
+        const tn_plan_step *step = &plan->step[i], *next = &plan->step[i + 1];
+        if (step->kind != TN_STEP_LAUNCH || step->out_count < 1 || step->out[0] < 0) continue;
+        int32_t root = tn_plan_root(plan, step->out[0]);
+        r->hidden[i] = readers[root] == 1 && plan->tensor[root].place == TN_PLACE_BLOCK &&
+                       next->kind == TN_STEP_LAUNCH && next->in_count > 0 && next->in[0] >= 0 &&
+                       tn_plan_root(plan, next->in[0]) == root;
+        for (int32_t k = 1; k < step->out_count; k++)
+            if (step->out[k] >= 0) r->hidden[i] = false;
+    }
+    return NULL;
+}
+
 tn_status tn_context_find_segments(tn_context *context, tn_resolved *r)
 {
     const tn_plan *plan = context->plan;
     r->segment = TN_NEW_ARRAY(&r->arena, tn_segment, (int64_t)plan->step_count / 2 + 1);
     TN_CHECK(r->segment, TN_OUT_OF_MEMORY, "no memory for a shape");
+    TN_TRY(find_hidden(plan, r));
     for (int32_t i = 0; i < plan->step_count;) {
         int32_t first = i;
         while (i < plan->step_count && joins(context, r, i)) i++;
@@ -108,10 +131,41 @@ void tn_resolved_free_segments(const tn_context *context, tn_resolved *r)
         if (r->segment[i].recording) calls_of(context)->record_free(r->segment[i].recording);
 }
 
+/* Launches from step `first` on that the card does as one. */
+static tn_status run_together(tn_context *context, const tn_segment *s, int32_t first,
+                              int32_t *taken)
+{
+    enum { LAUNCHES_MAX = 32 };
+    const tn_launch *launch[LAUNCHES_MAX];
+    const tn_resolved *r = context->now;
+    uint64_t hidden = 0;
+    int count = 0, done = 0;
+    *taken = 0;
+    if (!calls_of(context)->together) return NULL;
+    while (count < LAUNCHES_MAX && first + count < s->end &&
+           context->plan->step[first + count].kind == TN_STEP_LAUNCH) {
+        hidden |= (uint64_t)r->hidden[first + count] << count;
+        launch[count] = &r->step[first + count].launch;
+        count++;
+    }
+    if (count < 2) return NULL;
+    TN_TRY_NOTE(calls_of(context)->together(context->stream, launch, count, hidden, &done),
+                "while running steps %d to %d of %d together", first + 1, first + count,
+                context->plan->step_count);
+    *taken = done;
+    return NULL;
+}
+
 static tn_status run_each(tn_context *context, const tn_segment *s)
 {
     for (int32_t i = s->first; i < s->end; i++) {
         const tn_plan_step *step = &context->plan->step[i];
+        int32_t taken;
+        TN_TRY(run_together(context, s, i, &taken));
+        if (taken) {
+            i += taken - 1;
+            continue;
+        }
         TN_TRY_NOTE(tn_step_run_card(context, i), "while running step %d of %d, %s '%s'", i + 1,
                     context->plan->step_count, step->op, step->name);
     }

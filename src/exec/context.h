@@ -69,6 +69,7 @@ typedef struct tn_resolved {
     size_t block_bytes, card_bytes;
     tn_segment *segment;
     int32_t segment_count;
+    bool *hidden; /* by step: what it writes is read by the next step alone */
 } tn_resolved;
 
 struct tn_context {

@@ -296,6 +296,7 @@ static const tn_card_calls calls = {
     .record_end = record_end,
     .replay = replay,
     .record_free = record_free,
+    .together = tn_cuda_together,
     .mark = mark,
     .elapsed_ns = elapsed_ns,
 };

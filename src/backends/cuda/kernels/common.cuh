@@ -136,6 +136,16 @@ static __device__ __forceinline__ void copy_begin(void *to, const void *from, bo
                  : "memory");
 #endif
 }
+/* 4 bytes, likewise aligned. */
+static __device__ __forceinline__ void copy_float(float *to, const float *from)
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(to)), "l"(from)
+                 : "memory");
+#else
+    *to = *from;
+#endif
+}
 /* What was begun since the last of these is one group; wait until at most so many are under way. */
 static __device__ __forceinline__ void copy_group()
 {
