@@ -5,19 +5,21 @@
 
 extern const tn_cuda_source tn_cuda_source_recurrent_small;
 
-enum { UNITS_MAX = 96, INPUT_MAX = 512 };
+enum { UNITS_MAX = 96, INPUT_MAX = 512, WARPS = 16, GROUPS_MAX = 8 };
 
 /* How layers hand over. */
 typedef enum handover {
     BY_LAUNCH, /* one launch for each layer */
     BY_BARRIER,
     BY_SENDING, /* a single step sends its numbers; more steps meet at barriers */
+    BY_BLOCK,   /* both directions in one block */
 } handover;
 
 /* The kernel's constants: see recurrent_small.cu. */
 typedef struct plan {
     tn_recurrent r;
-    int slots, lanes, group, groups; /* lanes: U; group: UW */
+    int slots, lanes, group; /* lanes: U; group: UW */
+    int groups, sides;       /* as launched */
     int64_t state_floats, x_floats;  /* HP, XP */
     int64_t r_floats, first_floats, above_floats, direction_floats;
 } plan;
@@ -36,7 +38,6 @@ static int64_t per_of(int64_t count)
 
 static tn_verdict make_plan(const tn_problem *p, plan *out)
 {
-    enum { WARPS = 16, GROUPS_MAX = 8 };
     tn_dtype dtype = p->in[0].dtype;
     if (dtype != TN_DTYPE_F32 && dtype != TN_DTYPE_F16 && dtype != TN_DTYPE_BF16)
         return TN_NO("the operands are not f32, f16 or bf16");
@@ -52,8 +53,6 @@ static tn_verdict make_plan(const tn_problem *p, plan *out)
     out->slots = r->cell == TN_CELL_LSTM || r->cell == TN_CELL_GRU ? 4 : 1;
     out->lanes = 4 * (int)r->units;
     out->group = (out->lanes + 31) / 32 * 32;
-    out->groups = WARPS / (out->group / 32);
-    if (out->groups > GROUPS_MAX) out->groups = GROUPS_MAX;
     int64_t above = r->directions * r->units;
     int64_t first_x = per_of(r->input), above_x = per_of(above), of_h = per_of(r->units);
     out->state_floats = 4 * of_h;
@@ -77,6 +76,16 @@ static tn_verdict accepts_pair(const tn_problem *p)
     tn_verdict verdict = make_plan(p, &at);
     if (verdict) return verdict;
     return at.r.layers > 1 ? TN_YES : TN_NO("one layer hands over to none");
+}
+
+static tn_verdict accepts_block(const tn_problem *p)
+{
+    plan at;
+    tn_verdict verdict = make_plan(p, &at);
+    if (verdict) return verdict;
+    if (at.group > 32 * WARPS / 2) return TN_NO("both directions are too much for one block");
+    return at.r.directions > 1 && at.r.layers > 1 ? TN_YES
+                                                  : TN_NO("no two directions hand over");
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -164,20 +173,21 @@ typedef struct recurrent_args {
     const void *x, *h0, *c0, *weights;
     void *y, *h_n, *c_n, *between;
     int64_t x_time, x_batch, y_time, y_direction, y_batch, state_layer, state_batch;
-    int32_t seq, batch, rows, chunk, first, last, backward, near;
+    int32_t seq, batch, rows, chunk, first, last, backward, near, keep;
 } recurrent_args;
 
 /* Rows of a block: as few as fill the card, for they wait for nobody. */
 static void share_rows(const plan *at, const tn_cuda_card *card, recurrent_args *args,
                        unsigned *blocks)
 {
-    int64_t batch = at->r.batch, most = card->multiprocessors / at->r.directions;
+    int64_t batch = at->r.batch, across = at->r.directions / at->sides;
+    int64_t most = card->multiprocessors / across;
     int64_t least = (batch + at->groups - 1) / at->groups;
     int64_t parts = batch < most ? batch : most;
     if (parts < least) parts = least;
     if (parts < 1) parts = 1;
     args->rows = (int32_t)((batch + parts - 1) / parts);
-    *blocks = tn_cuda_blocks(batch, args->rows) * (unsigned)at->r.directions;
+    *blocks = tn_cuda_blocks(batch, args->rows) * (unsigned)across;
 }
 
 static size_t once_bytes(const plan *at, int64_t rows)
@@ -187,20 +197,26 @@ static size_t once_bytes(const plan *at, int64_t rows)
 }
 
 /* Steps whose W x fit in shared memory, at least 1, in half of an SM; that is enough for long
- * sequences. If all fit, and what lies between layers too, layers hand over there. */
+ * sequences. If all fit, and what lies between layers too, layers hand over there. If the weights
+ * of both sides fit as well, no layer waits for its own. */
 static size_t steps_bytes(const plan *at, const tn_cuda_card *card, bool together,
                           recurrent_args *args)
 {
     size_t most = (size_t)card->shared_bytes_max, enough = 112 << 10;
-    size_t states = (size_t)(at->groups * 2 * at->state_floats) * sizeof(float);
+    size_t sides = (size_t)at->sides;
+    size_t states = sides * (size_t)(at->groups * 2 * at->state_floats) * sizeof(float);
     size_t row = (size_t)args->rows * sizeof(float);
-    size_t step = (size_t)(at->x_floats + at->group) * row;
+    size_t step = sides * (size_t)(at->x_floats + at->group) * row;
     size_t between = 2 * (size_t)(4 * per_of(at->r.directions * at->r.units)) * row;
     size_t seq = args->seq < 1 ? 1 : (size_t)args->seq;
     if (together && seq < most / (step + between) && states + seq * (step + between) <= most) {
+        size_t all = states + seq * (step + between);
+        size_t weights = sides * (size_t)at->direction_floats * sizeof(float);
         args->chunk = (int32_t)seq;
         args->near = 1;
-        return states + seq * (step + between);
+        if (sides == 1 || weights > most - all) return all;
+        args->keep = (int32_t)(weights / sizeof(float));
+        return all + weights;
     }
     if (most > enough) most = enough;
     size_t chunk = most > states + step ? (most - states) / step : 1;
@@ -242,23 +258,25 @@ static tn_status launch_as(const tn_launch *l, handover by)
     unsigned blocks;
     char options[200];
     const tn_cuda_function *function;
+    at.sides = by == BY_BLOCK ? r->directions : 1;
+    at.groups = TN_MIN(WARPS / at.sides / (at.group / 32), GROUPS_MAX);
     share_rows(&at, card, &args, &blocks);
-    bool once = by != BY_LAUNCH && r->seq == 1 &&
+    bool once = (by == BY_BARRIER || by == BY_SENDING) && r->seq == 1 &&
                 once_bytes(&at, args.rows) <= (size_t)card->shared_bytes_max;
     size_t bytes =
         once ? once_bytes(&at, args.rows) : steps_bytes(&at, card, by != BY_LAUNCH, &args);
     snprintf(options, sizeof options,
-             "-DCELL=%d -DUNITS=%d -DINPUT=%d -DLAYERS=%d -DDIRECTIONS=%d -DGROUPS=%d -DASYNC=%d "
-             "-DTYPE=%s",
+             "-DCELL=%d -DUNITS=%d -DINPUT=%d -DLAYERS=%d -DDIRECTIONS=%d -DGROUPS=%d -DSIDES=%d "
+             "-DASYNC=%d -DTYPE=%s",
              (int)r->cell, (int)r->units, (int)r->input, r->layers, r->directions, at.groups,
-             by == BY_SENDING, tn_cuda_type(r->x->dtype));
+             at.sides, by == BY_SENDING, tn_cuda_type(r->x->dtype));
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_recurrent_small,
                                 once ? "recurrent_once" : "recurrent_small", options, bytes,
                                 &function));
     tn_cuda_grid grid = {.grid = {blocks},
-                         .block = {(unsigned)(at.groups * at.group)},
+                         .block = {(unsigned)(at.sides * at.groups * at.group)},
                          .shared_bytes = bytes,
-                         .cluster = by == BY_LAUNCH ? 0 : (unsigned)r->directions,
+                         .cluster = by == BY_LAUNCH ? 0 : (unsigned)(r->directions / at.sides),
                          .overlap = true};
     void *pointers[] = {&args};
     bool together = by != BY_LAUNCH || r->directions == 1; /* a block waits for itself alone */
@@ -286,6 +304,11 @@ static tn_status launch_sending(const tn_launch *l)
     return launch_as(l, BY_SENDING);
 }
 
+static tn_status launch_block(const tn_launch *l)
+{
+    return launch_as(l, BY_BLOCK);
+}
+
 #define ROW(called, operator_name, feature, takes, launches)                                       \
     {                                                                                              \
         .name = called, .op = operator_name, .revision = 1, .needs = feature, .accepts = takes,    \
@@ -299,6 +322,8 @@ const tn_tactic tn_cuda_recurrent_small[] = {
         launch_sending),
     ROW("cuda.recurrent_stack.any.small_barrier", "RecurrentStack", TN_SM90, accepts_pair,
         launch_barrier),
+    ROW("cuda.recurrent_stack.any.small_block", "RecurrentStack", TN_SM75, accepts_block,
+        launch_block),
     ROW("cuda.recurrent_stack.any.small", "RecurrentStack", TN_SM75, accepts, launch_apart),
     ROW("cuda.lstm.any.small", "LSTM", TN_SM75, accepts, launch_apart),
     ROW("cuda.gru.any.small", "GRU", TN_SM75, accepts, launch_apart),

@@ -1,12 +1,13 @@
 /* A stack of recurrent layers of few units in one launch. A block runs one direction of a few
- * sequences ("rows") through all layers; the two directions of a layer meet at its end, so their
- * blocks are a cluster of two. Within a layer nobody waits for another block.
+ * sequences ("rows") through all layers, or both; the two directions of a layer meet at its end, so
+ * two blocks are a cluster. Within a layer nobody waits for another block.
  *
  * Four neighbouring lanes make a unit: each holds a quarter of the unit's row of R, of all gates,
  * in registers, and after adding up has one gate. A row of the batch takes UW threads (a group),
  * the block has GROUPS of them; groups without a row of their own help with W x.
  *
- * CELL: of cell_step. UNITS: units. INPUT: numbers of X at a time. LAYERS, DIRECTIONS, GROUPS.
+ * CELL: of cell_step. UNITS: units. INPUT: numbers of X at a time. LAYERS, DIRECTIONS. GROUPS: of
+ * each direction. SIDES: directions of a block.
  * ASYNC: recurrent_once sends by counted stores instead of meeting at barriers of the cluster.
  * TYPE: of X, Y and the states; all else is float.
  *
@@ -23,6 +24,7 @@
 #define LAYERS 10
 #define DIRECTIONS 2
 #define GROUPS 5
+#define SIDES 1
 #define ASYNC 1
 #define TYPE float
 #endif
@@ -39,12 +41,15 @@ struct recurrent_args {
     int32 first, last; /* layers of this launch */
     int32 backward;    /* the only direction runs backwards */
     int32 near;        /* layers hand over in shared memory; then chunk is seq */
+    int32 keep;        /* so many floats of weights are copied to shared memory first: all, or 0 */
 };
 
 enum {
     U = 4 * UNITS,
     UW = (U + 31) / 32 * 32,
-    THREADS = GROUPS * UW,
+    SIDE = GROUPS * UW, /* threads of a direction */
+    THREADS = SIDES * SIDE,
+    ACROSS = DIRECTIONS / SIDES, /* blocks of a cluster */
     SLOTS = CELL < 2 ? 4 : 1,
     ABOVE = DIRECTIONS * UNITS, /* input of the layers above the first */
     PART = 16,              /* numbers of W that a lane holds at a time */
@@ -76,19 +81,21 @@ static __device__ __forceinline__ int layer_floats_before(int l)
 /* Which part of the work a thread has. Lanes beyond the last unit do as its last lane does, and
  * write nothing. */
 struct place {
-    int u, lane, q, unit, group, direction, row;
+    int thread, side, u, lane, q, unit, group, direction, row;
     bool live; /* has a unit and a row */
 };
 static __device__ __forceinline__ place find_place(const recurrent_args &a, int *rows)
 {
     place p;
-    p.group = threadIdx.x / UW;
-    p.u = threadIdx.x % UW;
+    p.side = SIDES > 1 ? threadIdx.x / SIDE : 0;
+    p.thread = threadIdx.x - p.side * SIDE;
+    p.group = p.thread / UW;
+    p.u = p.thread % UW;
     p.lane = p.u < U ? p.u : U - 4 + p.u % 4;
     p.q = p.u & 3;
     p.unit = p.u >> 2;
-    p.direction = blockIdx.x % DIRECTIONS;
-    int first = blockIdx.x / DIRECTIONS * a.rows;
+    p.direction = SIDES > 1 ? p.side : blockIdx.x % DIRECTIONS;
+    int first = blockIdx.x / ACROSS * a.rows;
     *rows = a.batch - first < a.rows ? a.batch - first : a.rows;
     p.row = first + p.group;
     p.live = p.unit < UNITS && p.group < *rows;
@@ -144,10 +151,32 @@ static __device__ __forceinline__ float add_lanes(const float (&sum)[SLOTS], int
 }
 
 /* Of the threads of one group. */
-static __device__ __forceinline__ void group_barrier(int group)
+static __device__ __forceinline__ void group_barrier(const place &p)
 {
+    int which = p.side * GROUPS + p.group + 1;
     if (UW == 32) __syncwarp();
-    else asm volatile("bar.sync %0, %1;" ::"r"(group + 1), "r"((int)UW) : "memory");
+    else asm volatile("bar.sync %0, %1;" ::"r"(which), "r"((int)UW) : "memory");
+}
+
+/* A group of one warp keeps h in its registers: each lane has the whole row of R of one gate of one
+ * unit, and is told h by the others. */
+enum { TOLD = UW == 32 && SLOTS == 4 };
+static __device__ __forceinline__ void load_row(const float *from, const place &p, float *row)
+{
+    constexpr int wide = spread<UNITS>::wide;
+#pragma unroll
+    for (int k = 0; k < UNITS; k++) {
+        int i = k / (4 * wide) * wide + k % wide, lane = p.lane - p.q + k / wide % 4;
+        row[k] = from[(i * U + lane) * SLOTS + p.q];
+    }
+}
+static __device__ __forceinline__ float add_told(const float *row, float h)
+{
+    float sum[2] = {0, 0};
+#pragma unroll
+    for (int k = 0; k < UNITS; k++)
+        sum[k % 2] = fmaf(row[k], __shfl_sync(0xffffffffu, h, 4 * k), sum[k % 2]);
+    return sum[0] + sum[1];
 }
 
 /* ---- Any number of steps ---------------------------------------------------------------------*/
@@ -207,7 +236,7 @@ static __device__ __forceinline__ void stage(const paths<X> &path, const place &
                                              float *xs)
 {
     int first_row = p.row - p.group;
-    for (int i = threadIdx.x; i < items * spread<N>::padded; i += THREADS) {
+    for (int i = p.thread; i < items * spread<N>::padded; i += SIDE) {
         int k = i % spread<N>::padded, item = i / spread<N>::padded;
         int s = s0 + item / rows, t = backward ? seq - 1 - s : s;
         xs[i] = k < N ? fresh(path.x + t * path.x_time +
@@ -218,13 +247,15 @@ static __device__ __forceinline__ void stage(const paths<X> &path, const place &
 
 template <int N, typename X>
 static __device__ __forceinline__ void run_layer(const recurrent_args &a, const place &p, int rows,
-                                                 int l, const paths<X> &path, float *room)
+                                                 int l, const paths<X> &path,
+                                                 const float *weights, float *room)
 {
     constexpr int per_h = spread<UNITS>::per, per_x = spread<N>::per, wide = spread<N>::wide;
     /* Few weights are loaded before the wait for the layer below and stay. */
     constexpr bool early = (per_h + per_x) * SLOTS <= 64;
-    const float *from = a.weights + p.direction * DIRECTION_FLOATS + layer_floats_before(l);
-    float r[per_h][SLOTS], w[early ? per_x : 1][SLOTS];
+    const float *from = weights + p.direction * DIRECTION_FLOATS + layer_floats_before(l);
+    float r[per_h][SLOTS], w[early ? per_x : 1][SLOTS], row[TOLD ? UNITS : 1];
+    if (TOLD) load_row(from, p, row);
     if constexpr (early) {
         load_weights<per_h>(from, p.lane, r);
         load_weights<per_x>(from + R_FLOATS, p.lane, w);
@@ -232,7 +263,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
     float bias_x = from[per_h * SLOTS * U + p.lane];
     float bias_h = from[(per_h * SLOTS + 1) * U + p.lane];
     if (l == a.first) tn_wait_for_producer();
-    if (DIRECTIONS > 1 && a.last - a.first > 1) cluster_wait();
+    if (ACROSS > 1 && a.last - a.first > 1) cluster_wait();
     else if (l > a.first) __syncthreads();
 
     bool backward = a.backward || p.direction == 1;
@@ -254,13 +285,13 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
                     ? path.y + p.row * path.y_batch + start * path.y_time + p.unit * each
                     : nullptr;
     int64 out_step = turn * path.y_time;
-    bool sends = p.live && p.q >= 2 && p.q - 2 < DIRECTIONS && path.y_near;
+    bool sends = p.live && p.q >= 2 && p.q - 2 < ACROSS && path.y_near;
     constexpr int above = spread<ABOVE>::padded;
     float *to_own = sends ? path.y_near + (start * rows + p.group) * above + p.direction * UNITS +
                                 p.unit
                           : nullptr;
     uint32 to = 0;
-    if (sends && DIRECTIONS > 1) to = cluster_address(shared_address(to_own), p.q - 2);
+    if (sends && ACROSS > 1) to = cluster_address(shared_address(to_own), p.q - 2);
     int to_step = turn * rows * above;
 
     for (int s0 = 0; s0 < a.seq; s0 += a.chunk) {
@@ -288,43 +319,58 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         if (p.group >= rows) continue;
         const float *gate = gates + p.group * UW + p.u;
         for (int s = 0; s < count; s++, gate += rows * UW) {
-            float x = *gate, sum[SLOTS] = {0};
-            add_product<per_h, spread<UNITS>::wide>(r, now + p.q * spread<UNITS>::wide, sum);
-            h = cell_step<CELL>(add_lanes(sum, p.q) + bias_h, x, p.q, h, &c);
-            if (p.unit < UNITS && p.q == 0) next[p.unit] = h;
+            float x = *gate, of_h;
+            if constexpr (TOLD) {
+                of_h = add_told(row, h);
+            } else {
+                float sum[SLOTS] = {0};
+                add_product<per_h, spread<UNITS>::wide>(r, now + p.q * spread<UNITS>::wide, sum);
+                of_h = add_lanes(sum, p.q);
+            }
+            h = cell_step<CELL>(of_h + bias_h, x, p.q, h, &c);
             if (out) {
                 if (sizeof(TYPE) < 4 && path.y_narrow)
                     from_float(h, reinterpret_cast<TYPE *>(out));
                 else *reinterpret_cast<float *>(out) = h;
                 out += out_step;
             }
-            if (sends && DIRECTIONS > 1) cluster_store(to, h), to += to_step * (int)sizeof(float);
+            if (sends && ACROSS > 1) cluster_store(to, h), to += to_step * (int)sizeof(float);
             else if (sends) *to_own = h, to_own += to_step;
-            float *last = now;
-            now = next, next = last;
-            group_barrier(p.group);
+            if constexpr (!TOLD) {
+                if (p.unit < UNITS && p.q == 0) next[p.unit] = h;
+                float *last = now;
+                now = next, next = last;
+                group_barrier(p);
+            }
         }
     }
     if (p.live && p.q == 2 && a.h_n) from_float(h, &a.h_n[state]);
     if (p.live && p.q == 3 && a.c_n) from_float(c, &a.c_n[state]);
-    if (DIRECTIONS > 1 && l + 1 < a.last) cluster_arrive();
+    if (ACROSS > 1 && l + 1 < a.last) cluster_arrive();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurrent_args a)
 {
     extern __shared__ float4 shared[];
-    float *room = reinterpret_cast<float *>(shared);
     int rows;
     place p = find_place(a, &rows);
     tn_start_consumer();
     int64 wide = (int64)a.batch * ABOVE, one = a.seq * wide;
-    /* Behind the room of a layer; all blocks are there before one stores to another. */
+    float *kept = reinterpret_cast<float *>(shared);
+    const float *weights = a.keep ? kept : a.weights;
+    for (int i = threadIdx.x; i < a.keep / 4; i += THREADS)
+        shared[i] = reinterpret_cast<const float4 *>(a.weights)[i];
+    /* A layer's room, of each side; behind them what lies between layers. All blocks are there
+     * before one stores to another. */
     constexpr int above = spread<ABOVE>::padded;
-    float *near = room + a.chunk * rows * (XP + UW) + GROUPS * 2 * HP;
+    int room_floats = a.chunk * rows * (XP + UW) + GROUPS * 2 * HP;
+    float *room = kept + a.keep + p.side * room_floats;
+    float *near = kept + a.keep + SIDES * room_floats;
     int near_floats = a.seq * rows * above;
     for (int i = threadIdx.x; a.near && i < 2 * near_floats; i += THREADS)
         if (i % above >= ABOVE) near[i] = 0.0f;
-    if (DIRECTIONS > 1 && a.last - a.first > 1) cluster_arrive();
+    if (a.keep) __syncthreads();
+    if (ACROSS > 1 && a.last - a.first > 1) cluster_arrive();
     for (int l = a.first; l < a.last; l++) {
         bool last = l == LAYERS - 1;
         float *between = a.between + l % 2 * one + p.direction * UNITS;
@@ -339,17 +385,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
         if (l == 0) {
             paths<TYPE> path = {a.x,     a.x_time, a.x_batch, y, y_time,
                                 y_batch, narrow,   nullptr,   y_near};
-            run_layer<INPUT>(a, p, rows, l, path, room);
+            run_layer<INPUT>(a, p, rows, l, path, weights, room);
         } else {
             int other = (l + 1) % 2;
             const float *x_near = a.near ? near + other * near_floats : nullptr;
             paths<float> path = {a.between + other * one, wide,   ABOVE,  y, y_time,
                                  y_batch,                 narrow, x_near, y_near};
-            run_layer<ABOVE>(a, p, rows, l, path, room);
+            run_layer<ABOVE>(a, p, rows, l, path, weights, room);
         }
     }
 }
 
+#if SIDES == 1
 /* ---- One step (9.0) --------------------------------------------------------------------------
  *
  * The weights of the direction come into shared memory by bulk copies, layer by layer; each layer
@@ -485,3 +532,4 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_once(recurren
         if (!ASYNC && l + 1 < LAYERS) cluster_wait();
     }
 }
+#endif
