@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/cuda/kernels/product.h"
+#include "backends/cuda/kernels/recurrent.h"
 #include "ops/pool/pool.h"
 
 extern const tn_cuda_source tn_cuda_source_program;
@@ -55,9 +56,9 @@ static bool is_weight(const tn_problem *p, int i)
 
 static bool are_floats(const tn_problem *p)
 {
-    return p->in[0].dtype == TN_DTYPE_F32 && p->out[0].dtype == TN_DTYPE_F32 &&
-           p->out_count >= 1 && (p->out_count < 2 || p->out[1].dtype == TN_DTYPE_NONE) &&
-           p->in[0].rank >= 1 && p->out[0].rank >= 1 && p->in[0].dim[0] == p->out[0].dim[0];
+    return p->in[0].dtype == TN_DTYPE_F32 && p->out[0].dtype == TN_DTYPE_F32 && p->out_count >= 1 &&
+           (p->out_count < 2 || p->out[1].dtype == TN_DTYPE_NONE) && p->in[0].rank >= 1 &&
+           p->out[0].rank >= 1 && p->in[0].dim[0] == p->out[0].dim[0];
 }
 
 static void begin(const tn_problem *p, int64_t batch, stage *out)
@@ -258,8 +259,8 @@ static bool pays(const chain *c, const tn_cuda_card *card, int blocks)
     for (int i = 0; i < c->count; i++) {
         const stage *s = &c->at[i];
         once += STAGE_NS + s->work / (SPEED * blocks);
-        apart += APART_NS * s->launches +
-                 s->work * (double)c->batch / (SPEED * card->multiprocessors);
+        apart +=
+            APART_NS * s->launches + s->work * (double)c->batch / (SPEED * card->multiprocessors);
     }
     return launches_of(c) > 1 && ONCE_NS + once * (double)turns < apart;
 }
@@ -271,17 +272,16 @@ static tn_status run(void *stream, const chain *c, int blocks)
     const tn_cuda_function *function;
     char options[40 + STAGES_MAX * EACH];
     int used = snprintf(options, sizeof options, "-DBLOCKS=%d -DSTAGES=", blocks);
-    program_args args = {.x = c->at[0].x,
-                         .y = c->at[c->count - 1].y,
-                         .y_sample = c->at[c->count - 1].out};
+    program_args args = {
+        .x = c->at[0].x, .y = c->at[c->count - 1].y, .y_sample = c->at[c->count - 1].out};
     for (int i = 0; i < c->count; i++) {
         args.of[i] = c->at[i].args;
         used += snprintf(options + used, sizeof options - (size_t)used, i ? ",%s" : "%s",
                          c->at[i].text);
     }
     size_t bytes = bytes_of(c);
-    TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_program, "program", options, bytes,
-                                &function));
+    TN_TRY(
+        tn_cuda_function_get(card, &tn_cuda_source_program, "program", options, bytes, &function));
     tn_launch l = {.stream = stream};
     tn_cuda_grid grid = {.grid = {(unsigned)(c->batch * blocks)},
                          .block = {THREADS},
@@ -291,14 +291,14 @@ static tn_status run(void *stream, const chain *c, int blocks)
     return tn_cuda_run(&l, function, &grid, (void *[]){&args});
 }
 
-tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int count,
-                           uint64_t hidden, int *taken)
+tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int count, uint64_t hidden,
+                           int *taken)
 {
     const tn_cuda_card *card = ((tn_cuda_stream *)stream)->card;
     int blocks = card->major >= 9 ? 16 : 1;
     chain c;
-    *taken = 0;
-    if (card->major < 8) return NULL;
+    TN_TRY(tn_recurrent_small_together(stream, launch, count, hidden, taken));
+    if (*taken || card->major < 8) return NULL;
     read_chain(launch, count, hidden, blocks, &c);
     while (c.count > 0 && (bytes_of(&c) > (size_t)card->shared_bytes_max || overwrites(&c) ||
                            !pays(&c, card, blocks)))

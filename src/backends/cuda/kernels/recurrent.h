@@ -61,4 +61,9 @@ typedef struct tn_recurrent_layer {
 void tn_recurrent_layer_of(const tn_recurrent *r, int layer, void *between,
                            tn_recurrent_layer *out);
 
+/* A stack, one step of its result, and a Linear of that, as one launch: see tn_card_calls.together.
+ */
+tn_status tn_recurrent_small_together(void *stream, const tn_launch *const *launch, int count,
+                                      uint64_t hidden, int *taken) TN_MUST_USE;
+
 #endif

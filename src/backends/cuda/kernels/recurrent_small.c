@@ -1,7 +1,10 @@
 /* Stacks of recurrent layers of few units: recurrent_small.cu. */
 #include <stdio.h>
+#include <string.h>
 
 #include "backends/cuda/kernels/recurrent.h"
+#include "ops/gather/gather.h"
+#include "ops/linear/linear.h"
 
 extern const tn_cuda_source tn_cuda_source_recurrent_small;
 
@@ -18,9 +21,9 @@ typedef enum handover {
 /* The kernel's constants: see recurrent_small.cu. */
 typedef struct plan {
     tn_recurrent r;
-    int slots, lanes, group; /* lanes: U; group: UW */
-    int groups, sides;       /* as launched */
-    int64_t state_floats, x_floats;  /* HP, XP */
+    int slots, lanes, group;        /* lanes: U; group: UW */
+    int groups, sides;              /* as launched */
+    int64_t state_floats, x_floats; /* HP, XP */
     int64_t r_floats, first_floats, above_floats, direction_floats;
 } plan;
 
@@ -84,8 +87,7 @@ static tn_verdict accepts_block(const tn_problem *p)
     tn_verdict verdict = make_plan(p, &at);
     if (verdict) return verdict;
     if (at.group > 32 * WARPS / 2) return TN_NO("both directions are too much for one block");
-    return at.r.directions > 1 && at.r.layers > 1 ? TN_YES
-                                                  : TN_NO("no two directions hand over");
+    return at.r.directions > 1 && at.r.layers > 1 ? TN_YES : TN_NO("no two directions hand over");
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -169,12 +171,34 @@ static uint64_t unused(const tn_problem *p)
 /* ---- Launching -------------------------------------------------------------------------------*/
 
 /* As in the kernel. */
+typedef struct tail_args {
+    const int64_t *at_long;
+    const int32_t *at;
+    const void *weight, *bias;
+    void *y;
+    float alpha, beta;
+} tail_args;
 typedef struct recurrent_args {
     const void *x, *h0, *c0, *weights;
     void *y, *h_n, *c_n, *between;
     int64_t x_time, x_batch, y_time, y_direction, y_batch, state_layer, state_batch;
     int32_t seq, batch, rows, chunk, first, last, backward, near, keep;
+    tail_args tail;
 } recurrent_args;
+
+/* What a Linear behind the stack makes of one step of it: numbers of a row, 0 where there is none,
+ * and its function. */
+typedef struct tail_plan {
+    int64_t numbers;
+    int act;
+    tail_args args;
+} tail_plan;
+
+static void set_sides(plan *at, int sides)
+{
+    at->sides = sides;
+    at->groups = TN_MIN(WARPS / sides / (at->group / 32), GROUPS_MAX);
+}
 
 /* Rows of a block: as few as fill the card, for they wait for nobody. */
 static void share_rows(const plan *at, const tn_cuda_card *card, recurrent_args *args,
@@ -225,7 +249,7 @@ static size_t steps_bytes(const plan *at, const tn_cuda_card *card, bool togethe
     return states + chunk * step;
 }
 
-static tn_status launch_as(const tn_launch *l, handover by)
+static tn_status launch_with(const tn_launch *l, handover by, const tail_plan *tail)
 {
     plan at;
     tn_verdict verdict = make_plan(l->problem, &at);
@@ -254,22 +278,23 @@ static tn_status launch_as(const tn_launch *l, handover by)
                            .seq = (int32_t)r->seq,
                            .batch = (int32_t)r->batch,
                            .last = r->layers,
-                           .backward = r->backward};
+                           .backward = r->backward,
+                           .tail = tail->args};
     unsigned blocks;
-    char options[200];
+    char options[240];
     const tn_cuda_function *function;
-    at.sides = by == BY_BLOCK ? r->directions : 1;
-    at.groups = TN_MIN(WARPS / at.sides / (at.group / 32), GROUPS_MAX);
+    set_sides(&at, by == BY_BLOCK ? r->directions : 1);
     share_rows(&at, card, &args, &blocks);
     bool once = (by == BY_BARRIER || by == BY_SENDING) && r->seq == 1 &&
                 once_bytes(&at, args.rows) <= (size_t)card->shared_bytes_max;
     size_t bytes =
         once ? once_bytes(&at, args.rows) : steps_bytes(&at, card, by != BY_LAUNCH, &args);
+    bytes += (size_t)((r->directions * r->units + 1) * tail->numbers) * sizeof(float);
     snprintf(options, sizeof options,
              "-DCELL=%d -DUNITS=%d -DINPUT=%d -DLAYERS=%d -DDIRECTIONS=%d -DGROUPS=%d -DSIDES=%d "
-             "-DASYNC=%d -DTYPE=%s",
+             "-DASYNC=%d -DTYPE=%s -DTAIL=%d -DTAIL_ACT=%d",
              (int)r->cell, (int)r->units, (int)r->input, r->layers, r->directions, at.groups,
-             at.sides, by == BY_SENDING, tn_cuda_type(r->x->dtype));
+             at.sides, by == BY_SENDING, tn_cuda_type(r->x->dtype), (int)tail->numbers, tail->act);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_recurrent_small,
                                 once ? "recurrent_once" : "recurrent_small", options, bytes,
                                 &function));
@@ -287,6 +312,11 @@ static tn_status launch_as(const tn_launch *l, handover by)
         TN_TRY(tn_cuda_run(l, function, &grid, pointers));
     }
     return NULL;
+}
+
+static tn_status launch_as(const tn_launch *l, handover by)
+{
+    return launch_with(l, by, &(tail_plan){0});
 }
 
 static tn_status launch_apart(const tn_launch *l)
@@ -307,6 +337,74 @@ static tn_status launch_sending(const tn_launch *l)
 static tn_status launch_block(const tn_launch *l)
 {
     return launch_as(l, BY_BLOCK);
+}
+
+/* ---- One step of the result, and a Linear of it ----------------------------------------------*/
+
+/* A Gather of one step of y. */
+static bool read_step(const tn_problem *p, const tn_recurrent *r, tail_args *out)
+{
+    const tn_gather_params *params = p->params;
+    const tn_tensor *at = &p->in[1];
+    if (strcmp(p->op, "Gather") || p->in[0].rank != 3 || tn_tensor_count(at) != 1) return false;
+    int64_t axis = params->axis < 0 ? params->axis + 3 : params->axis;
+    if (axis > 1 || p->in[0].dim[axis] != r->seq || p->in[0].dim[1 - axis] != r->batch)
+        return false;
+    if (r->batch > 1 && (axis == 0) != (r->y_time > r->y_batch)) return false;
+    if (at->dtype == TN_DTYPE_I64) out->at_long = at->data;
+    else if (at->dtype == TN_DTYPE_I32) out->at = at->data;
+    return (p->in_constant & 2) && (out->at_long || out->at);
+}
+
+static bool read_tail(const tn_problem *step, const tn_problem *linear, const tn_recurrent *r,
+                      tail_plan *out)
+{
+    enum { NUMBERS_MAX = 64 };
+    const tn_linear_params *params = linear->params;
+    const tn_tensor *w = &linear->in[1], *bias = &linear->in[2];
+    bool has_bias = linear->in_count > 2 && bias->dtype != TN_DTYPE_NONE;
+    bool has_more = linear->in_count > 3 && linear->in[3].dtype != TN_DTYPE_NONE;
+    if (!read_step(step, r, &out->args) || strcmp(linear->op, "Linear") || has_more) return false;
+    if ((linear->in_constant & 2) == 0 || !w->data || w->dim[0] != r->directions * r->units ||
+        w->dim[1] > NUMBERS_MAX || (has_bias && !bias->data))
+        return false;
+    out->args.weight = w->data;
+    out->args.bias = has_bias ? bias->data : NULL;
+    out->args.y = linear->out[0].data;
+    out->args.alpha = params->epilogue.alpha;
+    out->args.beta = params->epilogue.beta;
+    out->act = (int)params->epilogue.kind;
+    out->numbers = w->dim[1];
+    return true;
+}
+
+tn_status tn_recurrent_small_together(void *stream, const tn_launch *const *launch, int count,
+                                      uint64_t hidden, int *taken)
+{
+    const tn_cuda_card *card = ((tn_cuda_stream *)stream)->card;
+    plan at;
+    tail_plan tail = {0};
+    recurrent_args args = {0};
+    *taken = 0;
+    if (count < 3 || (hidden & 3) != 3 || !launch[0]->packed) return NULL;
+    const tn_problem *p = launch[0]->problem;
+    if (strcmp(p->op, "RecurrentStack") || accepts_block(p) || make_plan(p, &at)) return NULL;
+    if (p->in[0].dtype != TN_DTYPE_F32 || at.r.h_n || at.r.c_n || at.r.batch < 1 || at.r.seq < 1 ||
+        at.r.seq > INT32_MAX || at.r.batch > INT32_MAX)
+        return NULL;
+    if (!read_tail(launch[1]->problem, launch[2]->problem, &at.r, &tail)) return NULL;
+    unsigned blocks;
+    set_sides(&at, at.r.directions);
+    share_rows(&at, card, &args, &blocks);
+    args.seq = (int32_t)at.r.seq;
+    size_t more = (size_t)((at.r.directions * at.r.units + 1) * tail.numbers) * sizeof(float);
+    if (steps_bytes(&at, card, true, &args) + more > (size_t)card->shared_bytes_max || !args.near)
+        return NULL;
+    tn_launch first = *launch[0];
+    first.stream = stream;
+    TN_TRY(launch_with(&first, BY_BLOCK, &tail));
+    *taken = 3;
+    return NULL;
 }
 
 #define ROW(called, operator_name, feature, takes, launches)                                       \

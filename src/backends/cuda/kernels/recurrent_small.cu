@@ -9,7 +9,8 @@
  * CELL: of cell_step. UNITS: units. INPUT: numbers of X at a time. LAYERS, DIRECTIONS. GROUPS: of
  * each direction. SIDES: directions of a block.
  * ASYNC: recurrent_once sends by counted stores instead of meeting at barriers of the cluster.
- * TYPE: of X, Y and the states; all else is float.
+ * TYPE: of X, Y and the states; all else is float. TAIL: numbers that a Linear behind the stack
+ * makes of one step of Y, with the function TAIL_ACT; 0: there is none.
  *
  * Weights come packed for the lanes that read them, for each direction and layer
  *
@@ -27,7 +28,17 @@
 #define SIDES 1
 #define ASYNC 1
 #define TYPE float
+#define TAIL 0
+#define TAIL_ACT 0
 #endif
+
+struct tail_args {
+    const int64 *at_long; /* the step, negative from the end; or */
+    const int32 *at;
+    const float *weight, *bias; /* [ABOVE, TAIL], [TAIL] or NULL */
+    float *y;                   /* [batch, TAIL] */
+    float alpha, beta;
+};
 
 struct recurrent_args {
     const TYPE *x, *h0, *c0; /* the states may be NULL */
@@ -42,6 +53,7 @@ struct recurrent_args {
     int32 backward;    /* the only direction runs backwards */
     int32 near;        /* layers hand over in shared memory; then chunk is seq */
     int32 keep;        /* so many floats of weights are copied to shared memory first: all, or 0 */
+    tail_args tail;    /* then layers hand over in shared memory, the last one to this */
 };
 
 enum {
@@ -349,6 +361,21 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
     if (ACROSS > 1 && l + 1 < a.last) cluster_arrive();
 }
 
+/* y: one step of all rows; w: the weights, then the bias. */
+static __device__ __forceinline__ void run_tail(const tail_args &a, const float *y, const float *w,
+                                                int rows, int first_row)
+{
+    for (int i = threadIdx.x; i < rows * TAIL; i += THREADS) {
+        int row = i / (TAIL ? TAIL : 1), n = i % (TAIL ? TAIL : 1);
+        const float *x = y + row * spread<ABOVE>::padded;
+        float sum[4] = {w[ABOVE * TAIL + n]};
+#pragma unroll 8
+        for (int k = 0; k < ABOVE; k++) sum[k % 4] = fmaf(x[k], w[k * TAIL + n], sum[k % 4]);
+        float all = sum[0] + sum[1] + (sum[2] + sum[3]);
+        a.y[(first_row + row) * (int64)TAIL + n] = activate<TAIL_ACT>(all, a.alpha, a.beta);
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurrent_args a)
 {
     extern __shared__ float4 shared[];
@@ -369,6 +396,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     int near_floats = a.seq * rows * above;
     for (int i = threadIdx.x; a.near && i < 2 * near_floats; i += THREADS)
         if (i % above >= ABOVE) near[i] = 0.0f;
+    float *tail = near + 2 * near_floats;
+    int tail_step = 0;
+    if constexpr (TAIL > 0) {
+        tail_step = a.tail.at_long ? (int)*a.tail.at_long : *a.tail.at;
+        if (tail_step < 0) tail_step += a.seq;
+        tail_step = max(0, min(tail_step, a.seq - 1));
+        for (int i = threadIdx.x; i < (ABOVE + 1) * TAIL; i += THREADS)
+            tail[i] = i < ABOVE * TAIL ? a.tail.weight[i]
+                      : a.tail.bias    ? a.tail.bias[i - ABOVE * TAIL]
+                                       : 0.0f;
+    }
     if (a.keep) __syncthreads();
     if (ACROSS > 1 && a.last - a.first > 1) cluster_arrive();
     for (int l = a.first; l < a.last; l++) {
@@ -380,7 +418,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
         else if (a.near) y = nullptr;
         int64 y_time = last ? a.y_time * sizeof(TYPE) : wide * sizeof(float);
         int64 y_batch = last ? a.y_batch * sizeof(TYPE) : ABOVE * sizeof(float);
-        float *y_near = a.near && !last ? near + l % 2 * near_floats : nullptr;
+        float *y_near = a.near && (!last || TAIL) ? near + l % 2 * near_floats : nullptr;
         bool narrow = last && sizeof(TYPE) < 4;
         if (l == 0) {
             paths<TYPE> path = {a.x,     a.x_time, a.x_batch, y, y_time,
@@ -393,6 +431,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
                                  y_batch,                 narrow, x_near, y_near};
             run_layer<ABOVE>(a, p, rows, l, path, weights, room);
         }
+    }
+    if constexpr (TAIL > 0) {
+        __syncthreads();
+        const float *y = near + (LAYERS - 1) % 2 * near_floats + tail_step * rows * above;
+        run_tail(a.tail, y, tail, rows, p.row - p.group);
     }
 }
 
