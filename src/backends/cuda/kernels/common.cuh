@@ -533,14 +533,39 @@ static __device__ __forceinline__ void cluster_send(uint32 at, float x, uint32 b
                  : "memory");
 #endif
 }
-/* The same of four floats; both addresses are multiples of 16. */
-static __device__ __forceinline__ void cluster_send_four(uint32 at, const float *x, uint32 barrier)
+/* Two or four neighbours at once, aligned so; one message each, which is what sending costs. */
+static __device__ __forceinline__ void cluster_store(uint32 at, const float (&x)[2])
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("st.shared::cluster.v2.f32 [%0], {%1, %2};" ::"r"(at), "f"(x[0]), "f"(x[1])
+                 : "memory");
+#endif
+}
+static __device__ __forceinline__ void cluster_store(uint32 at, const float (&x)[4])
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(x[0]), "f"(x[1]),
+                 "f"(x[2]), "f"(x[3])
+                 : "memory");
+#endif
+}
+static __device__ __forceinline__ void cluster_send(uint32 at, const float (&x)[2], uint32 barrier)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile(
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%0], {%1, %2}, [%3];" ::
+            "r"(at),
+        "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])), "r"(barrier)
+        : "memory");
+#endif
+}
+static __device__ __forceinline__ void cluster_send(uint32 at, const float (&x)[4], uint32 barrier)
 {
 #if __CUDA_ARCH__ >= 900
     asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], "
                  "{%1, %2, %3, %4}, [%5];" ::"r"(at),
-                 "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])), "r"(__float_as_uint(x[2])),
-                 "r"(__float_as_uint(x[3])), "r"(barrier)
+                 "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
+                 "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3])), "r"(barrier)
                  : "memory");
 #endif
 }

@@ -260,7 +260,7 @@ static __device__ __forceinline__ void share(sums &sum, char *room, uint32 barri
         uint32 there = cluster_address(barrier, q % SPLITS);
 #pragma unroll
         for (int h = 0; h < 2; h++)
-            cluster_send_four(cluster_address(shared_address(place_of(room, rank, q, h)), q % SPLITS),
+            cluster_send(cluster_address(shared_address(place_of(room, rank, q, h)), q % SPLITS),
                               sum.at[q / (TN / 16)][q % (TN / 16) * 2 + h], there);
     }
     barrier_wait(barrier, 0);

@@ -1,6 +1,6 @@
 /* All steps of one recurrent layer in one launch: a cluster of BLOCKS blocks keeps R in its
- * registers and runs one direction of ROWS sequences. After each step every block sends its units'
- * h to all blocks of the cluster. W x + Wb of all steps is made beforehand.
+ * registers and runs one direction of ROWS sequences. After each step every warp sends its units'
+ * h, side by side, to all blocks of the cluster. W x + Wb of all steps is made beforehand.
  *
  * LANES neighbouring lanes make a unit, each with PER numbers of the unit's row of R, of all
  * gates. Four of them (a quad) end up with the gates of a sequence; the quads of a unit share the
@@ -40,9 +40,8 @@ enum {
     HP = PER * LANES > BLOCKS * OWN ? PER * LANES : (BLOCKS * OWN + 3) / 4 * 4,
     QUADS = LANES / 4,
     EACH = ROWS > QUADS ? ROWS / QUADS : 1, /* sequences of a quad */
-    COPIES = ROWS < QUADS ? QUADS / ROWS : 1, /* quads that make the same */
-    SENDERS = 4 * COPIES,
-    SENDS = (BLOCKS + SENDERS - 1) / SENDERS,
+    MAKERS = ROWS < QUADS ? ROWS : QUADS,     /* quads that make different ones */
+    SENDS = (MAKERS * BLOCKS + 31) / 32,      /* messages of a lane, for each of EACH */
 };
 
 struct alignas(4 * sizeof(TYPE)) four {
@@ -121,6 +120,33 @@ static __device__ __forceinline__ void add_lanes(const float (&w)[PER][4], const
     for (int j = 0; j < EACH; j++) out[j] = v[j];
 }
 
+/* The first of the quad's sequences, as add_lanes shares them out. */
+static __device__ __forceinline__ int row_of(int quad)
+{
+    return (quad & 1) * (ROWS / 2) + (quad >> 1) * (ROWS / 4);
+}
+
+/* h of the warp's units to all blocks: a message is one sequence's, to one block. */
+static __device__ __forceinline__ void send(uint32 room, const float (&h)[EACH], uint32 to, int unit)
+{
+    int warp_lane = threadIdx.x % 32;
+#pragma unroll
+    for (int j = 0; j < EACH; j++)
+#pragma unroll
+        for (int i = 0; i < SENDS; i++) {
+            int message = i * 32 + warp_lane, quad = message / BLOCKS % MAKERS;
+            float x[STEP];
+#pragma unroll
+            for (int u = 0; u < STEP; u++)
+                x[u] = __shfl_sync(0xffffffffu, h[j], u * LANES + 4 * quad);
+            if (message >= MAKERS * BLOCKS) continue;
+            uint32 there = cluster_address(room, message % BLOCKS);
+            uint32 at = there + 4 * ((to * ROWS + row_of(quad) + j) * HP + unit);
+            if (ASYNC) cluster_send(at, x, there + 2 * ROWS * HP * 4 + 8 * to);
+            else cluster_store(at, x);
+        }
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer_args a)
 {
     extern __shared__ float4 shared[];
@@ -130,21 +156,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
     int rank = blockIdx.x % BLOCKS, cluster = blockIdx.x / BLOCKS, d = cluster % a.directions;
     int unit = rank * OWN + own, first = cluster / a.directions * ROWS;
     bool there = unit < UNITS, backward = a.backward || d == 1;
-    /* As add_lanes shares them out. */
-    int row = (quad & 1) * (ROWS / 2) + (quad >> 1) * (ROWS / 4);
-    int copy = ROWS < QUADS ? quad / ROWS : 0;
+    int row = row_of(quad);
+    bool copy = quad >= MAKERS;
 
     float w[PER][4];
     load_weights(a, d, unit, lane, w);
     float bias = a.bias && there && q < GATES
                      ? to_float(a.bias[((int64)(2 * d + 1) * GATES + q) * UNITS + unit])
                      : 0.0f;
-    uint32 block[SENDS]; /* the rooms to send to; block 0's if there are not so many */
-#pragma unroll
-    for (int i = 0; i < SENDS; i++) {
-        uint32 to = copy * 4 + q + i * SENDERS;
-        block[i] = cluster_address(room, to < BLOCKS ? to : 0);
-    }
+    int unit_of_warp = rank * OWN + threadIdx.x / 32 * STEP;
     if (ASYNC && threadIdx.x == 0) {
         barrier_make(barrier);
         barrier_make(barrier + 8);
@@ -175,7 +195,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
         gate[j] = have && q < GATES ? a.gates + d * a.gate_direction + start * a.gate_time +
                                           b * a.gate_batch + q * UNITS + unit
                                     : nullptr;
-        y[j] = have && a.y && copy == 0 && q == 1
+        y[j] = have && a.y && !copy && q == 1
                    ? a.y + start * a.y_time + d * a.y_direction + b * a.y_batch + unit
                    : nullptr;
         x[j] = gate[j] && a.seq > 0 ? to_float(*gate[j]) : 0.0f;
@@ -195,17 +215,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
 #pragma unroll
         for (int j = 0; j < EACH; j++) {
             h[j] = cell_step<CELL>(sum[j] + bias, x[j], q, h[j], &c[j]);
-            uint32 at = 4 * ((to * ROWS + row + j) * HP + unit);
-#pragma unroll
-            for (int i = 0; i < SENDS; i++)
-                if (s + 1 < a.seq && copy * 4 + q + i * SENDERS < BLOCKS) {
-                    float value = there ? h[j] : 0.0f;
-                    if (ASYNC)
-                        cluster_send(block[i] + at, value,
-                                     block[i] + 2 * ROWS * HP * 4 + 8 * to);
-                    else cluster_store(block[i] + at, value);
-                }
+            if (!there) h[j] = 0.0f;
         }
+        if (s + 1 < a.seq) send(room, h, to, unit_of_warp);
         if (!ASYNC) cluster_arrive();
         /* What nobody waits for comes after the sending. */
 #pragma unroll
@@ -219,7 +231,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
     for (int j = 0; j < EACH; j++) {
         int b = first + row + j;
         int64 state = d * a.state_direction + b * a.state_batch + unit;
-        if (b >= a.batch || !there || copy != 0) continue;
+        if (b >= a.batch || !there || copy) continue;
         if (q == 2 && a.h_n) from_float(h[j], &a.h_n[state]);
         if (q == 3 && a.c_n) from_float(c[j], &a.c_n[state]);
     }
