@@ -389,8 +389,7 @@ static __device__ __forceinline__ void copy_all(const program_args &a, float *ro
     if constexpr (sizeof...(REST) > 0) copy_all<I + 1, REST...>(a, room + S::ROOM, rank);
 }
 
-/* The weights of a stage are there two meetings before it: one for them to be seen by all threads,
- * one that is waited for while they are taken. */
+/* Weights are taken while the last ones of the stage before are waited for. */
 template <int I, class S, class NEXT, class... REST>
 static __device__ __forceinline__ void run_on(const program_args &a, float *room, float *x, float *y,
                                               int rank, const kept<S::KEPT> &k);
@@ -399,6 +398,8 @@ static __device__ __forceinline__ void run_all(const program_args &a, float *roo
                                                float *y, int rank)
 {
     kept<S::KEPT> k;
+    copy_wait<(int)sizeof...(REST)>();
+    __syncthreads();
     S::take(a.of[I], room, rank, k);
     if (I > 0) meet_wait();
     if constexpr (sizeof...(REST) == 0) {
@@ -413,7 +414,6 @@ static __device__ __forceinline__ void run_on(const program_args &a, float *room
 {
     float *next = x + input<S>::FLOATS;
     S::run(a.of[I], x, room, rank, k, towards<NEXT>{next});
-    if constexpr (sizeof...(REST) > 0) copy_wait<(int)sizeof...(REST) - 1>();
     meet_arrive();
     run_all<I + 1, NEXT, REST...>(a, room + S::ROOM, next, y, rank);
 }
@@ -421,19 +421,20 @@ static __device__ __forceinline__ void run_on(const program_args &a, float *room
 template <class S, class... REST>
 static __device__ __forceinline__ void run_chain(const program_args &a, float *room)
 {
-    constexpr int rooms = (S::ROOM + ... + REST::ROOM), left = sizeof...(REST);
+    constexpr int rooms = (S::ROOM + ... + REST::ROOM);
     int rank = blockIdx.x % BLOCKS;
     int64 sample = blockIdx.x / BLOCKS;
     float *x = room + rooms;
     if (BLOCKS > 1) cluster_arrive(); /* nobody stores to a block that has not begun */
-    copy_all<0, S, REST...>(a, room, rank);
+    S::copy(a.of[0], room, rank);
     tn_wait_for_producer();
     tn_start_consumer();
+    /* x comes before the weights that have more time. */
     for (int i = threadIdx.x; i < S::IN; i += THREADS)
-        x[towards<S>::place(i)] = a.x[sample * S::IN + i];
-    copy_wait<(left > 0 ? left - 1 : 0)>();
+        copy_float(x + towards<S>::place(i), a.x + sample * S::IN + i);
+    copy_group();
+    if constexpr (sizeof...(REST) > 0) copy_all<1, REST...>(a, room + S::ROOM, rank);
     if (BLOCKS > 1) cluster_wait();
-    __syncthreads();
     run_all<0, S, REST...>(a, room, x, a.y + sample * a.y_sample, rank);
 }
 

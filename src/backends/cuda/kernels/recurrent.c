@@ -165,24 +165,27 @@ tn_verdict tn_recurrent_project_fits(const tn_recurrent *r)
     return verdict ? verdict : tn_cuda_product_fits(&next);
 }
 
-/* The largest tiles that still keep a card busy. */
+/* The largest tiles that still keep a card busy; by tensor cores where these can read the operands.
+ */
 tn_status tn_recurrent_project(const tn_launch *l, const tn_recurrent *r, int layer, const void *x,
                                void *gates)
 {
-    static const struct {
-        int tile;
-        int64_t side;
-    } choices[] = {{TN_CUDA_TILE_128X128, 128}, {TN_CUDA_TILE_64X64, 64}, {TN_CUDA_TILE_32X32, 32}};
-    int64_t card = tn_cuda_stream_of(l)->card->multiprocessors;
+    enum { SIZES = 3 };
+    static const int plain[SIZES] = {TN_CUDA_TILE_128X128, TN_CUDA_TILE_64X64, TN_CUDA_TILE_32X32};
+    static const int tensor[SIZES] = {TN_CUDA_TENSOR_128X128, TN_CUDA_TENSOR_64X64,
+                                      TN_CUDA_TENSOR_32X64};
+    const tn_cuda_card *card = tn_cuda_stream_of(l)->card;
     tn_cuda_product product;
     projection_of(r, layer, x, gates, &product);
-    size_t i = 0;
-    for (; i + 1 < TN_COUNT(choices); i++) {
-        int64_t m = (product.m + choices[i].side - 1) / choices[i].side;
-        int64_t n = (product.n + choices[i].side - 1) / choices[i].side;
-        if (m * n * product.count >= card) break;
+    bool halves = card->major >= 8 && !tn_cuda_product_tile_fits(&product, TN_CUDA_TENSOR_64X64);
+    const int *tile = halves ? tensor : plain;
+    int i = 0;
+    for (; i + 1 < SIZES; i++) {
+        const tn_cuda_tile *t = &tn_cuda_tiles[tile[i]];
+        int64_t m = (product.m + t->m - 1) / t->m, n = (product.n + t->n - 1) / t->n;
+        if (m * n * product.count >= card->multiprocessors) break;
     }
-    return tn_cuda_product_run(l, &product, choices[i].tile);
+    return tn_cuda_product_run(l, &product, tile[i]);
 }
 
 static size_t bytes_of(const tn_recurrent *r, int64_t each)
