@@ -47,5 +47,12 @@ const tn_case tn_recurrent_stack_cases[] = {
                 "f64[1,9,4] f64[1,9,3] f64[1,18] f64[1,9,3] f64[1,9,3] f64[1,18] -> 2"},
     {.problem = "RecurrentStack{hidden_size=3, directions=2} bf16[4,3,2] none none bf16[2,12,2] "
                 "bf16[2,12,3] bf16[2,24] -> 3"},
+    {.problem = "RecurrentStack{hidden_size=72, layers=2, directions=2} f16[5,9,64] none none "
+                "f16[2,288,64]! f16[2,288,72]! f16[2,576]! f16[2,288,144]! f16[2,288,72]! "
+                "f16[2,576]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=200} f32[4,19,8] none none f32[1,800,8]! "
+                "f32[1,800,200]! f32[1,1600]! -> 3"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=258, linear_before_reset=1} f32[3,2,8] none "
+                "none f32[1,774,8]! f32[1,774,258]! f32[1,1548]! -> 2"},
     {0},
 };
