@@ -153,6 +153,7 @@ static tn_status run_together(tn_context *context, const tn_segment *s, int32_t 
                 "while running steps %d to %d of %d together", first + 1, first + count,
                 context->plan->step_count);
     *taken = done;
+    if (done) tn_log(TN_LOG_INFO, "steps %d to %d run as one launch", first + 1, first + done);
     return NULL;
 }
 
