@@ -140,6 +140,7 @@ static tn_status choose_and_emit(builder *b)
         .arena = &b->arena,
     };
     tn_map_init(&b->chooser.decided, &b->arena);
+    TN_TRY(tn_foresee(&b->chooser, graph_of(b)));
     TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));
     return tn_finish(b->engine, b->graph, &b->constants);
 }
@@ -179,7 +180,7 @@ static tn_status check(builder *b)
 /* What a try leaves behind, but for what it learnt: times and the layers to hold back. */
 static void forget(builder *b)
 {
-    if (b->chooser.stream) b->engine->card->backend->card->stream_free(b->chooser.stream);
+    tn_card_bench_free(b->chooser.bench);
     tn_constants_fini(&b->constants);
     tn_constants_init(&b->constants, &b->arena);
     tn_record_fini(&b->record);
@@ -212,6 +213,7 @@ static tn_status build(builder *b)
         status = try(b);
     }
     TN_TRY(status);
+    TN_TRY(tn_keep_code(b->engine, &b->shapes));
     TN_TRY(tn_report(b->engine, &b->record));
     return b->config.timings_path ? tn_timings_save(&b->timings, b->config.timings_path) : NULL;
 }
@@ -227,7 +229,7 @@ static void open_builder(builder *b, const tn_graph *source)
 /* The engine is handed out, or freed on failure; all else goes. */
 static tn_status close_builder(builder *b, tn_status status, tn_engine **out)
 {
-    if (b->chooser.stream) b->engine->card->backend->card->stream_free(b->chooser.stream);
+    tn_card_bench_free(b->chooser.bench);
     tn_constants_fini(&b->constants);
     tn_record_fini(&b->record);
     tn_graph_free(b->graph);

@@ -50,8 +50,8 @@ static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_pro
     uint64_t begin = tn_clock_ns();
     tn_card *card = c->engine->card;
     bool on_card = card && tn_tactic_is_of(at->tactic, card->backend);
-    if (on_card && !c->stream) TN_TRY(card->backend->card->stream_new(card, &c->stream));
-    tn_status status = on_card ? tn_measure_card(at->tactic, p, card, c->stream, limit_ms, &at->ns)
+    if (on_card && !c->bench) TN_TRY(tn_card_bench_new(card, &c->bench));
+    tn_status status = on_card ? tn_measure_card(c->bench, at->tactic, p, limit_ms, &at->ns)
                                : tn_measure(at->tactic, p, c->engine->pool, limit_ms, &at->ns);
     c->budget_ms -= (double)(tn_clock_ns() - begin) / 1e6;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
@@ -98,10 +98,12 @@ static int set_apart(const tn_problem *p, candidates *list)
 
 static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
 {
-    double share = c->budget_ms > 0 && c->nodes_left > 0 ? c->budget_ms / (double)c->nodes_left : 0;
     bool all_known = true;
     int count = set_apart(p, list);
     if (count < 2) return NULL;
+    double share =
+        c->budget_ms > 0 ? c->budget_ms / (double)TN_MAX(c->problems_left, INT64_C(1)) : 0;
+    if (c->problems_left > 1) c->problems_left--;
     for (int i = 0; i < count;) {
         bool failed = false;
         TN_TRY(time_candidate(c, problem, p, &list->at[i], share / count, &failed));
@@ -209,15 +211,32 @@ static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *
     return NULL;
 }
 
+tn_status tn_choose_problem(const tn_chooser *chooser, const tn_node *node, tn_arena *arena,
+                            tn_problem *out)
+{
+    TN_CHECK(chooser->values, TN_INVALID, "no shapes to tune for");
+    TN_TRY(tn_node_problem(node, chooser->values, arena, out));
+    return check_fits(chooser, out, arena);
+}
+
+int tn_choose_on_card(const tn_chooser *chooser, const tn_problem *p, const tn_tactic **out)
+{
+    const tn_card *card = chooser->engine->card;
+    candidates list = {0};
+    tn_text refusals = {0};
+    find_candidates(chooser, card->backend, card->info.features, p, p->op, &list, &refusals);
+    tn_text_fini(&refusals);
+    for (int i = 0; i < list.count; i++) out[i] = list.at[i].tactic;
+    return list.count;
+}
+
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_choices *out)
 {
     tn_problem p;
     tn_text text = {0};
     tn_arena arena;
     tn_arena_init(&arena);
-    tn_status status = chooser->values ? tn_node_problem(node, chooser->values, &arena, &p)
-                                       : TN_ERROR(TN_INVALID, "no shapes to tune for");
-    if (!status) status = check_fits(chooser, &p, &arena);
+    tn_status status = tn_choose_problem(chooser, node, &arena, &p);
     bool known = !status;
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) {
         tn_arena_fini(&arena);

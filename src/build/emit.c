@@ -368,7 +368,6 @@ static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *insid
     }
     /* What was decided and spent inside counts outside too. */
     chooser.values = e->chooser->values;
-    chooser.nodes_left = e->chooser->nodes_left;
     chooser.host_only = e->chooser->host_only;
     *e->chooser = chooser;
     tn_arena_fini(&arena);

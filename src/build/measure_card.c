@@ -1,35 +1,97 @@
 /* How long does a tactic take on a card? A recording of one launch for each of several sets of
- * buffers, more than the card's cache holds where memory allows, is replayed between two marks: no
- * launch waits for the host, and weights come from memory as they do in a network. The best of the
- * replays, divided by the number of launches, is the answer. */
+ * buffers is replayed between two marks: no launch waits for the host. Together the sets are more
+ * than the card's cache holds, where memory allows and they are not so small that a whole network
+ * of them would stay there; so weights come from memory, as they do in a network. The best of the
+ * replays, divided by the number of launches, is the answer.
+ *
+ * Memory and data stay from one tactic to the next: all tactics for a problem read the same. */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "build/stage.h"
 
-enum { SETS_MAX = 16, LAUNCHES_MIN = 8, REPLAYS_MIN = 3, REPLAYS_MAX = 25 };
+enum { SETS_MIN = 8, SETS_MAX = 64, REPLAYS_MIN = 3, REPLAYS_MAX = 25 };
 #define CACHE_BYTES ((size_t)50 << 20)
 #define SETS_BYTES_MAX ((size_t)2 << 30)
+#define RANDOM_BYTES ((size_t)256 << 10)
 #define ALIGNMENT 256
+
+typedef struct piece {
+    tn_card *card; /* NULL: plain memory */
+    void *at;
+    size_t bytes;
+} piece;
 
 typedef struct set {
     tn_problem problem;
     tn_launch launch;
 } set;
 
-typedef struct bench {
+struct tn_card_bench {
     tn_card *card;
     const tn_card_calls *calls;
     void *stream;
+    piece tensors, extras, staging; /* of all sets: operands; packed weights and scratch */
+    uint64_t problem;               /* hash of the one whose data is in `tensors` */
     const tn_tactic *tactic;
     tn_arena arena;
-    void *memory;  /* of all sets */
-    void *staging; /* the host's, of one set */
     void *recording;
-    size_t set_bytes;
     set at[SETS_MAX];
     int count;
-} bench;
+};
+
+/* ---- Memory ----------------------------------------------------------------------------------*/
+
+static void piece_free(piece *p)
+{
+    if (p->card) p->card->backend->card->free(p->card, false, p->at);
+    else tn_free(p->at, p->bytes);
+    p->at = NULL;
+    p->bytes = 0;
+}
+
+static tn_status piece_grow(piece *p, size_t bytes, bool *moved)
+{
+    *moved = bytes > p->bytes;
+    if (!*moved) return NULL;
+    piece_free(p);
+    if (p->card) TN_TRY(p->card->backend->card->alloc(p->card, false, bytes, &p->at));
+    else p->at = tn_alloc(bytes);
+    TN_CHECK(p->at, TN_OUT_OF_MEMORY, "no memory for %zu bytes to measure with", bytes);
+    p->bytes = bytes;
+    return NULL;
+}
+
+tn_status tn_card_bench_new(tn_card *card, tn_card_bench **out)
+{
+    tn_card_bench *b = tn_alloc_zero(sizeof *b);
+    *out = NULL;
+    TN_CHECK(b, TN_OUT_OF_MEMORY, "no memory to measure on a card");
+    b->card = b->tensors.card = b->extras.card = card;
+    b->calls = card->backend->card;
+    tn_arena_init(&b->arena);
+    tn_status status = b->calls->stream_new(card, &b->stream);
+    if (status) {
+        tn_free(b, sizeof *b);
+        return status;
+    }
+    *out = b;
+    return NULL;
+}
+
+void tn_card_bench_free(tn_card_bench *b)
+{
+    if (!b) return;
+    piece_free(&b->tensors);
+    piece_free(&b->extras);
+    piece_free(&b->staging);
+    b->calls->stream_free(b->stream);
+    tn_arena_fini(&b->arena);
+    tn_free(b, sizeof *b);
+}
+
+/* ---- Layout ----------------------------------------------------------------------------------*/
 
 static size_t take(size_t *total, size_t bytes)
 {
@@ -43,89 +105,160 @@ static size_t bytes_of(const tn_tensor *t)
     return t->dtype == TN_DTYPE_NONE ? 0 : (size_t)tn_tensor_bytes(t);
 }
 
-static tn_status fill_input(const tn_tensor *in, bool constant, uint64_t seed, void *staging)
-{
-    tn_tensor t = *in;
-    size_t bytes = bytes_of(in);
-    t.data = staging;
-    if (constant && in->data) {
-        memcpy(staging, in->data, bytes);
-        return NULL;
-    }
-    memset(staging, 0, bytes); /* zeros are safe indices; floats are random */
-    if (tn_dtype_kind_of(t.dtype) != TN_KIND_F) return NULL;
-    return tn_tensor_fill_random(&t, seed, -1, 1);
-}
-
-/* The pointers of one set; with `fill`, its data, which is the same for all and made for the first.
- */
-static tn_status make_set(bench *b, const tn_problem *p, char *base, bool fill, set *s)
+static size_t tensors_bytes(const tn_problem *p)
 {
     size_t total = 0;
-    size_t packed = b->tactic->packed_bytes ? b->tactic->packed_bytes(p) : 0;
-    size_t scratch = b->tactic->scratch_bytes ? b->tactic->scratch_bytes(p) : 0;
-    char *staging = b->staging;
-    bool first = fill && s == &b->at[0];
-    s->problem = *p;
-    s->problem.in = TN_NEW_ARRAY(&b->arena, tn_tensor, p->in_count);
-    s->problem.out = TN_NEW_ARRAY(&b->arena, tn_tensor, p->out_count);
+    for (int32_t i = 0; i < p->in_count; i++) take(&total, bytes_of(&p->in[i]));
+    for (int32_t i = 0; i < p->out_count; i++) take(&total, bytes_of(&p->out[i]));
+    return TN_MAX(total, (size_t)ALIGNMENT);
+}
+
+static size_t packed_bytes(const tn_tactic *t, const tn_problem *p)
+{
+    return t->packed_bytes ? t->packed_bytes(p) : 0;
+}
+
+static size_t extras_bytes(const tn_tactic *t, const tn_problem *p)
+{
+    size_t total = 0;
+    take(&total, packed_bytes(t, p));
+    take(&total, t->scratch_bytes ? t->scratch_bytes(p) : 0);
+    return total;
+}
+
+static void place(tn_tensor *t, char *base, size_t *total)
+{
+    size_t at = take(total, bytes_of(t));
+    t->data = t->dtype == TN_DTYPE_NONE ? NULL : base + at;
+}
+
+static tn_status make_set(const tn_tactic *tactic, const tn_problem *p, char *tensors, char *extras,
+                          tn_arena *arena, set *s)
+{
+    size_t total = 0, packed = packed_bytes(tactic, p), extra = 0;
+    *s = (set){.problem = *p};
+    s->problem.in = TN_NEW_ARRAY(arena, tn_tensor, p->in_count);
+    s->problem.out = TN_NEW_ARRAY(arena, tn_tensor, p->out_count);
     TN_CHECK(s->problem.in && s->problem.out, TN_OUT_OF_MEMORY, "no memory to measure");
     for (int32_t i = 0; i < p->in_count; i++) {
-        bool constant = i < 64 && (p->in_constant >> i & 1);
-        size_t at = take(&total, bytes_of(&p->in[i]));
         s->problem.in[i] = p->in[i];
-        if (p->in[i].dtype == TN_DTYPE_NONE) continue;
-        s->problem.in[i].data = base + at;
-        if (first) TN_TRY(fill_input(&p->in[i], constant, (uint64_t)i + 1, staging + at));
+        place(&s->problem.in[i], tensors, &total);
     }
-    if (packed) {
-        size_t at = take(&total, packed);
-        s->launch.packed = base + at;
-        if (first) {
-            memset(staging + at, 0, packed);
-            TN_TRY(b->tactic->pack(p, staging + at));
-        }
-    }
-    if (fill) TN_TRY(b->calls->copy(b->stream, base, staging, total));
     for (int32_t i = 0; i < p->out_count; i++) {
-        size_t at = take(&total, bytes_of(&p->out[i]));
         s->problem.out[i] = p->out[i];
-        s->problem.out[i].data = p->out[i].dtype == TN_DTYPE_NONE ? NULL : base + at;
+        place(&s->problem.out[i], tensors, &total);
     }
-    size_t at = take(&total, scratch);
-    s->launch.scratch = scratch ? base + at : NULL;
-    s->launch.problem = &s->problem;
-    s->launch.stream = b->stream;
-    b->set_bytes = total;
+    take(&extra, packed);
+    s->launch.packed = packed ? extras : NULL;
+    s->launch.scratch = extras_bytes(tactic, p) > extra ? extras + extra : NULL;
     return NULL;
 }
 
-static tn_status make_sets(bench *b, const tn_problem *p)
+tn_status tn_card_bench_sketch(const tn_tactic *tactic, const tn_problem *p, tn_arena *arena,
+                               const tn_launch **out)
 {
-    set dry = {0};
-    TN_TRY(make_set(b, p, NULL, false, &dry)); /* how many bytes */
-    size_t one = TN_MAX(b->set_bytes, (size_t)1), count = 2 * CACHE_BYTES / one + 2;
-    count = TN_MIN(count, (size_t)SETS_MAX);
-    while (count > 1 && one > SETS_BYTES_MAX / count) count--;
-    TN_TRY(b->calls->alloc(b->card, true, one, &b->staging));
-    TN_TRY(b->calls->alloc(b->card, false, one * count, &b->memory));
-    b->count = (int)count;
-    for (int i = 0; i < b->count; i++)
-        TN_TRY(make_set(b, p, (char *)b->memory + one * (size_t)i, true, &b->at[i]));
-    return b->calls->wait(b->stream);
+    set *s = TN_NEW(arena, set);
+    uintptr_t nowhere = (uintptr_t)1 << 40; /* addresses are only looked at */
+    TN_CHECK(s, TN_OUT_OF_MEMORY, "no memory to look ahead");
+    TN_TRY(make_set(tactic, p, (char *)nowhere, (char *)(nowhere << 1), arena, s));
+    s->launch.problem = &s->problem;
+    *out = &s->launch;
+    return NULL;
 }
 
-static tn_status launch_all(const bench *b, int launches)
+/* ---- Data ------------------------------------------------------------------------------------*/
+
+/* Floats are random; a piece of them is repeated, since that is all the same to a kernel. */
+static tn_status fill_input(const tn_tensor *in, bool constant, uint64_t seed, char *dst)
+{
+    size_t bytes = bytes_of(in), done = TN_MIN(bytes, RANDOM_BYTES);
+    if (constant && in->data) {
+        memcpy(dst, in->data, bytes);
+        return NULL;
+    }
+    memset(dst, 0, bytes); /* zeros are safe indices */
+    if (tn_dtype_kind_of(in->dtype) != TN_KIND_F || bytes == 0) return NULL;
+    tn_tensor t = {.dtype = in->dtype, .rank = 1, .data = dst};
+    t.dim[0] = (int64_t)(done * 8 / (size_t)tn_dtype_bits(in->dtype));
+    tn_tensor_set_dense(&t);
+    TN_TRY(tn_tensor_fill_random(&t, seed, -1, 1));
+    for (; done < bytes; done += TN_MIN(done, bytes - done))
+        memcpy(dst + done, dst, TN_MIN(done, bytes - done));
+    return NULL;
+}
+
+/* The first set's bytes, and from there to the others. */
+static tn_status spread(tn_card_bench *b, const piece *p, size_t one, size_t bytes)
+{
+    char *base = p->at;
+    if (!bytes) return NULL;
+    TN_TRY(b->calls->copy(b->stream, base, b->staging.at, bytes));
+    for (int i = 1; i < b->count; i++)
+        TN_TRY(b->calls->copy(b->stream, base + one * (size_t)i, base, bytes));
+    return b->calls->wait(b->stream); /* the staging is used again */
+}
+
+static tn_status fill_tensors(tn_card_bench *b, const tn_problem *p, size_t one)
+{
+    size_t total = 0;
+    bool moved;
+    TN_TRY(piece_grow(&b->staging, one, &moved));
+    for (int32_t i = 0; i < p->in_count; i++) {
+        bool constant = i < 64 && (p->in_constant >> i & 1);
+        char *at = (char *)b->staging.at + take(&total, bytes_of(&p->in[i]));
+        if (p->in[i].dtype != TN_DTYPE_NONE)
+            TN_TRY(fill_input(&p->in[i], constant, (uint64_t)i + 1, at));
+    }
+    return spread(b, &b->tensors, one, total);
+}
+
+static tn_status fill_packed(tn_card_bench *b, const tn_problem *p, size_t one)
+{
+    size_t bytes = packed_bytes(b->tactic, p);
+    bool moved;
+    if (!bytes) return NULL;
+    TN_TRY(piece_grow(&b->staging, bytes, &moved));
+    memset(b->staging.at, 0, bytes);
+    TN_TRY(b->tactic->pack(p, b->staging.at));
+    return spread(b, &b->extras, one, bytes);
+}
+
+static tn_status make_sets(tn_card_bench *b, const tn_problem *p)
+{
+    size_t one = tensors_bytes(p), extra = extras_bytes(b->tactic, p);
+    size_t count = 2 * CACHE_BYTES / one + 2;
+    uint64_t problem = tn_problem_hash(p);
+    bool moved, moved_extras;
+    if (count > SETS_MAX) count = SETS_MAX * one < CACHE_BYTES ? SETS_MIN : SETS_MAX;
+    while (count > 1 && one + extra > SETS_BYTES_MAX / count) count--;
+    TN_TRY(piece_grow(&b->tensors, one * count, &moved));
+    TN_TRY(piece_grow(&b->extras, extra * count, &moved_extras));
+    b->count = (int)count;
+    for (int i = 0; i < b->count; i++) {
+        set *s = &b->at[i];
+        TN_TRY(make_set(b->tactic, p, (char *)b->tensors.at + one * (size_t)i,
+                        (char *)b->extras.at + extra * (size_t)i, &b->arena, s));
+        s->launch.problem = &s->problem;
+        s->launch.stream = b->stream;
+    }
+    if (moved || b->problem != problem) TN_TRY(fill_tensors(b, p, one));
+    b->problem = problem;
+    return fill_packed(b, p, extra);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------*/
+
+static tn_status launch_all(const tn_card_bench *b, int launches)
 {
     for (int i = 0; i < launches; i++) TN_TRY(b->tactic->launch(&b->at[i % b->count].launch));
     return NULL;
 }
 
-static tn_status run(bench *b, double limit_ms, double *ns)
+static tn_status run(tn_card_bench *b, double limit_ms, double *ns)
 {
-    int launches = TN_MAX(b->count, LAUNCHES_MIN);
+    int launches = TN_MAX(b->count, SETS_MIN);
     double best = 0;
-    TN_TRY(launch_all(b, 1)); /* compiles */
+    TN_TRY(launch_all(b, 1)); /* compiles, if nobody has foreseen it */
     TN_TRY(b->calls->wait(b->stream));
     TN_TRY(b->calls->record_begin(b->stream));
     tn_status status = launch_all(b, launches);
@@ -149,17 +282,18 @@ static tn_status run(bench *b, double limit_ms, double *ns)
     return NULL;
 }
 
-tn_status tn_measure_card(const tn_tactic *tactic, const tn_problem *p, tn_card *card, void *stream,
+tn_status tn_measure_card(tn_card_bench *b, const tn_tactic *tactic, const tn_problem *p,
                           double limit_ms, double *ns)
 {
-    bench b = {.card = card, .calls = card->backend->card, .stream = stream, .tactic = tactic};
-    tn_arena_init(&b.arena);
-    tn_status status = make_sets(&b, p);
-    if (!status) status = run(&b, limit_ms, ns);
-    if (status) b.calls->wait(stream);
-    if (b.recording) b.calls->record_free(b.recording);
-    b.calls->free(card, false, b.memory);
-    b.calls->free(card, true, b.staging);
-    tn_arena_fini(&b.arena);
+    b->tactic = tactic;
+    tn_status status = make_sets(b, p);
+    if (!status) status = run(b, limit_ms, ns);
+    if (status) {
+        b->problem = 0;
+        b->calls->wait(b->stream);
+    }
+    if (b->recording) b->calls->record_free(b->recording);
+    b->recording = NULL;
+    tn_arena_rewind(&b->arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
 }

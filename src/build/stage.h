@@ -89,12 +89,12 @@ typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
-    tn_precision precision; /* the least that is allowed */
-    bool host_only;         /* inside graphs that the host runs */
-    void *stream;       /* of the engine's card, to measure on; made when first needed, freed by the
-                           builder */
-    double budget_ms;   /* for all that is left to measure; <= 0: estimate */
-    int64_t nodes_left; /* that share the budget */
+    tn_precision precision;      /* the least that is allowed */
+    bool host_only;              /* inside graphs that the host runs */
+    struct tn_card_bench *bench; /* to measure on the engine's card; made when first needed, freed
+                                    by the builder */
+    double budget_ms;            /* for all that is left to measure; <= 0: estimate */
+    int64_t problems_left;       /* that share the budget (foresee.c counts them) */
     tn_timings *timings;
     tn_text *report;   /* may be NULL: choices and refusals, the same for the same choices */
     tn_text *measured; /* may be NULL: the times behind them */
@@ -109,10 +109,27 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card,
 /* Best of several runs with cold weights, within about limit_ms. */
 tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
                      double *ns) TN_MUST_USE;
-/* measure_card.c: the same on a card: the median of several replays of a recording of launches that
+/* The problem of a node at the shapes to tune for, where the operator takes them; else INVALID. */
+tn_status tn_choose_problem(const tn_chooser *chooser, const tn_node *node, tn_arena *arena,
+                            tn_problem *out) TN_MUST_USE;
+/* The card's tactics that take it, best first; at most TN_CANDIDATES_MAX. */
+int tn_choose_on_card(const tn_chooser *chooser, const tn_problem *p, const tn_tactic **out);
+/* measure_card.c: the same on a card: the best of several replays of a recording of launches that
  * each have buffers of their own, so that weights come from memory. */
-tn_status tn_measure_card(const tn_tactic *tactic, const tn_problem *p, tn_card *card, void *stream,
+typedef struct tn_card_bench tn_card_bench;
+tn_status tn_card_bench_new(tn_card *card, tn_card_bench **out) TN_MUST_USE;
+void tn_card_bench_free(tn_card_bench *bench);
+tn_status tn_measure_card(tn_card_bench *bench, const tn_tactic *tactic, const tn_problem *p,
                           double limit_ms, double *ns) TN_MUST_USE;
+/* A launch like those that are measured, at addresses that are not memory. */
+tn_status tn_card_bench_sketch(const tn_tactic *tactic, const tn_problem *p, tn_arena *arena,
+                               const tn_launch **out) TN_MUST_USE;
+/* foresee.c: before choosing: counts what has to be measured, and has the card compile all that
+ * measuring will launch, by all threads at once. */
+tn_status tn_foresee(tn_chooser *chooser, const tn_graph *graph) TN_MUST_USE;
+/* foresee.c: after all: the code of the kernels that the engine uses at these shapes goes into it.
+ */
+tn_status tn_keep_code(tn_engine *engine, const tn_shape_sets *shapes) TN_MUST_USE;
 
 /* ---- Emitting (survey.c, constants.c, emit.c)
  * ----------------------------------------------------------*/

@@ -281,14 +281,12 @@ static tn_status visit_needed(tn_survey *s, tn_chooser *chooser, const tn_node *
 static tn_status walk_backward(tn_survey *s, tn_chooser *chooser)
 {
     for (int64_t i = 0; i < s->graph->output_count; i++) need_value(s, s->graph->output[i].value);
-    chooser->nodes_left = s->graph->node_count;
     for (const tn_node *node = s->graph->last; node; node = node->prev) {
         bool needed = s->node[node->id].needed;
         for (int32_t k = 0; k < node->out_count; k++)
             needed |= node->out[k] && s->value_needed[node->out[k]->id];
         s->node[node->id].needed = needed;
         if (needed) TN_TRY(visit_needed(s, chooser, node));
-        chooser->nodes_left--;
     }
     return NULL;
 }

@@ -204,6 +204,24 @@ typedef struct tn_card {
     int ordinal;
 } tn_card;
 
+/* A launch that is to come. */
+typedef struct tn_card_work {
+    const tn_tactic *tactic;
+    const tn_launch *launch;
+} tn_card_work;
+
+/* What kernels are made into, as an engine file keeps it: `name` says what from, and for what. */
+typedef struct tn_card_code {
+    const char *name;
+    const void *bytes;
+    size_t count;
+} tn_card_code;
+typedef struct tn_card_codes {
+    tn_arena *arena;
+    tn_card_code *at;
+    int64_t count, capacity;
+} tn_card_codes;
+
 typedef struct tn_card_calls {
     tn_status (*open)(int ordinal, tn_card **out);
     /* Memory of the card, or of the host where the card can read and write it. */
@@ -230,6 +248,15 @@ typedef struct tn_card_calls {
     /* Marks 0 and 1 on the stream, and the time between them, which waits for the second. */
     tn_status (*mark)(void *stream, int which);
     tn_status (*elapsed_ns)(void *stream, double *ns);
+    /* Makes ready what these launches will need (kernels are compiled, by the threads of the pool);
+     * nothing is launched. Their stream is not looked at, and their pointers need not be memory,
+     * only aligned as they will be. What cannot be made is passed over: the launch will say why.
+     * codes (may be NULL) takes the code that they need, the same for the same work. NULL: this
+     * card needs nothing of the kind, and has no code. */
+    tn_status (*foresee)(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+                         tn_card_codes *codes);
+    /* Code from an engine file, to be used instead of making it where it fits. It is copied. */
+    tn_status (*take_code)(tn_card *card, const tn_card_code *code, int64_t count);
 } tn_card_calls;
 
 typedef struct tn_backend {

@@ -55,6 +55,8 @@ tn_status tn_exec_engine_upload(tn_engine *engine)
     size_t total = 0;
     void *stream;
     if (!card) return NULL;
+    if (card->backend->card->take_code)
+        TN_TRY(card->backend->card->take_code(card, engine->code.at, engine->code.count));
     bool *wanted = TN_NEW_ARRAY(&engine->arena, bool, plan->constant_count);
     size_t *offset = TN_NEW_ARRAY(&engine->arena, size_t, plan->constant_count);
     engine->card_constant = TN_NEW_ARRAY(&engine->arena, void *, plan->constant_count);
@@ -157,6 +159,37 @@ static tn_status run_together(tn_context *context, const tn_segment *s, int32_t 
     return NULL;
 }
 
+/* Kernels that steps [first, end) will launch, all at once: one by one they would be compiled when
+ * their turn comes. */
+static tn_status foresee(tn_context *context, int32_t first, int32_t end, tn_card_codes *codes)
+{
+    const tn_card_calls *calls = calls_of(context);
+    int64_t count = 0;
+    tn_arena arena;
+    if (!calls->foresee) return NULL;
+    tn_arena_init(&arena);
+    tn_card_work *work = TN_NEW_ARRAY(&arena, tn_card_work, end - first);
+    for (int32_t i = first; i < end && work; i++) {
+        const tn_step_state *state = &context->now->step[i];
+        const tn_plan_step *step = &context->plan->step[i];
+        if (step->kind != TN_STEP_LAUNCH || !step->card || state->bounce) continue;
+        work[count++] = (tn_card_work){state->tactic, &state->launch};
+    }
+    tn_status status =
+        work ? calls->foresee(context->engine->card, work, count, context->engine->pool, codes)
+             : TN_ERROR(TN_OUT_OF_MEMORY, "no memory to look ahead");
+    tn_arena_fini(&arena);
+    return status;
+}
+
+tn_status tn_exec_context_foresee(tn_context *context, tn_card_codes *codes)
+{
+    if (!context->stream) return NULL;
+    TN_TRY(tn_context_shapes(context));
+    TN_TRY(tn_context_patch(context));
+    return foresee(context, 0, context->plan->step_count, codes);
+}
+
 static tn_status run_each(tn_context *context, const tn_segment *s)
 {
     for (int32_t i = s->first; i < s->end; i++) {
@@ -198,6 +231,7 @@ tn_status tn_segment_run(tn_context *context, tn_segment *s)
         s->generation = generation;
         s->runs = 0;
     }
+    if (s->runs == 0) TN_TRY(foresee(context, s->first, s->end, NULL));
     if (!s->recording && s->runs >= RECORD_AT && s->runs < GIVEN_UP) TN_TRY(record(context, s));
     if (s->runs < GIVEN_UP) s->runs++;
     context->card_busy = true;

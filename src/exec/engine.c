@@ -27,6 +27,7 @@ tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine *
     atomic_init(&engine->references, 1);
     tn_arena_init(&engine->arena);
     tn_arena_init(&engine->plan.arena);
+    engine->code.arena = &engine->arena;
     tn_status status = tn_pool_new(threads, &engine->pool);
     if (status) {
         tn_exec_engine_release(engine);

@@ -1,37 +1,9 @@
-/* The engine file. All numbers are little-endian; "text" is u32 length + bytes without a zero.
- *
- *     offset  bytes
- *          0      8  magic: 54 45 4E 4F 4E 0D 0A 1A  ("TENON\r\n\x1a", TN_ENGINE_MAGIC: copies in
- * text mode break it) 8      4  version of this layout: 3 12      4  number of sections: 6 16 8
- * bytes of the whole file 24      8  0 32      8  XXH3-64 of the section table 40      8  XXH3-64
- * of bytes 0 to 39 48    6*32 section table, one row for each: kind u32, 0 u32, offset u64, bytes
- * u64, XXH3-64 of the section u64
- *
- * Sections stand in the order of their kinds, each at the next multiple of 64 after the one before,
- * with zeros between; the last one ends the file. So every byte is under a checksum or must be
- * zero.
- *
- *     1 meta       lines "key=value\n": tenon (version), params (hash of all parameter structs),
- * device, check (passed, skipped, inconclusive), tolerance, op:NAME (operators of users and the
- * libraries they came from), and what else build/ says 2 plan see below; read only if tenon and
- * params are those of the reader 3 constants  u32 count; each: dtype u8, rank u8, rank x i64 dims,
- * offset u64 (in section 6, a multiple of 64), bytes u64 4 graph u32 count, count x u32: the
- * constant number of "#k" in the text; then the text (.tn) 5 report text without a length 6 data
- * the constants' bytes. Dense elements as in memory; packed types low bits first. A string tensor:
- * for each element offset u64 (from the tensor's begin), bytes u64; then the bytes. It is mapped,
- * not copied.
- *
- *     plan:    u32 count, expressions: op u8 (tn_expr_op), a b c u32, value i64, name text
- *              u32 count, symbols: name text, expression u32, input i32, axis i32, tensor i32
- *              u32 count, tensors: kind u8, place u8, dtype u8, run-time u8, card u8, index i32,
- * rank i32, rank x u32 dims u32 count, inputs: name text, tensor i32;  u32 count, outputs: the same
- * u32 count, steps: kind u8, card u8, name text, op text, u32 + parameter bytes, u32 + i32 inputs,
- * u32 + i32 outputs, unused u64, u32 + tactics (name text, revision u32, packed i32), u32 + u32
- * dims, u32 + i32 plans inside, u32 + i64 numbers u32 count, plans inside, each like this one
+/* The engine file: docs/engine-format.md says what stands where. Sections are written and read in
+ * the order of their kinds, each at the next multiple of 64 after the one before, with zeros
+ * between; so every byte is under a checksum or must be zero.
  *
  * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
- * plan builds a new one from the graph (build/rebuild.c), so an engine file never goes stale.
- */
+ * plan builds a new one from the graph (build/build.c), so an engine file never goes stale. */
 #include <string.h>
 
 #include "exec/exec.h"
@@ -40,7 +12,7 @@
 static const char magic[] = TN_ENGINE_MAGIC;
 
 enum {
-    LAYOUT = 3,
+    LAYOUT = 4,
     MAGIC_BYTES = sizeof(magic) - 1,
     HEADER_BYTES = 48,
     ROW_BYTES = 32,
@@ -49,13 +21,14 @@ enum {
     CONSTANTS,
     GRAPH,
     REPORT,
+    CODE,
     DATA,
     SECTION_COUNT,
     TABLE_BYTES = SECTION_COUNT * ROW_BYTES,
 };
 
-static const char *const section_names[SECTION_COUNT] = {"meta",  "plan",   "constants",
-                                                         "graph", "report", "data"};
+static const char *const section_names[SECTION_COUNT] = {"meta",   "plan", "constants", "graph",
+                                                         "report", "code", "data"};
 
 /* ---- String constants ------------------------------------------------------------------------*/
 
@@ -122,6 +95,17 @@ static void write_constants(const tn_engine *engine, tn_writer *out)
     }
 }
 
+static void write_code(const tn_engine *engine, tn_writer *out)
+{
+    tn_write_u32(out, (uint32_t)engine->code.count);
+    for (int64_t i = 0; i < engine->code.count; i++) {
+        const tn_card_code *c = &engine->code.at[i];
+        tn_write_text(out, c->name);
+        tn_write_u64(out, c->count);
+        tn_write_bytes(out, c->bytes, c->count);
+    }
+}
+
 static void write_section(const tn_engine *engine, int kind, tn_writer *out)
 {
     switch (kind) {
@@ -135,6 +119,7 @@ static void write_section(const tn_engine *engine, int kind, tn_writer *out)
         tn_write_bytes(out, engine->graph_text, engine->graph_text_bytes);
         break;
     case REPORT: tn_write_bytes(out, engine->report, strlen(engine->report)); break;
+    case CODE: write_code(engine, out); break;
     default: break;
     }
 }
@@ -351,6 +336,25 @@ static tn_status read_graph(tn_engine *engine, tn_reader *in)
     return NULL;
 }
 
+static tn_status read_code(tn_engine *engine, tn_reader *in)
+{
+    uint32_t count;
+    TN_TRY(tn_read_count(in, "the code of kernels", 12, &count));
+    engine->code.at = TN_NEW_ARRAY(&engine->arena, tn_card_code, count);
+    TN_CHECK(engine->code.at, TN_OUT_OF_MEMORY, "no memory for a table of code");
+    for (uint32_t i = 0; i < count; i++) {
+        tn_card_code *c = &engine->code.at[i];
+        uint64_t bytes;
+        TN_TRY(tn_read_text(in, "the name of a code", &engine->arena, &c->name));
+        TN_TRY(tn_read_u64(in, "the size of a code", &bytes));
+        TN_TRY(tn_read_bytes(in, (size_t)bytes, "a code", &c->bytes));
+        c->count = (size_t)bytes;
+    }
+    engine->code.count = engine->code.capacity = count;
+    TN_CHECK(in->at == in->end, TN_CORRUPT, "bytes are left over after the code");
+    return NULL;
+}
+
 static tn_status read_text(tn_engine *engine, const tn_reader *in, const char **out)
 {
     size_t bytes = (size_t)(in->end - in->at);
@@ -425,6 +429,7 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
     TN_TRY_NOTE(read_constants(engine, &file.section[CONSTANTS], &file.section[DATA]), "in %s",
                 name);
     TN_TRY_NOTE(read_graph(engine, &file.section[GRAPH]), "in %s", name);
+    TN_TRY_NOTE(read_code(engine, &file.section[CODE]), "in %s", name);
     TN_TRY(check_version(engine));
     TN_TRY(check_operators(engine, name));
     if (engine->plan_usable)

@@ -27,6 +27,7 @@ struct tn_engine {
     void *constant_owned;              /* built here; NULL when mapped */
     void *card_memory;                 /* copies of the constants that steps of the card read ... */
     void **card_constant;              /* ... one for each plan.constant; NULL: none reads it */
+    tn_card_codes code;                /* of the card's kernels at the shapes it was built for */
     tn_mapping mapping;                /* loaded: the file */
 
     const char *graph_text; /* the portable graph (.tn) */
@@ -87,6 +88,9 @@ tn_status tn_exec_context_bind(tn_context *context, const char *name,
 /* card.c: data in the memory of the engine's card; tn_exec_context_bind where it has none. */
 tn_status tn_exec_context_bind_device(tn_context *context, const char *name,
                                       const tn_tensor *tensor) TN_MUST_USE;
+/* card.c: the card makes ready what a run at the present shapes will need; codes (may be NULL)
+ * takes the code of its kernels. Inputs need no data. */
+tn_status tn_exec_context_foresee(tn_context *context, tn_card_codes *codes) TN_MUST_USE;
 void tn_exec_context_measure(tn_context *context, bool on);
 double tn_exec_context_device_ns(const tn_context *context);
 tn_status tn_exec_context_set_shape(tn_context *context, const char *name, const int64_t *dim,

@@ -9,7 +9,7 @@
 #include "build/build.h"
 #include "exec/exec.h"
 
-enum { SECTIONS = 6, TABLE = 48, ROW = 32 };
+enum { SECTIONS = 7, TABLE = 48, ROW = 32 };
 
 static uint64_t load_u64(const uint8_t *at)
 {

@@ -286,7 +286,7 @@ static void timings_decide_and_failures_are_out(void **unused)
     assert_ok(tn_timings_put(&b.timings, problem, &fake[2], 50));
     assert_ok(tn_timings_put(&b.timings, problem, &fake[3], 40));
     b.chooser.budget_ms = 10;
-    b.chooser.nodes_left = 1;
+    b.chooser.problems_left = 1;
     tn_set_log(NULL, NULL, TN_LOG_ERROR);
     assert_ok(tn_choose(&b.chooser, b.graph->first, false, &choices));
     tn_set_log(NULL, NULL, TN_LOG_WARNING);

@@ -194,7 +194,7 @@ static tn_status stream_new(tn_card *card, void **out)
 static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
 {
     tn_cuda_stream *s = stream;
-    if (!bytes) return NULL;
+    if (!bytes || s->card->wishes) return NULL;
     TN_TRY(tn_cuda_enter(s->card));
     TN_CU("copying", driver()->copy((tn_cu_pointer)(uintptr_t)to, (tn_cu_pointer)(uintptr_t)from,
                                     bytes, s->handle));
@@ -204,7 +204,7 @@ static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
 static tn_status fill(void *stream, void *to, uint8_t value, size_t bytes)
 {
     tn_cuda_stream *s = stream;
-    if (!bytes) return NULL;
+    if (!bytes || s->card->wishes) return NULL;
     TN_TRY(tn_cuda_enter(s->card));
     TN_CU("filling", driver()->fill((tn_cu_pointer)(uintptr_t)to, value, bytes, s->handle));
     return NULL;
@@ -299,6 +299,8 @@ static const tn_card_calls calls = {
     .together = tn_cuda_together,
     .mark = mark,
     .elapsed_ns = elapsed_ns,
+    .foresee = tn_cuda_foresee,
+    .take_code = tn_cuda_take_code,
 };
 
 /* ---- The backend -----------------------------------------------------------------------------*/

@@ -1,166 +1,199 @@
-/* From kernel sources to functions: compiled by NVRTC, kept in memory by what they are made of, and
- * on disk by a hash of it, so that a program compiles each kernel once per machine.
+/* From kernel sources to functions. The code of a source under its options is made once for each
+ * card: taken from an engine file that brought it along, else from NVRTC or what NVRTC made before
+ * (compile.c), else from an engine's code for an older architecture, which the driver translates.
+ * Different codes are made by different threads at once.
  *
- *     $XDG_CACHE_HOME/tenon/ (else ~/.cache/tenon/)  cuda-<hash>.cubin
+ * What a launch will need is found out by launching it on a copy of the card that only writes down
+ * the functions it is asked for: the tactics are the only ones who know.
  *
- * The hash is of the whole source, the options, the architecture and NVRTC's version; a cubin that
- * does not load is compiled anew. TENON_CACHE=off keeps nothing on disk. TENON_CUDA_LIST=FILE
- * appends a line "source entry options" for each function made: tests/gpu/kernels.txt is such a
- * list. */
+ * TENON_CUDA_LIST=FILE appends a line "source entry options" for each function made:
+ * tests/gpu/kernels.txt is such a list. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "backends/cuda/cuda.h"
-#include "base/bytes.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 
+typedef struct code {
+    const tn_cuda_source *source;
+    const char *options;
+    tn_cu_module module; /* NULL: not made yet */
+    void *bytes;
+    size_t count;
+    bool making;
+    bool translated; /* by the driver, from code for an older architecture */
+} code;
+
 struct tn_cuda_function {
-    tn_cu_module module;
     tn_cu_function handle;
     size_t shared_bytes; /* allowed so far */
+    bool translated;
+};
+
+struct tn_cuda_wishes {
+    tn_arena *arena;
+    tn_map seen; /* "source options" */
+    struct wish {
+        const tn_cuda_source *source;
+        const char *options;
+    } * at;
+    int64_t count, capacity;
 };
 
 static struct {
     pthread_mutex_t lock;
+    pthread_cond_t made;
     tn_arena arena;
-    tn_map map; /* "ordinal source entry options" -> tn_cuda_function */
+    tn_map code;     /* "ordinal source options" -> code */
+    tn_map function; /* "ordinal source entry options" -> tn_cuda_function */
+    tn_map kept;     /* name of a code from an engine file -> tn_card_code */
     bool ready;
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} store = {.lock = PTHREAD_MUTEX_INITIALIZER, .made = PTHREAD_COND_INITIALIZER};
 
-/* ---- Compiling -------------------------------------------------------------------------------*/
-
-enum { OPTIONS_MAX = 40 };
-
-static tn_status compile(const tn_nvrtc *rtc, tn_nvrtc_program program,
-                         const tn_cuda_source *source, char *options, const char *arch,
-                         tn_arena *arena, const void **cubin, size_t *bytes)
+static const tn_cu *driver(void)
 {
-    const char *option[OPTIONS_MAX] = {arch, "-default-device", "--std=c++17"};
-    int count = 3;
-    for (char *rest = options, *word; (word = strtok_r(rest, " ", &rest)) && count < OPTIONS_MAX;)
-        option[count++] = word;
-    tn_cu_result result = rtc->compile(program, count, option);
-    if (result) {
-        size_t log_bytes = 0;
-        char *log = rtc->log_bytes(program, &log_bytes) || log_bytes == 0
-                        ? NULL
-                        : tn_arena_alloc(arena, log_bytes);
-        if (log && rtc->log(program, log)) log = NULL;
-        TN_FAIL(TN_INTERNAL, "kernel source '%s' does not compile (NVRTC error %d): %.700s",
-                source->name, result, log ? log : "no message");
-    }
-    TN_CHECK(!rtc->cubin_bytes(program, bytes) && *bytes > 0, TN_INTERNAL,
-             "kernel source '%s' gives no code", source->name);
-    char *code = tn_arena_alloc(arena, *bytes);
-    TN_CHECK(code, TN_OUT_OF_MEMORY, "no memory for the code of '%s'", source->name);
-    TN_CHECK(!rtc->cubin(program, code), TN_INTERNAL, "kernel source '%s' gives no code",
-             source->name);
-    *cubin = code;
+    const char *why;
+    return tn_cu_open(&why);
+}
+
+static void lock_store(void)
+{
+    pthread_mutex_lock(&store.lock);
+    if (store.ready) return;
+    tn_arena_init(&store.arena);
+    tn_map_init(&store.code, &store.arena);
+    tn_map_init(&store.function, &store.arena);
+    tn_map_init(&store.kept, &store.arena);
+    store.ready = true;
+}
+
+static void unlock_store(void)
+{
+    pthread_mutex_unlock(&store.lock);
+}
+
+/* ---- Making ----------------------------------------------------------------------------------*/
+
+static const char *arch_of(const tn_cuda_card *card, char *dst, size_t bytes)
+{
+    snprintf(dst, bytes, "sm_%d%d%s", card->major, card->minor,
+             card->major == 9 || card->major == 10 ? "a" : "");
+    return dst;
+}
+
+/* Bytes that came with an engine file; they live for ever. */
+static tn_status find_kept(const code *c, const char *arch, tn_arena *arena,
+                           const tn_card_code **out)
+{
+    char *name;
+    TN_TRY(tn_cuda_code_name(c->source, c->options, arch, arena, &name));
+    lock_store();
+    *out = tn_map_find(&store.kept, name);
+    unlock_store();
     return NULL;
 }
 
-static const char *full_text(const tn_cuda_source *source, tn_arena *arena)
+static tn_status find_older(const tn_cuda_card *card, const code *c, tn_arena *arena,
+                            const tn_card_code **out)
 {
-    return tn_arena_printf(arena, "%s\n%s", tn_cuda_source_common.text, source->text);
+    static const int older[] = {120, 100, 90, 89, 86, 80, 75};
+    char arch[32];
+    *out = NULL;
+    for (size_t i = 0; i < TN_COUNT(older) && !*out; i++) {
+        if (older[i] > card->major * 10 + card->minor) continue;
+        snprintf(arch, sizeof arch, "compute_%d", older[i]);
+        TN_TRY(find_kept(c, arch, arena, out));
+    }
+    return NULL;
 }
 
-tn_status tn_cuda_compile(const tn_cuda_source *source, const char *options, const char *arch,
-                          tn_arena *arena, const void **cubin, size_t *bytes)
+static tn_status load(const void *bytes, tn_cu_module *out)
 {
+    TN_CU("loading code", driver()->module_load(out, bytes));
+    return NULL;
+}
+
+/* Its bytes lie in the arena, or live for ever. What is kept on disk may not load. */
+static tn_status make_in(const tn_cuda_card *card, code *c, tn_arena *arena, const void **bytes)
+{
+    const tn_card_code *kept;
     const char *why;
-    const tn_nvrtc *rtc = tn_nvrtc_open(&why);
-    tn_nvrtc_program program = NULL;
-    TN_CHECK(rtc, TN_UNAVAILABLE, "kernels cannot be compiled: %s", why);
-    const char *text = full_text(source, arena);
-    char *where = tn_arena_printf(arena, "--gpu-architecture=%s", arch);
-    char *words = tn_arena_text(arena, options, strlen(options));
-    char *file = tn_arena_printf(arena, "%s.cu", source->name);
-    TN_CHECK(text && where && words && file, TN_OUT_OF_MEMORY, "no memory to compile a kernel");
-    uint64_t begin = tn_clock_ns();
-    TN_CHECK(!rtc->create(&program, text, file, 0, NULL, NULL), TN_INTERNAL,
-             "NVRTC does not take kernel source '%s'", source->name);
-    tn_status status = compile(rtc, program, source, words, where, arena, cubin, bytes);
-    rtc->destroy(&program);
-    tn_log(TN_LOG_INFO, "compiled kernels '%s' %s for %s in %.0f ms", source->name, options, arch,
-           (double)(tn_clock_ns() - begin) / 1e6);
+    char arch[32];
+    TN_TRY(tn_cuda_enter(card));
+    TN_TRY(find_kept(c, arch_of(card, arch, sizeof arch), arena, &kept));
+    if (!kept && !tn_nvrtc_open(&why)) {
+        TN_TRY(find_older(card, c, arena, &kept));
+        c->translated = kept != NULL;
+    }
+    if (kept) {
+        *bytes = kept->bytes;
+        c->count = kept->count;
+        return load(*bytes, &c->module);
+    }
+    TN_TRY(tn_cuda_compile_once(c->source, c->options, arch, arena, bytes, &c->count));
+    if (!load(*bytes, &c->module)) return NULL;
+    TN_TRY(tn_cuda_compile(c->source, c->options, arch, arena, bytes, &c->count));
+    return load(*bytes, &c->module);
+}
+
+static tn_status make(const tn_cuda_card *card, code *c)
+{
+    const void *bytes;
+    tn_arena arena;
+    tn_arena_init(&arena);
+    tn_status status = make_in(card, c, &arena, &bytes);
+    if (!status && (c->bytes = tn_alloc(TN_MAX(c->count, (size_t)1))))
+        memcpy(c->bytes, bytes, c->count);
+    tn_arena_fini(&arena);
     return status;
 }
 
-/* ---- On disk ---------------------------------------------------------------------------------*/
-
-/* NULL: nothing is kept. */
-static const char *cache_path(uint64_t hash, tn_arena *arena)
+static tn_status find_or_add(const tn_cuda_card *card, const tn_cuda_source *source,
+                             const char *options, code **out)
 {
-    const char *off = getenv("TENON_CACHE"), *folder = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME"), *own;
-    if (off && !strcmp(off, "off")) return NULL;
-    if (folder && folder[0] == '/') own = tn_arena_printf(arena, "%s/tenon", folder);
-    else if (home && home[0] == '/') own = tn_arena_printf(arena, "%s/.cache/tenon", home);
-    else return NULL;
-    if (!own) return NULL;
-    char *slash = strrchr(own, '/');
-    *slash = 0;
-    mkdir(own, 0700);
-    *slash = '/';
-    mkdir(own, 0700);
-    return tn_arena_printf(arena, "%s/cuda-%016llx.cubin", own, (unsigned long long)hash);
-}
-
-/* A cache that cannot be written is none; the failure is no failure of the caller's. */
-static void keep(const char *path, const void *bytes, size_t count)
-{
-    tn_file_write file;
-    if (tn_file_write_begin(path, &file)) return;
-    if (!tn_file_write_bytes(&file, bytes, count) && tn_file_write_commit(&file))
-        tn_log(TN_LOG_INFO, "%s cannot be written", path);
-    tn_file_write_end(&file);
-}
-
-/* ---- Loading ---------------------------------------------------------------------------------*/
-
-static tn_status load(const void *cubin, const char *entry, tn_cuda_function *out)
-{
-    const char *why;
-    const tn_cu *cu = tn_cu_open(&why);
-    TN_CU("loading code", cu->module_load(&out->module, cubin));
-    TN_CU("finding a kernel", cu->module_function(&out->handle, out->module, entry));
-    return NULL;
-}
-
-static tn_status make(tn_cuda_card *card, const tn_cuda_source *source, const char *entry,
-                      const char *options, tn_arena *arena, tn_cuda_function *out)
-{
-    const char *why;
-    const tn_nvrtc *rtc = tn_nvrtc_open(&why);
-    int version[2] = {0, 0};
-    const char *text = full_text(source, arena), *arch;
-    const void *cubin;
-    size_t bytes;
-    TN_CHECK(rtc, TN_UNAVAILABLE, "kernels cannot be compiled: %s", why);
-    rtc->version(&version[0], &version[1]);
-    arch = tn_arena_printf(arena, "sm_%d%d%s", card->major, card->minor,
-                           card->major == 9 || card->major == 10 ? "a" : "");
-    const char *all = text && arch ? tn_arena_printf(arena, "%d.%d %s %s\n%s", version[0],
-                                                     version[1], arch, options, text)
-                                   : NULL;
-    TN_CHECK(all, TN_OUT_OF_MEMORY, "no memory to compile a kernel");
-    const char *path = cache_path(tn_hash_bytes(all, strlen(all)), arena);
-    tn_mapping mapping;
-    tn_status status = path ? tn_file_map(path, &mapping) : TN_ERROR(TN_NOT_FOUND, "no cache");
-    if (!status) {
-        status = load(mapping.at, entry, out);
-        tn_file_unmap(&mapping);
+    tn_arena scratch;
+    tn_arena_init(&scratch);
+    const char *key =
+        tn_arena_printf(&scratch, "%d %s %s", card->card.ordinal, source->name, options);
+    code *c = key ? tn_map_find(&store.code, key) : NULL;
+    tn_status status = NULL;
+    if (!c) {
+        c = key ? TN_NEW(&store.arena, code) : NULL;
+        if (c) {
+            c->source = source;
+            c->options = tn_arena_text(&store.arena, options, strlen(options));
+        }
+        status = c && c->options ? tn_map_put(&store.code, key, c)
+                                 : TN_ERROR(TN_OUT_OF_MEMORY, "no memory to find a kernel");
     }
-    if (!status) return NULL;
-    TN_TRY(tn_cuda_compile(source, options, arch, arena, &cubin, &bytes));
-    if (path) keep(path, cubin, bytes);
-    return load(cubin, entry, out);
+    tn_arena_fini(&scratch);
+    *out = c;
+    return status;
 }
+
+/* The code, made by this thread or another. The store is locked, and open while code is made. */
+static tn_status code_get(const tn_cuda_card *card, const tn_cuda_source *source,
+                          const char *options, code **out)
+{
+    code *c;
+    TN_TRY(find_or_add(card, source, options, &c));
+    while (c->making) pthread_cond_wait(&store.made, &store.lock);
+    *out = c;
+    if (c->module) return NULL;
+    c->making = true;
+    unlock_store();
+    tn_status status = make(card, c);
+    lock_store();
+    c->making = false;
+    pthread_cond_broadcast(&store.made);
+    return status;
+}
+
+/* ---- Functions -------------------------------------------------------------------------------*/
 
 static void note_made(const tn_cuda_source *source, const char *entry, const char *options)
 {
@@ -171,57 +204,243 @@ static void note_made(const tn_cuda_source *source, const char *entry, const cha
     fclose(file);
 }
 
-static tn_status get(tn_cuda_card *card, const tn_cuda_source *source, const char *entry,
+static tn_status get(const tn_cuda_card *card, const tn_cuda_source *source, const char *entry,
                      const char *options, tn_arena *scratch, tn_cuda_function **out)
 {
-    if (!cache.ready) {
-        tn_arena_init(&cache.arena);
-        tn_map_init(&cache.map, &cache.arena);
-        cache.ready = true;
-    }
+    code *c;
     const char *key =
         tn_arena_printf(scratch, "%d %s %s %s", card->card.ordinal, source->name, entry, options);
     TN_CHECK(key, TN_OUT_OF_MEMORY, "no memory to find a kernel");
-    *out = tn_map_find(&cache.map, key);
+    *out = tn_map_find(&store.function, key);
     if (*out) return NULL;
-    tn_cuda_function made = {0};
-    TN_TRY_NOTE(make(card, source, entry, options, scratch, &made), "while making kernel %s of %s",
-                entry, source->name);
-    *out = TN_NEW(&cache.arena, tn_cuda_function);
-    TN_CHECK(*out, TN_OUT_OF_MEMORY, "no memory for a kernel");
-    **out = made;
+    TN_TRY_NOTE(code_get(card, source, options, &c), "while making kernel %s of %s", entry,
+                source->name);
+    *out = tn_map_find(&store.function, key); /* another thread, meanwhile */
+    if (*out) return NULL;
+    tn_cuda_function *made = TN_NEW(&store.arena, tn_cuda_function);
+    TN_CHECK(made, TN_OUT_OF_MEMORY, "no memory for a kernel");
+    TN_CU("finding a kernel", driver()->module_function(&made->handle, c->module, entry));
+    made->translated = c->translated;
     note_made(source, entry, options);
-    return tn_map_put(&cache.map, key, *out);
+    *out = made;
+    return tn_map_put(&store.function, key, made);
+}
+
+static tn_status allow_shared(tn_cuda_function *function, size_t bytes)
+{
+    enum { WITHOUT_ASKING = 48 << 10 };
+    if (bytes <= function->shared_bytes) return NULL;
+    if (bytes > WITHOUT_ASKING)
+        TN_CU("asking for shared memory",
+              driver()->function_set(function->handle, TN_CU_FUNCTION_SHARED_BYTES, (int)bytes));
+    function->shared_bytes = bytes;
+    return NULL;
+}
+
+static tn_status wish(struct tn_cuda_wishes *w, const tn_cuda_source *source, const char *options,
+                      const tn_cuda_function **out)
+{
+    static const tn_cuda_function foreseen; /* nobody launches it */
+    *out = &foreseen;
+    const char *key = tn_arena_printf(w->arena, "%s %s", source->name, options);
+    TN_CHECK(key, TN_OUT_OF_MEMORY, "no memory to note a kernel");
+    if (tn_map_has(&w->seen, key)) return NULL;
+    TN_TRY(tn_map_put(&w->seen, key, w));
+    TN_TRY(tn_arena_grow(w->arena, &w->at, w->count, &w->capacity, w->count + 1, sizeof *w->at));
+    w->at[w->count++] = (struct wish){source, key + strlen(source->name) + 1};
+    return NULL;
 }
 
 tn_status tn_cuda_function_get(tn_cuda_card *card, const tn_cuda_source *source, const char *entry,
                                const char *options, size_t shared_bytes,
                                const tn_cuda_function **out)
 {
-    const char *why;
-    const tn_cu *cu = tn_cu_open(&why);
     tn_cuda_function *function = NULL;
     tn_arena scratch;
     *out = NULL;
-    TN_CHECK(cu, TN_UNAVAILABLE, "no NVIDIA card can be used: %s", why);
+    if (card->wishes) return wish(card->wishes, source, options, out);
     TN_TRY(tn_cuda_enter(card));
     tn_arena_init(&scratch);
-    pthread_mutex_lock(&cache.lock);
+    lock_store();
     tn_status status = get(card, source, entry, options, &scratch, &function);
-    if (!status && shared_bytes > function->shared_bytes) {
-        enum { WITHOUT_ASKING = 48 << 10 };
-        tn_cu_result result = shared_bytes <= WITHOUT_ASKING
-                                  ? 0
-                                  : cu->function_set(function->handle, TN_CU_FUNCTION_SHARED_BYTES,
-                                                     (int)shared_bytes);
-        if (result)
-            status = tn_cu_fail(result, "asking for shared memory", __FILE__, __LINE__, __func__);
-        else function->shared_bytes = shared_bytes;
-    }
-    pthread_mutex_unlock(&cache.lock);
+    if (!status) status = allow_shared(function, shared_bytes);
+    unlock_store();
     tn_arena_fini(&scratch);
     *out = function;
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}
+
+/* ---- Foreseeing ------------------------------------------------------------------------------*/
+
+typedef struct job {
+    const tn_cuda_card *card;
+    const struct tn_cuda_wishes *wishes;
+    _Atomic int64_t next;
+    tn_card_code *portable; /* NULL: make codes; else for each wish its code for newer cards */
+    tn_arena *arena;        /* of each thread */
+    const char *arch;
+} job;
+
+/* What does not compile tells so when it is launched. */
+static void do_one(job *j, int64_t i, int thread)
+{
+    const struct wish *w = &j->wishes->at[i];
+    tn_status status;
+    if (j->portable) {
+        tn_card_code *p = &j->portable[i];
+        status = tn_cuda_compile(w->source, w->options, j->arch, &j->arena[thread], &p->bytes,
+                                 &p->count);
+        if (status) p->count = 0;
+    } else {
+        code *c;
+        lock_store();
+        status = code_get(j->card, w->source, w->options, &c);
+        unlock_store();
+    }
+    if (status)
+        tn_log(TN_LOG_INFO, "kernels '%s' %s are not made: %s", w->source->name, w->options,
+               tn_status_message(status));
+}
+
+static tn_status do_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    job *j = arg;
+    (void)begin;
+    (void)end;
+    for (int64_t i; (i = atomic_fetch_add(&j->next, 1)) < j->wishes->count;) do_one(j, i, thread);
+    return NULL;
+}
+
+static tn_status do_all(job *j, tn_pool *pool)
+{
+    j->next = 0;
+    return tn_pool_run(pool, TN_MIN((int64_t)tn_pool_threads(pool), j->wishes->count), 1, do_share,
+                       j);
+}
+
+static tn_status add_code(tn_card_codes *codes, const struct wish *w, const char *arch,
+                          const void *bytes, size_t count, bool *fresh)
+{
+    char *name;
+    *fresh = false;
+    TN_TRY(tn_cuda_code_name(w->source, w->options, arch, codes->arena, &name));
+    for (int64_t i = 0; i < codes->count; i++)
+        if (!strcmp(codes->at[i].name, name)) return NULL;
+    void *copy = tn_arena_alloc(codes->arena, count);
+    TN_CHECK(copy, TN_OUT_OF_MEMORY, "no memory to keep the code of '%s'", w->source->name);
+    memcpy(copy, bytes, count);
+    TN_TRY(tn_arena_grow(codes->arena, &codes->at, codes->count, &codes->capacity, codes->count + 1,
+                         sizeof *codes->at));
+    codes->at[codes->count++] = (tn_card_code){name, copy, count};
+    *fresh = true;
+    return NULL;
+}
+
+/* The code for this card; only what is new stays among the wishes. */
+static tn_status collect_code(const job *j, struct tn_cuda_wishes *w, tn_card_codes *codes)
+{
+    char arch[32];
+    int64_t left = 0;
+    for (int64_t i = 0; i < w->count; i++) {
+        code *c;
+        bool fresh = false;
+        lock_store();
+        tn_status status = code_get(j->card, w->at[i].source, w->at[i].options, &c);
+        unlock_store();
+        if (!status && c->bytes && !c->translated)
+            TN_TRY(add_code(codes, &w->at[i], arch_of(j->card, arch, sizeof arch), c->bytes,
+                            c->count, &fresh));
+        if (fresh) w->at[left++] = w->at[i];
+    }
+    w->count = left;
+    return NULL;
+}
+
+/* And in the driver's own language, for cards that come later. */
+static tn_status collect_portable(job *j, const struct tn_cuda_wishes *w, tn_pool *pool,
+                                  tn_arena *arena, tn_card_codes *codes)
+{
+    char arch[32];
+    bool fresh;
+    int threads = tn_pool_threads(pool);
+    snprintf(arch, sizeof arch, "compute_%d%d", j->card->major, j->card->minor);
+    j->arch = arch;
+    j->portable = TN_NEW_ARRAY(arena, tn_card_code, w->count);
+    j->arena = TN_NEW_ARRAY(arena, tn_arena, threads);
+    TN_CHECK(j->portable && j->arena, TN_OUT_OF_MEMORY, "no memory to keep code");
+    for (int i = 0; i < threads; i++) tn_arena_init(&j->arena[i]);
+    tn_status status = do_all(j, pool);
+    for (int64_t i = 0; i < w->count && !status; i++)
+        if (j->portable[i].count)
+            status = add_code(codes, &w->at[i], arch, j->portable[i].bytes, j->portable[i].count,
+                              &fresh);
+    for (int i = 0; i < threads; i++) tn_arena_fini(&j->arena[i]);
+    return status;
+}
+
+static tn_status foresee(const tn_cuda_card *card, const tn_card_work *work, int64_t count,
+                         tn_pool *pool, tn_arena *arena, tn_card_codes *codes)
+{
+    struct tn_cuda_wishes wishes = {.arena = arena};
+    tn_cuda_card only = *card;
+    tn_cuda_stream stream = {.card = &only};
+    tn_map_init(&wishes.seen, arena);
+    only.wishes = &wishes;
+    for (int64_t i = 0; i < count; i++) {
+        tn_launch launch = *work[i].launch;
+        launch.stream = &stream;
+        tn_status status = work[i].tactic->launch(&launch);
+        if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
+    }
+    job j = {.card = card, .wishes = &wishes};
+    const char *why;
+    TN_TRY(do_all(&j, pool));
+    if (!codes) return NULL;
+    TN_TRY(collect_code(&j, &wishes, codes));
+    return tn_nvrtc_open(&why) ? collect_portable(&j, &wishes, pool, arena, codes) : NULL;
+}
+
+tn_status tn_cuda_foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+                          tn_card_codes *codes)
+{
+    tn_arena arena;
+    tn_arena_init(&arena);
+    tn_status status = foresee((tn_cuda_card *)card, work, count, pool, &arena, codes);
+    tn_arena_fini(&arena);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}
+
+static bool is_wanted(const tn_cuda_card *card, const tn_card_code *c)
+{
+    char arch[32];
+    const char *why;
+    size_t bytes = strcspn(c->name, " ");
+    arch_of(card, arch, sizeof arch);
+    if (strlen(arch) == bytes && !memcmp(c->name, arch, bytes)) return true;
+    return !strncmp(c->name, "compute_", 8) && !tn_nvrtc_open(&why);
+}
+
+/* Text for the driver ends with a zero; so does every copy here. */
+static tn_status take(const tn_card_code *c)
+{
+    if (tn_map_has(&store.kept, c->name)) return NULL;
+    tn_card_code *copy = TN_NEW(&store.arena, tn_card_code);
+    char *bytes = tn_alloc(c->count + 1);
+    TN_CHECK(copy && bytes, TN_OUT_OF_MEMORY, "no memory for the code of an engine");
+    memcpy(bytes, c->bytes, c->count);
+    bytes[c->count] = 0;
+    *copy = (tn_card_code){NULL, bytes, c->count};
+    return tn_map_put(&store.kept, c->name, copy);
+}
+
+tn_status tn_cuda_take_code(tn_card *card, const tn_card_code *at, int64_t count)
+{
+    tn_status status = NULL;
+    lock_store();
+    for (int64_t i = 0; i < count && !status; i++)
+        if (is_wanted((tn_cuda_card *)card, &at[i])) status = take(&at[i]);
+    unlock_store();
+    return status;
 }
 
 /* ---- Running ---------------------------------------------------------------------------------*/
@@ -229,9 +448,9 @@ tn_status tn_cuda_function_get(tn_cuda_card *card, const tn_cuda_source *source,
 tn_status tn_cuda_run(const tn_launch *l, const tn_cuda_function *function,
                       const tn_cuda_grid *grid, void **args)
 {
-    const char *why;
-    const tn_cu *cu = tn_cu_open(&why);
+    const tn_cu *cu = driver();
     const tn_cuda_stream *stream = l->stream;
+    if (stream->card->wishes) return NULL;
     tn_cu_launch_attribute attribute[3];
     tn_cu_launch_config config = {.shared_bytes = (unsigned)grid->shared_bytes,
                                   .stream = stream->handle,
@@ -256,7 +475,7 @@ tn_status tn_cuda_run(const tn_launch *l, const tn_cuda_function *function,
         a->id = TN_CU_LAUNCH_COOPERATIVE;
         a->value.flag = 1;
     }
-    if (hopper && grid->overlap) {
+    if (hopper && grid->overlap && !function->translated) {
         tn_cu_launch_attribute *a = &attribute[config.attribute_count++];
         a->id = TN_CU_LAUNCH_OVERLAP;
         a->value.flag = 1;

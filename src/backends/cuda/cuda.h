@@ -4,8 +4,8 @@
  *
  * Sources are embedded in the library and specialised by macros: sizes and types that a kernel
  * wants to know are -D options, and each combination is compiled by NVRTC for the card's
- * architecture when it is first asked for, then kept on disk ($XDG_CACHE_HOME/tenon). Nothing is
- * compiled where a recording is replayed. */
+ * architecture when it is first asked for or foreseen, then kept on disk ($XDG_CACHE_HOME/tenon)
+ * and in engine files. Nothing is compiled where a recording is replayed. */
 #ifndef TN_BACKENDS_CUDA_H
 #define TN_BACKENDS_CUDA_H
 
@@ -25,7 +25,10 @@ typedef struct tn_cuda_card {
     int multiprocessors;
     int shared_bytes_max; /* of one block */
     size_t l2_bytes;
-    int cuda_version; /* of the driver: 13000 is 13.0 */
+    int cuda_version;              /* of the driver: 13000 is 13.0 */
+    struct tn_cuda_wishes *wishes; /* of a copy on which nothing is launched: what a launch asks for
+                                      is written down here. Whoever calls the driver or a library
+                                      for a launch passes that over */
 } tn_cuda_card;
 
 /* Contexts are current by thread, and a call may come from any: before calls on a card. */
@@ -50,9 +53,21 @@ typedef struct tn_cuda_source {
 } tn_cuda_source;
 extern const tn_cuda_source tn_cuda_source_common;
 extern const tn_cuda_source *const tn_cuda_sources[]; /* all but that one, ended by NULL */
-/* A source to machine code: arch is NVRTC's "sm_90a". Needs no card. The code lies in the arena. */
+/* A source to machine code: arch is NVRTC's "sm_90a"; "compute_90" gives text that the drivers of
+ * that card and later ones translate. Needs no card. The code lies in the arena. */
 tn_status tn_cuda_compile(const tn_cuda_source *source, const char *options, const char *arch,
-                          tn_arena *arena, const void **cubin, size_t *bytes) TN_MUST_USE;
+                          tn_arena *arena, const void **code, size_t *bytes) TN_MUST_USE;
+/* The same, from the cache on disk where it is there. */
+tn_status tn_cuda_compile_once(const tn_cuda_source *source, const char *options, const char *arch,
+                               tn_arena *arena, const void **code, size_t *bytes) TN_MUST_USE;
+/* "sm_90a softmax 0123456789abcdef -DT=float": what the code is made of, with a hash of the text.
+ */
+tn_status tn_cuda_code_name(const tn_cuda_source *source, const char *options, const char *arch,
+                            tn_arena *arena, char **out) TN_MUST_USE;
+/* foresee and take_code of tn_card_calls. */
+tn_status tn_cuda_foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+                          tn_card_codes *codes) TN_MUST_USE;
+tn_status tn_cuda_take_code(tn_card *card, const tn_card_code *code, int64_t count) TN_MUST_USE;
 
 typedef struct tn_cuda_function tn_cuda_function;
 /* The kernel `entry` (extern "C") of a source under these options ("-DT=float -DROWS=4"; compile

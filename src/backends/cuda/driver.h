@@ -115,6 +115,8 @@ typedef struct tn_nvrtc_program *tn_nvrtc_program;
     X(log, "nvrtcGetProgramLog", (tn_nvrtc_program program, char *log))                            \
     X(cubin_bytes, "nvrtcGetCUBINSize", (tn_nvrtc_program program, size_t * bytes))                \
     X(cubin, "nvrtcGetCUBIN", (tn_nvrtc_program program, char *cubin))                             \
+    X(ptx_bytes, "nvrtcGetPTXSize", (tn_nvrtc_program program, size_t * bytes))                    \
+    X(ptx, "nvrtcGetPTX", (tn_nvrtc_program program, char *ptx))                                   \
     X(destroy, "nvrtcDestroyProgram", (tn_nvrtc_program * program))
 
 #define TN_MEMBER(member, symbol, parameters) tn_cu_result(*member) parameters;
