@@ -5,7 +5,7 @@
 
 #include "tool.h"
 
-int build_options(build_flags *flags, tool_option *out)
+int tune_options(build_flags *flags, tool_option *out)
 {
     const tool_option rows[] = {
         {"minShapes", OPTION_LIST, &flags->min, "NAME:1x3x4,...", "smallest shapes to check at"},
@@ -23,8 +23,6 @@ int build_options(build_flags *flags, tool_option *out)
          "1e-5 for float32"},
         {"no-check", OPTION_FLAG, &flags->no_check, NULL,
          "skip the comparison with the unoptimised graph (the engine records it)"},
-        {"no-optimize", OPTION_FLAG, &flags->no_optimize, NULL,
-         "no passes, reference kernels only: the slow, obvious engine"},
         {"tf32", OPTION_FLAG, &flags->tf32, NULL, "products may use TF32 (relative L2 1e-3)"},
         {"fp16", OPTION_FLAG, &flags->fp16, NULL,
          "compute in float16 where a card is (5e-3), sums in float32; TF32 where that is not so"},
@@ -34,7 +32,14 @@ int build_options(build_flags *flags, tool_option *out)
         {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
     };
     memcpy(out, rows, sizeof(rows));
-    int count = (int)(sizeof(rows) / sizeof(rows[0]));
+    return (int)(sizeof(rows) / sizeof(rows[0]));
+}
+
+int build_options(build_flags *flags, tool_option *out)
+{
+    int count = tune_options(flags, out);
+    out[count++] = (tool_option){"no-optimize", OPTION_FLAG, &flags->no_optimize, NULL,
+                                 "no passes, reference kernels only: the slow, obvious engine"};
     return count + model_options(&flags->model, out + count);
 }
 
@@ -84,18 +89,14 @@ bool is_engine_file(const char *path)
     return got == sizeof(magic) && memcmp(magic, TN_ENGINE_MAGIC, sizeof(magic)) == 0;
 }
 
-tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out)
+static void make_config(const build_flags *flags, tn_build_config *out)
 {
     static shape_list store[3];
-    tn_profile profile[SHAPES_MAX];
+    static tn_profile profile[SHAPES_MAX];
     int profile_count = 0;
-    if (is_engine_file(path)) return tn_engine_load(path, flags->device, flags->threads, out);
     if (!make_profiles(flags, profile, &profile_count, store)) exit(EXIT_USAGE);
-    tn_model *model;
-    tn_status status = model_open(path, &flags->model, &model);
-    if (status) return status;
-    tn_build_config config = {
-        .size = sizeof(config),
+    *out = (tn_build_config){
+        .size = sizeof(*out),
         .device = flags->device,
         .threads = flags->threads,
         .profiles = profile,
@@ -111,8 +112,30 @@ tn_status engine_open(const char *path, const build_flags *flags, tn_engine **ou
                      : flags->tf32 ? TN_PRECISION_TF32
                                    : TN_PRECISION_F32,
     };
+}
+
+tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out)
+{
+    tn_build_config config;
+    tn_model *model;
+    if (is_engine_file(path)) return tn_engine_load(path, flags->device, flags->threads, out);
+    make_config(flags, &config);
+    tn_status status = model_open(path, &flags->model, &model);
+    if (status) return status;
     status = tn_build(model, &config, out);
     tn_model_free(model);
+    return status;
+}
+
+tn_status engine_tune(const char *path, const build_flags *flags, tn_engine **out)
+{
+    tn_build_config config;
+    tn_engine *engine;
+    make_config(flags, &config);
+    tn_status status = tn_engine_load(path, NULL, flags->threads, &engine);
+    if (status) return status;
+    status = tn_engine_tune(engine, &config, out);
+    tn_engine_free(engine);
     return status;
 }
 

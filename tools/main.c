@@ -5,9 +5,9 @@
 #include "tool.h"
 
 static const tool_command *const commands[] = {
-    &command_build,    &command_run,      &command_bench,  &command_check,
-    &command_inspect,  &command_simplify, &command_export, &command_tokenize,
-    &command_classify, &command_train,    &command_plot,   &command_devices,
+    &command_build,   &command_tune,     &command_run,     &command_bench,    &command_check,
+    &command_inspect, &command_simplify, &command_export,  &command_tokenize, &command_classify,
+    &command_train,   &command_plot,     &command_devices,
 };
 #define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
 

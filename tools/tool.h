@@ -50,7 +50,7 @@ typedef struct tool_command {
 #define OPTIONS_MAX 48
 extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
     command_simplify, command_export, command_tokenize, command_classify, command_train,
-    command_plot, command_devices;
+    command_plot, command_devices, command_tune;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
 bool options_parse(const tool_command *command, const tool_option *option, int option_count,
@@ -108,9 +108,13 @@ typedef struct build_flags {
 } build_flags;
 
 int build_options(build_flags *flags, tool_option *out);
+/* Those that fit an engine file as well. */
+int tune_options(build_flags *flags, tool_option *out);
 /* An engine from an engine file or a model file (built on the spot). `what` receives a line on how.
  */
 tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
+/* The engine of a file, built anew from the graph in it. */
+tn_status engine_tune(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
 bool is_engine_file(const char *path);
 bool is_checkpoint_file(const char *path);
 /* Print the note and the tensors of a checkpoint. */

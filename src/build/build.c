@@ -16,6 +16,7 @@
 
 typedef struct builder {
     const tn_graph *source;
+    const tn_engine *tuned; /* the engine whose portable graph that is; NULL: of no engine */
     tn_build_config config;
     tn_graph *graph;   /* optimised: the portable graph */
     tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
@@ -50,6 +51,8 @@ static tn_status optimise(builder *b)
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
     b->record.precision = b->config.precision;
+    b->record.profiles = b->config.profiles;
+    b->record.profile_count = b->config.profile_count;
     b->record.optimised = !b->config.no_optimize;
     if (!b->config.no_optimize) TN_TRY(tn_passes_run(b->graph, b->config.dump_folder));
     b->record.nodes_after = b->graph->node_count;
@@ -192,7 +195,8 @@ static void forget(builder *b)
 static tn_status try(builder *b)
 {
     TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
-    TN_TRY(tn_build_card(b->config.device, &b->engine->card));
+    if (b->tuned && !b->config.device) b->engine->card = b->tuned->card;
+    else TN_TRY(tn_build_card(b->config.device, &b->engine->card));
     TN_TRY(choose_and_emit(b));
     return check(b);
 }
@@ -282,6 +286,28 @@ static tn_status read_precision(builder *b, const tn_engine *old)
     return NULL;
 }
 
+/* The shapes that it was built for, where none are given now. */
+static tn_status read_profiles(builder *b, const tn_engine *old)
+{
+    int64_t capacity = 0;
+    tn_profile *at = NULL;
+    if (b->config.profile_count) return NULL;
+    for (int i = 0;; i++) {
+        char key[32];
+        const char *line;
+        tn_profile profile;
+        snprintf(key, sizeof key, "profile:%d", i);
+        TN_TRY(tn_exec_engine_meta(old, key, &b->arena, &line));
+        if (!line[0]) break;
+        TN_CHECK(tn_profile_parse(line, &profile), TN_CORRUPT, "'%s' is no profile", line);
+        TN_TRY(tn_arena_grow(&b->arena, &at, i, &capacity, i + 1, sizeof *at));
+        at[i] = profile;
+        b->config.profile_count = i + 1;
+    }
+    b->config.profiles = at;
+    return NULL;
+}
+
 static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, int threads)
 {
     const char *check;
@@ -289,6 +315,9 @@ static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, in
     b->source = b->graph;
     b->config.budget_ms = -1;
     TN_TRY(read_precision(b, old));
+    TN_TRY(read_profiles(b, old));
+    b->record.profiles = b->config.profiles;
+    b->record.profile_count = b->config.profile_count;
     TN_TRY(tn_shapes_of(b->graph, &b->config, &b->arena, &b->shapes));
     TN_TRY(tn_exec_engine_new(old->backend, threads, &b->engine));
     b->engine->card = card;
@@ -308,4 +337,34 @@ tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads, tn
     *out = NULL;
     open_builder(&b, NULL);
     return close_builder(&b, build_again(&b, engine, card, threads), out);
+}
+
+/* ---- Tuning: built anew from the portable graph, measured and checked ------------------------*/
+
+static tn_status tune(builder *b, tn_graph **source)
+{
+    const char *word;
+    TN_TRY(parse_portable(b->tuned, &b->arena, source));
+    b->source = *source;
+    TN_TRY(read_profiles(b, b->tuned));
+    if (b->config.precision == TN_PRECISION_F32) {
+        TN_TRY(tn_exec_engine_meta(b->tuned, "precision", &b->arena, &word));
+        b->config.precision = tn_precision_find(word);
+    }
+    TN_TRY(tn_exec_engine_meta(b->tuned, "check", &b->arena, &b->record.check_before));
+    return build(b);
+}
+
+tn_status tn_build_tuned(const tn_engine *engine, const tn_build_config *config, tn_engine **out)
+{
+    builder b;
+    tn_graph *source = NULL;
+    *out = NULL;
+    open_builder(&b, NULL);
+    b.tuned = engine;
+    tn_status status = take_config(config, &b.config);
+    if (!status) status = tune(&b, &source);
+    status = close_builder(&b, status, out);
+    tn_graph_free(source);
+    return status;
 }

@@ -12,6 +12,10 @@ tn_status tn_build_engine(const tn_graph *graph, const tn_build_config *config,
  * whose plan cannot be used here, by estimates alone. card: may be NULL. */
 tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads,
                          tn_engine **out) TN_MUST_USE;
+/* The same network, measured and checked on a device: config's, or the engine's where that is NULL.
+ * Shapes and precision are those of the engine, where config gives none (F32 is none). */
+tn_status tn_build_tuned(const tn_engine *engine, const tn_build_config *config,
+                         tn_engine **out) TN_MUST_USE;
 /* "cpu" or NULL: no card; "cuda", "cuda:1": opened. NOT_FOUND for others, UNAVAILABLE with what is
  * missing where there is no such card. */
 tn_status tn_build_card(const char *device, tn_card **out) TN_MUST_USE;

@@ -66,6 +66,7 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     append(out, &r->choices);
     append(out, &r->gate);
     tn_text_printf(out, "check: %s\n", r->check);
+    if (r->check_before) tn_text_printf(out, "check before tuning: %s\n", r->check_before);
 }
 
 /* Operators of users, each once, in the order of the plan, with where they came from: a reader that
@@ -97,6 +98,12 @@ static void print_meta(const tn_engine *engine, const tn_record *r, tn_text *out
     if (r->rebuilt) tn_text_printf(out, "rebuilt=yes\n");
     if (r->precision != TN_PRECISION_F32)
         tn_text_printf(out, "precision=%s\n", tn_precision_name(r->precision));
+    for (int i = 0, k = 0; i < r->profile_count; i++) {
+        if (strchr(r->profiles[i].input, '\n')) continue;
+        tn_text_printf(out, "profile:%d=", k++);
+        tn_profile_print(&r->profiles[i], out);
+        tn_text_printf(out, "\n");
+    }
     for (int i = 0, k = 0; i < r->held_count; i++)
         if (!strchr(r->held[i], '\n')) tn_text_printf(out, "held:%d=%s\n", k++, r->held[i]);
     print_operators(&engine->plan, out);

@@ -1,6 +1,8 @@
 /* The shapes to tune and check at, from profiles, and what the graph's expressions are worth there.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "build/stage.h"
@@ -244,4 +246,46 @@ void tn_shapes_print(const tn_graph *graph, const tn_shape_set *set, tn_text *ou
             tn_text_printf(out, "%s%" PRId64, axis ? "," : "[", set->dim[i][axis]);
         if (set->rank[i] > 0) tn_text_printf(out, "]");
     }
+}
+
+/* ---- Profiles as text ------------------------------------------------------------------------*/
+
+void tn_profile_print(const tn_profile *profile, tn_text *out)
+{
+    const int64_t *dims[] = {profile->min, profile->opt, profile->max};
+    for (size_t i = 0; i < TN_COUNT(dims); i++) {
+        for (int axis = 0; axis < profile->rank; axis++)
+            tn_text_printf(out, "%s%" PRId64, axis ? "x" : "", dims[i][axis]);
+        tn_text_printf(out, "%s ", profile->rank ? "" : "scalar");
+    }
+    tn_text_printf(out, "%s", profile->input);
+}
+
+static const char *parse_dims(const char *at, int64_t *dim, int32_t *rank)
+{
+    static const char scalar[] = "scalar ";
+    *rank = 0;
+    if (!strncmp(at, scalar, sizeof scalar - 1)) return at + sizeof scalar - 1;
+    while (*rank < TN_RANK_MAX) {
+        char *end;
+        errno = 0;
+        dim[(*rank)++] = strtoll(at, &end, 10);
+        if (end == at || errno) return NULL;
+        if (*end == ' ') return end + 1;
+        if (*end != 'x') return NULL;
+        at = end + 1;
+    }
+    return NULL;
+}
+
+bool tn_profile_parse(const char *line, tn_profile *out)
+{
+    int32_t rank[3];
+    int64_t *dims[] = {out->min, out->opt, out->max};
+    *out = (tn_profile){0};
+    for (size_t i = 0; i < TN_COUNT(dims); i++)
+        if (!(line = parse_dims(line, dims[i], &rank[i]))) return false;
+    out->rank = rank[0];
+    out->input = line;
+    return rank[0] == rank[1] && rank[0] == rank[2];
 }

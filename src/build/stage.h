@@ -233,11 +233,14 @@ tn_status tn_finish(tn_engine *engine, const tn_graph *graph,
 enum { TN_HELD_MAX = 96 };
 typedef struct tn_record {
     tn_text partition, choices, gate, measured;
-    const char *check; /* "passed", "skipped", ... */
+    const char *check;        /* "passed", "skipped", ... */
+    const char *check_before; /* of the engine that is tuned; else NULL */
     double tolerance;
     int64_t nodes_before, nodes_after;
     bool optimised, rebuilt;
     tn_precision precision;
+    const tn_profile *profiles; /* for those who build it again */
+    int profile_count;
     tn_lowered lowered;
     const char *held[TN_HELD_MAX]; /* results that the gate holds back in float32 */
     int held_count;
@@ -245,6 +248,10 @@ typedef struct tn_record {
 /* "fp32", "tf32", "fp16", "bf16"; found by its name, F32 for others. */
 const char *tn_precision_name(tn_precision precision);
 tn_precision tn_precision_find(const char *name);
+/* "1x3 1x3 4x3 NAME": min, opt, max, as it stands in a meta line; the name lives as long as the
+ * line. False: it is none. */
+void tn_profile_print(const tn_profile *profile, tn_text *out);
+bool tn_profile_parse(const char *line, tn_profile *out);
 tn_status tn_report(tn_engine *engine, const tn_record *record) TN_MUST_USE;
 void tn_record_fini(tn_record *record);
 

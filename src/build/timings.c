@@ -4,7 +4,8 @@
  *     Softmax{axis=1} f32[2,3] -> f32[2,3] TAB cpu.softmax.f32.rows.avx2 TAB 1 TAB Xeon (2 cores),
  * 2 threads TAB 812
  *
- * One line for each (problem, tactic, revision, machine): nanoseconds. The lines are sorted, so
+ * One line for each (problem, tactic, revision, machine): nanoseconds. A card's software is part of
+ * the machine. The lines are sorted, so
  * that the same measurements give the same file, and files can be merged by concatenation.
  */
 #include <math.h>
@@ -19,14 +20,22 @@ static const char header[] = "# tenon timings 1\n";
 
 tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine, tn_arena *arena)
 {
+    tn_card *card = engine->card;
+    tn_text text = {0};
     *timings = (tn_timings){.arena = arena};
     tn_map_init(&timings->index, arena);
-    timings->machine = tn_arena_printf(arena, "%s, %d threads%s%s", engine->device.name,
-                                       tn_pool_threads(engine->pool), engine->card ? ", " : "",
-                                       engine->card ? engine->card->info.name : "");
-    TN_CHECK(timings->machine, TN_OUT_OF_MEMORY, "no memory for timings");
-    for (char *c = (char *)(uintptr_t)timings->machine; *c; c++)
+    tn_text_printf(&text, "%s, %d threads", engine->device.name, tn_pool_threads(engine->pool));
+    if (card) tn_text_printf(&text, ", %s", card->info.name);
+    if (card && card->backend->card->software) {
+        tn_text_printf(&text, ", ");
+        card->backend->card->software(card, &text);
+    }
+    char *machine = text.failed ? NULL : tn_arena_text(arena, text.at, text.bytes);
+    tn_text_fini(&text);
+    TN_CHECK(machine, TN_OUT_OF_MEMORY, "no memory for timings");
+    for (char *c = machine; *c; c++)
         if (*c == '\t' || *c == '\n') *c = ' ';
+    timings->machine = machine;
     return NULL;
 }
 

@@ -498,9 +498,65 @@ static void every_allocation_may_fail(void **unused)
     tn_set_log(NULL, NULL, TN_LOG_WARNING);
 }
 
+/* What a machine without a card has built, others measure for themselves. */
+static void an_engine_is_tuned_from_the_graph_it_carries(void **unused)
+{
+    (void)unused;
+    float x[3] = {1, 2, 3}, want[4], got[4];
+    const tn_profile profile = {
+        .input = "x", .rank = 2, .min = {1, 3}, .opt = {2, 3}, .max = {5, 3}};
+    tn_build_config config = {.size = sizeof(config),
+                              .threads = 1,
+                              .budget_ms = -1,
+                              .profiles = &profile,
+                              .profile_count = 1};
+    tn_engine *estimated = build_text(sample, &config), *tuned, *again;
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 1, 3), y = view(TN_DTYPE_F32, want, 2, 1, 4);
+    config = (tn_build_config){.size = sizeof(config), .threads = 1, .budget_ms = 20};
+    assert_ok(tn_build_tuned(estimated, &config, &tuned));
+    assert_ok(tn_build_tuned(tuned, &config, &again));
+    const tn_engine *engines[] = {estimated, tuned, again};
+    for (size_t i = 0; i < TN_COUNT(engines); i++) {
+        tn_context *context = new_context(engines[i]);
+        y.data = i ? got : want;
+        assert_ok(tn_exec_context_bind(context, "x", &in));
+        assert_ok(tn_exec_context_bind(context, "y", &y));
+        assert_ok(tn_exec_context_run(context));
+        for (int k = 0; i && k < 4; k++) assert_float_equal(got[k], want[k], 1e-6);
+        assert_non_null(strstr(engines[i]->meta, "profile:0=1x3 2x3 5x3 x\n"));
+        assert_non_null(strstr(engines[i]->report, "max (x f32[5,3])"));
+        tn_exec_context_free(context);
+    }
+    assert_null(strstr(estimated->report, "before tuning"));
+    assert_non_null(strstr(tuned->report, "check before tuning: passed"));
+    for (size_t i = 0; i < TN_COUNT(engines); i++) tn_exec_engine_release(engines[i]);
+}
+
+static void profiles_are_lines_of_text(void **unused)
+{
+    (void)unused;
+    tn_profile p, q = {.input = "a b", .rank = 0};
+    tn_text text = {0};
+    tn_profile_print(&q, &text);
+    assert_string_equal(text.at, "scalar scalar scalar a b");
+    assert_true(tn_profile_parse(text.at, &p) && p.rank == 0 && !strcmp(p.input, "a b"));
+    tn_text_fini(&text);
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "1x 1 1 x",
+                                      "1 1 x",
+                                      "1 1x2 1 x",
+                                      "a b c d",
+                                      "1x1x1x1x1x1x1x1x1 1 1 x",
+                                      "99999999999999999999 1 1 x"};
+    for (size_t i = 0; i < TN_COUNT(bad); i++) assert_false(tn_profile_parse(bad[i], &p));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_engine_is_tuned_from_the_graph_it_carries),
+        cmocka_unit_test(profiles_are_lines_of_text),
         cmocka_unit_test(building_twice_gives_equal_bytes),
         cmocka_unit_test(the_report_says_what_was_chosen_and_checked),
         cmocka_unit_test(configs_that_do_not_fit_are_refused),
