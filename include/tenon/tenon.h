@@ -419,6 +419,11 @@ TN_API TN_MUST_USE tn_status tn_engine_save(const tn_engine *engine, const char 
  * gives CORRUPT; a device that is asked for and missing, UNAVAILABLE. */
 TN_API TN_MUST_USE tn_status tn_engine_load(const char *path, const char *device, int threads,
                                             tn_engine **out);
+/* Build anew from the graph that an engine carries, measured and checked on a device:
+ * config->device, or the engine's own where that is NULL. Shapes and precision are those that the
+ * engine was built with, where config gives none (TN_PRECISION_F32 is none). config may be NULL. */
+TN_API TN_MUST_USE tn_status tn_engine_tune(const tn_engine *engine, const tn_build_config *config,
+                                            tn_engine **out);
 /* Contexts keep their engine alive: an engine may be freed before its contexts. */
 TN_API void tn_engine_free(tn_engine *engine);
 
@@ -457,6 +462,15 @@ TN_API TN_MUST_USE tn_status tn_context_bind_sequence(tn_context *context, const
 /* Run with the bound inputs; returns when the outputs are written. Allocates nothing if these
  * shapes were seen before. */
 TN_API TN_MUST_USE tn_status tn_context_run(tn_context *context);
+/* Begin a run, and come back before a card has done its part of it: the work goes to `stream`, a
+ * CUstream or cudaStream_t of the engine's card (NULL: one of the context's own), in order with
+ * what else is put there. Inputs in the host's memory are read by the time that this returns; what
+ * lies on the card (tn_context_bind_device) is read and written in the order of the stream, and
+ * such runs may be begun one after the other without waiting. On the CPU, the run is done on
+ * return. The stream must live until the context has waited, or runs elsewhere. */
+TN_API TN_MUST_USE tn_status tn_context_enqueue(tn_context *context, void *stream);
+/* Until all that was begun is done and outputs in the host's memory are written. */
+TN_API TN_MUST_USE tn_status tn_context_wait(tn_context *context);
 /* Numbers below 1.2e-38 (denormals) are zeros in a run on the CPU, because they are slow and mean
  * nothing to networks; `on` keeps them in the runs that follow. */
 TN_API TN_MUST_USE tn_status tn_context_keep_denormals(tn_context *context, bool on);

@@ -63,6 +63,18 @@ tn_status tn_context_run(tn_context *context)
     return tn_exec_context_run(context);
 }
 
+tn_status tn_context_enqueue(tn_context *context, void *stream)
+{
+    TN_NOT_NULL(context);
+    return tn_exec_context_enqueue(context, stream);
+}
+
+tn_status tn_context_wait(tn_context *context)
+{
+    TN_NOT_NULL(context);
+    return tn_exec_context_wait(context);
+}
+
 tn_status tn_context_output(tn_context *context, const char *name, tn_tensor *out)
 {
     TN_NOT_NULL(context);

@@ -230,6 +230,9 @@ typedef struct tn_card_calls {
     /* Streams belong to one thread at a time. */
     tn_status (*stream_new)(tn_card *card, void **stream);
     void (*stream_free)(void *stream);
+    /* What follows goes to a queue of the caller's (a CUstream), until it is told otherwise; NULL:
+     * to its own. Nothing is waited for. */
+    void (*stream_use)(void *stream, void *queue);
     /* From and to memory of either kind, in order with the kernels of the stream. */
     tn_status (*copy)(void *stream, void *to, const void *from, size_t bytes);
     tn_status (*fill)(void *stream, void *to, uint8_t value, size_t bytes);
@@ -255,6 +258,12 @@ typedef struct tn_card_calls {
      * card needs nothing of the kind, and has no code. */
     tn_status (*foresee)(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
                          tn_card_codes *codes);
+    /* "CUDA 13.0, NVRTC 13.0, cuBLASLt 130100": what times on the card may change with, beside the
+     * card. NULL: nothing. */
+    void (*software)(tn_card *card, tn_text *out);
+    /* A named stretch of time for NVIDIA's profilers, ended by NULL; NULL: there is nobody to tell.
+     */
+    void (*range)(const char *name);
     /* Code from an engine file, to be used instead of making it where it fits. It is copied. */
     tn_status (*take_code)(tn_card *card, const tn_card_code *code, int64_t count);
 } tn_card_calls;

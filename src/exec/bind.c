@@ -349,7 +349,7 @@ tn_status tn_context_patch(tn_context *context)
         context->generation++;
     }
     if (r->card_bytes > context->card_block.bytes) {
-        TN_TRY(tn_context_wait(context));
+        TN_TRY(tn_context_drain(context));
         TN_TRY(tn_buffer_grow(&context->card_block, r->card_bytes, "intermediates on the card"));
         context->generation++;
     }

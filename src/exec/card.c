@@ -13,11 +13,25 @@ static const tn_card_calls *calls_of(const tn_context *context)
     return context->engine->card->backend->card;
 }
 
-tn_status tn_context_wait(tn_context *context)
+tn_status tn_context_drain(tn_context *context)
 {
     if (!context->card_busy) return NULL;
     context->card_busy = false;
     return calls_of(context)->wait(context->stream);
+}
+
+tn_status tn_context_use(tn_context *context, void *queue)
+{
+    if (!context->stream || queue == context->queue) return NULL;
+    TN_TRY(tn_context_drain(context));
+    context->queue = queue;
+    calls_of(context)->stream_use(context->stream, queue);
+    return NULL;
+}
+
+void tn_context_range(const tn_context *context, const char *name)
+{
+    if (context->stream && calls_of(context)->range) calls_of(context)->range(name);
 }
 
 /* ---- Constants -------------------------------------------------------------------------------*/
@@ -200,14 +214,17 @@ static tn_status run_each(tn_context *context, const tn_segment *s)
             i += taken - 1;
             continue;
         }
-        TN_TRY_NOTE(tn_step_run_card(context, i), "while running step %d of %d, %s '%s'", i + 1,
+        tn_context_range(context, step->name);
+        tn_status status = tn_step_run_card(context, i);
+        tn_context_range(context, NULL);
+        TN_TRY_NOTE(status, "while running step %d of %d, %s '%s'", i + 1,
                     context->plan->step_count, step->op, step->name);
     }
     return NULL;
 }
 
 /* What cannot be recorded is run step by step, for good. */
-static tn_status record(tn_context *context, tn_segment *s)
+static tn_status record_own(tn_context *context, tn_segment *s)
 {
     const tn_card_calls *calls = calls_of(context);
     TN_TRY(calls->record_begin(context->stream));
@@ -219,6 +236,16 @@ static tn_status record(tn_context *context, tn_segment *s)
         return NULL;
     }
     return calls->record_end(context->stream, &s->recording);
+}
+
+/* Nothing is recorded on a queue of the caller's, who may put other work there meanwhile. */
+static tn_status record(tn_context *context, tn_segment *s)
+{
+    const tn_card_calls *calls = calls_of(context);
+    if (context->queue) calls->stream_use(context->stream, NULL);
+    tn_status status = record_own(context, s);
+    if (context->queue) calls->stream_use(context->stream, context->queue);
+    return status;
 }
 
 tn_status tn_segment_run(tn_context *context, tn_segment *s)
@@ -358,11 +385,11 @@ double tn_exec_context_device_ns(const tn_context *context)
     return context->device_ns;
 }
 
-tn_status tn_context_read_marks(tn_context *context, uint64_t begin)
+tn_status tn_context_read_marks(tn_context *context)
 {
     if (!context->measuring) return NULL;
     if (context->marked) return calls_of(context)->elapsed_ns(context->stream, &context->device_ns);
-    context->device_ns = (double)(tn_clock_ns() - begin);
+    context->device_ns = (double)(tn_clock_ns() - context->begun);
     return NULL;
 }
 

@@ -94,7 +94,10 @@ struct tn_context {
      * others. */
     tn_buffer card_block;
     void *stream;
+    void *queue;    /* of the caller's, where the stream's work goes; NULL: its own */
     bool card_busy; /* something on the stream may not be done */
+    bool pending;   /* a run was begun whose outputs nobody has waited for */
+    uint64_t begun; /* when, where time is measured */
     bool measuring, marked;
     double device_ns; /* of the last run; -1: not measured */
     tn_buffer *slot_buffer;
@@ -169,13 +172,18 @@ tn_status tn_context_find_stand_ins(tn_context *context, tn_resolved *r) TN_MUST
 /* The bytes of an input or output that is bound on the card, for and from steps of the host. */
 tn_status tn_context_move(tn_context *context, void *to, const void *from,
                           const tn_tensor *type) TN_MUST_USE;
-/* device_ns of a run that the host began at `begin`. */
-tn_status tn_context_read_marks(tn_context *context, uint64_t begin) TN_MUST_USE;
+/* device_ns of the run that is done. */
+tn_status tn_context_read_marks(tn_context *context) TN_MUST_USE;
 /* Times of single steps: between the marks 0 and 1. */
 tn_status tn_context_mark(tn_context *context, int which) TN_MUST_USE;
 tn_status tn_context_elapsed(tn_context *context, double *ns) TN_MUST_USE;
 bool tn_step_is_card(const tn_plan *plan, const tn_plan_step *step);
-tn_status tn_context_wait(tn_context *context) TN_MUST_USE;
+/* Until all that was put on the stream is done. */
+tn_status tn_context_drain(tn_context *context) TN_MUST_USE;
+/* Where the stream's work goes from now on, in order with what went elsewhere. */
+tn_status tn_context_use(tn_context *context, void *queue) TN_MUST_USE;
+/* NULL: what tn_context_range began with a name ends. */
+void tn_context_range(const tn_context *context, const char *name);
 
 /* control.c and sequence.c: steps that no tactic runs. */
 tn_status tn_step_run_control(tn_context *context, int32_t step) TN_MUST_USE;

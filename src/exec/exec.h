@@ -101,6 +101,11 @@ tn_status tn_exec_context_sequence_count(tn_context *context, const char *name,
                                          int64_t *out) TN_MUST_USE;
 tn_status tn_exec_context_sequence_item(tn_context *context, const char *name, int64_t index,
                                         tn_tensor *out) TN_MUST_USE;
+/* A run in two halves: the card's work is put on a queue (of the caller's; NULL: the context's
+ * own), and is done, with the outputs in place, once it has been waited for. What the host does
+ * itself is done by then in any case. */
+tn_status tn_exec_context_enqueue(tn_context *context, void *queue) TN_MUST_USE;
+tn_status tn_exec_context_wait(tn_context *context) TN_MUST_USE;
 /* Denormals are flushed meanwhile, unless they are to be kept. */
 tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
 void tn_exec_context_keep_denormals(tn_context *context, bool on);

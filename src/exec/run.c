@@ -354,7 +354,7 @@ static tn_status run_steps(tn_context *context)
             continue;
         }
         if (!tn_step_is_card(context->plan, &context->plan->step[i]))
-            TN_TRY(tn_context_wait(context));
+            TN_TRY(tn_context_drain(context));
         uint64_t begin = context->profiling ? tn_clock_ns() : 0;
         bool timed = context->profiling && tn_step_is_card(context->plan, &context->plan->step[i]);
         if (timed) TN_TRY(tn_context_mark(context, 0));
@@ -425,7 +425,22 @@ static tn_status bind_dynamic_inputs(tn_context *context)
     return NULL;
 }
 
-static tn_status run_once(tn_context *context)
+/* With the same pointers as before, and none of the host's: then a run may be put behind one that
+ * is not done. */
+static bool may_follow(const tn_context *context)
+{
+    const tn_plan *plan = context->plan;
+    const tn_resolved *r = context->now;
+    if (!r || r->generation != context->generation || context->dynamic || context->measuring)
+        return false;
+    for (int32_t i = 0; i < plan->input_count; i++)
+        if (!context->input[i].on_card || r->host_reads[i]) return false;
+    for (int32_t i = 0; i < plan->output_count; i++)
+        if (!context->output[i].on_card || !r->card_writes[i]) return false;
+    return true;
+}
+
+static tn_status begin_run(tn_context *context)
 {
     TN_TRY(tn_context_shapes(context));
     TN_TRY(check_bound(context));
@@ -436,12 +451,9 @@ static tn_status run_once(tn_context *context)
     TN_TRY(tn_context_patch(context));
     tn_arena_rewind(&context->text);
     TN_TRY(copy_inputs(context));
-    uint64_t begin = context->measuring ? tn_clock_ns() : 0;
+    context->begun = context->measuring ? tn_clock_ns() : 0;
     context->marked = false;
-    TN_TRY(run_steps(context));
-    TN_TRY(tn_context_wait(context));
-    TN_TRY(tn_context_read_marks(context, begin));
-    return copy_outputs(context);
+    return run_steps(context);
 }
 
 void tn_exec_context_keep_denormals(tn_context *context, bool on)
@@ -449,13 +461,39 @@ void tn_exec_context_keep_denormals(tn_context *context, bool on)
     context->keeps_denormals = on;
 }
 
+tn_status tn_exec_context_enqueue(tn_context *context, void *queue)
+{
+    context->ran = false;
+    if (context->card_busy && !may_follow(context)) {
+        /* Outputs that nobody waited for are delivered all the same. */
+        TN_TRY(context->pending ? tn_exec_context_wait(context) : tn_context_drain(context));
+        context->ran = false;
+    }
+    context->pending = false;
+    TN_TRY(tn_context_use(context, queue));
+    uint64_t mode = tn_float_mode();
+    if (!context->keeps_denormals) tn_float_mode_set(tn_float_mode_flushing(mode));
+    tn_context_range(context, "tenon run");
+    tn_status status = begin_run(context);
+    tn_context_range(context, NULL);
+    tn_float_mode_set(mode);
+    context->pending = !status;
+    return status;
+}
+
+tn_status tn_exec_context_wait(tn_context *context)
+{
+    if (!context->pending) return tn_context_drain(context);
+    context->pending = false;
+    TN_TRY(tn_context_drain(context));
+    TN_TRY(tn_context_read_marks(context));
+    TN_TRY(copy_outputs(context));
+    context->ran = true;
+    return NULL;
+}
+
 tn_status tn_exec_context_run(tn_context *context)
 {
-    uint64_t mode = tn_float_mode();
-    context->ran = false;
-    if (!context->keeps_denormals) tn_float_mode_set(tn_float_mode_flushing(mode));
-    tn_status status = run_once(context);
-    tn_float_mode_set(mode);
-    context->ran = !status;
-    return status;
+    TN_TRY(tn_exec_context_enqueue(context, NULL));
+    return tn_exec_context_wait(context);
 }

@@ -1,6 +1,7 @@
 /* Plans on a card, with a card made up for the purpose: its memory is the host's at addresses that
  * the host cannot use, its kernels are the reference kernels behind a translation, its recordings
- * lists of launches. So what reads or writes the wrong side crashes, here, without any card. */
+ * lists of launches. Work is done as late as a card may do it: when it is waited for. So what reads
+ * or writes the wrong side crashes, and what does not wait is found out, here, without any card. */
 #include "engine_help.h"
 
 #include "backends/cpu/cpu.h"
@@ -24,11 +25,17 @@ typedef struct recording {
     int count;
 } recording;
 
+typedef struct queue {
+    action at[1024];
+    int count;
+} queue;
+
 typedef struct fake_stream {
     recording *open;
+    queue own, *lent; /* lent by the caller, else NULL */
 } fake_stream;
 
-static int launches, replays, records, blocks, refused_dim = -1;
+static int launches, replays, records, blocks, foreseen, taken, refused_dim = -1;
 static tn_card the_card;
 
 static void *near_pointer(const void *at)
@@ -102,16 +109,39 @@ static tn_status run_launch(const tn_launch *l)
     return status;
 }
 
+static queue *queue_of(fake_stream *s)
+{
+    return s->lent ? s->lent : &s->own;
+}
+
 static tn_status put(fake_stream *s, action a)
 {
+    queue *q = queue_of(s);
     if (s->open) {
+        assert_null(s->lent); /* nobody else's work is recorded */
         assert_in_range(s->open->count, 0, ACTIONS_MAX - 1);
         s->open->at[s->open->count++] = a;
         return NULL;
     }
-    if (a.launch) return run_launch(a.launch);
-    memcpy(near_pointer(a.to), near_pointer(a.from), a.bytes);
+    assert_in_range(q->count, 0, TN_COUNT(q->at) - 1);
+    q->at[q->count++] = a;
     return NULL;
+}
+
+static tn_status do_queue(queue *q)
+{
+    for (int i = 0; i < q->count; i++) {
+        const action *a = &q->at[i];
+        if (a->launch) TN_TRY(run_launch(a->launch));
+        else memcpy(near_pointer(a->to), near_pointer(a->from), a->bytes);
+    }
+    q->count = 0;
+    return NULL;
+}
+
+static void stream_use(void *stream, void *lent)
+{
+    ((fake_stream *)stream)->lent = lent;
 }
 
 static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
@@ -129,7 +159,7 @@ static tn_status fill(void *stream, void *to, uint8_t value, size_t bytes)
 static tn_status wait_stream(void *stream)
 {
     assert_null(((fake_stream *)stream)->open);
-    return NULL;
+    return do_queue(queue_of(stream));
 }
 
 static tn_status record_begin(void *stream)
@@ -172,8 +202,34 @@ static tn_status mark(void *stream, int which)
 
 static tn_status elapsed_ns(void *stream, double *ns)
 {
-    (void)stream;
     *ns = 1;
+    return wait_stream(stream);
+}
+
+/* A code for each tactic. */
+static tn_status foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+                         tn_card_codes *codes)
+{
+    (void)card;
+    (void)pool;
+    foreseen += (int)count;
+    for (int64_t i = 0; codes && i < count; i++) {
+        bool there = false;
+        for (int64_t k = 0; k < codes->count; k++)
+            there |= !strcmp(codes->at[k].name, work[i].tactic->name);
+        if (there) continue;
+        TN_TRY(tn_arena_grow(codes->arena, &codes->at, codes->count, &codes->capacity,
+                             codes->count + 1, sizeof(*codes->at)));
+        codes->at[codes->count++] = (tn_card_code){work[i].tactic->name, "code", 4};
+    }
+    return NULL;
+}
+
+static tn_status take_code(tn_card *card, const tn_card_code *code, int64_t count)
+{
+    (void)card;
+    for (int64_t i = 0; i < count; i++) assert_memory_equal(code[i].bytes, "code", 4);
+    taken += (int)count;
     return NULL;
 }
 
@@ -227,6 +283,7 @@ static const tn_card_calls calls = {
     .free = card_free,
     .stream_new = stream_new,
     .stream_free = stream_free,
+    .stream_use = stream_use,
     .copy = copy,
     .fill = fill,
     .wait = wait_stream,
@@ -237,6 +294,8 @@ static const tn_card_calls calls = {
     .together = together,
     .mark = mark,
     .elapsed_ns = elapsed_ns,
+    .foresee = foresee,
+    .take_code = take_code,
 };
 static const tn_backend fake_backend = {.name = "fake", .tactics = tactics, .card = &calls};
 static tn_card the_card = {.backend = &fake_backend, .info = {.name = "a card made up"}};
@@ -265,6 +324,7 @@ static tn_engine *build(const char *text)
     tn_map_init(&chooser.decided, &arena);
     assert_ok(tn_emit(graph, &chooser, engine, &constants));
     assert_ok(tn_finish(engine, graph, &constants));
+    assert_ok(tn_keep_code(engine, &sets));
     tn_constants_fini(&constants);
     tn_graph_free(graph);
     tn_arena_fini(&arena);
@@ -506,9 +566,142 @@ static void launches_are_joined_where_nobody_else_reads(void **unused)
     joins = false;
 }
 
+/* ---- Without waiting -------------------------------------------------------------------------*/
+
+static const char twice[] = "graph \"twice\" {\n"
+                            "  input %x : f32[n,3]\n"
+                            "  %a = Relu(%x)\n"
+                            "  %y = Add(%a, %a)\n"
+                            "  output \"y\" = %y\n}\n";
+
+typedef struct runner {
+    tn_context *context;
+    void *in, *out; /* on the card */
+} runner;
+
+static runner new_runner(const tn_engine *engine)
+{
+    runner r = {.context = new_context(engine)};
+    tn_tensor t = view(TN_DTYPE_F32, NULL, 2, 2, 3);
+    assert_ok(card_alloc(&the_card, false, 24, &r.in));
+    assert_ok(card_alloc(&the_card, false, 24, &r.out));
+    t.data = r.in;
+    assert_ok(tn_exec_context_bind_device(r.context, "x", &t));
+    t.data = r.out;
+    assert_ok(tn_exec_context_bind_device(r.context, "y", &t));
+    return r;
+}
+
+static void free_runner(runner *r)
+{
+    tn_exec_context_free(r->context);
+    card_free(&the_card, false, r->in);
+    card_free(&the_card, false, r->out);
+}
+
+static float *first_of(void *on_card)
+{
+    return near_pointer(on_card);
+}
+
+static void contexts_on_two_streams_do_not_wait_for_each_other(void **unused)
+{
+    (void)unused;
+    static queue lent;
+    tn_engine *engine = build(twice);
+    runner a = new_runner(engine), b = new_runner(engine);
+    for (int run = 0; run < 4; run++) { /* step by step, recorded, replayed */
+        int before = launches;
+        for (int i = 0; i < 6; i++) first_of(a.in)[i] = (float)(run + i);
+        for (int i = 0; i < 6; i++) first_of(b.in)[i] = (float)(100 + run - i);
+        assert_ok(tn_exec_context_enqueue(a.context, run & 1 ? &lent : NULL));
+        assert_ok(tn_exec_context_enqueue(b.context, NULL));
+        assert_int_equal(launches, before);
+        assert_ok(tn_exec_context_wait(b.context));
+        assert_int_equal(launches, before + 2);
+        assert_true(first_of(b.out)[5] == 2 * (float)(95 + run));
+        assert_ok(tn_exec_context_wait(a.context));
+        assert_int_equal(launches, before + 4);
+        assert_true(first_of(a.out)[5] == 2 * (float)(run + 5));
+    }
+    /* Several runs, one behind the other, on the caller's stream. */
+    int before = launches;
+    for (int run = 0; run < 5; run++) assert_ok(tn_exec_context_enqueue(a.context, &lent));
+    assert_int_equal(launches, before);
+    assert_int_equal(lent.count, 10);
+    assert_ok(tn_exec_context_wait(a.context));
+    assert_int_equal(launches, before + 10);
+    assert_ok(tn_exec_context_run(a.context)); /* and back on its own */
+    assert_int_equal(lent.count, 0);
+    free_runner(&a);
+    free_runner(&b);
+    close_engine(engine, NULL);
+}
+
+/* Memory of the host is read when a run begins, and written when it is waited for. */
+static void what_is_begun_can_be_left_to_itself(void **unused)
+{
+    (void)unused;
+    float x[6] = {1, -2, 3, -4, 5, -6}, y[6] = {0};
+    tn_engine *engine = build(mixed);
+    tn_context *context = new_context(engine);
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 2, 3), out = view(TN_DTYPE_F32, y, 2, 2, 3), got;
+    assert_ok(tn_exec_context_bind(context, "x", &in));
+    assert_ok(tn_exec_context_bind(context, "y", &out));
+    for (int run = 0; run < 4; run++) {
+        x[0] = 1;
+        assert_ok(tn_exec_context_enqueue(context, NULL));
+        x[0] = 7;
+        assert_ok(tn_exec_context_output(context, "y", &got));
+        assert_null(got.data);                             /* nobody has waited */
+        assert_ok(tn_exec_context_enqueue(context, NULL)); /* delivers the one before */
+        float before = y[0];
+        assert_ok(tn_exec_context_wait(context));
+        assert_ok(tn_exec_context_wait(context)); /* nothing to wait for */
+        assert_true(y[0] != before);
+        assert_ok(tn_exec_context_output(context, "y", &got));
+        assert_ptr_equal(got.data, y);
+    }
+    assert_ok(tn_exec_context_enqueue(context, NULL));
+    close_engine(engine, context);
+}
+
+static void engines_bring_the_code_of_their_kernels(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build(mixed), *loaded;
+    tn_writer image = {0};
+    tn_record record = {.check = "skipped"};
+    assert_ok(tn_report(engine, &record));
+    assert_int_equal(engine->code.count, 4);
+    for (int i = 1; i < 4; i++)
+        assert_true(strcmp(engine->code.at[i - 1].name, engine->code.at[i].name) < 0);
+    assert_ok(tn_engine_file_write(engine, &image));
+    assert_ok(tn_exec_engine_new(&tn_backend_cpu, 1, &loaded));
+    assert_ok(tn_engine_file_read(loaded, (tn_mapping){image.at, image.count}, "image"));
+    loaded->card = &the_card;
+    taken = 0;
+    assert_ok(tn_exec_engine_ready(loaded));
+    assert_int_equal(taken, 4);
+    /* What a run will launch is told the card at once, and once for each shape. */
+    float x[15] = {0};
+    tn_context *context = new_context(loaded);
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 5, 3);
+    foreseen = 0;
+    for (int i = 0; i < 3; i++) expect_like_cpu(mixed, context, &in);
+    assert_int_equal(foreseen, 4);
+    tn_exec_context_free(context);
+    tn_exec_engine_release(loaded);
+    tn_writer_fini(&image);
+    close_engine(engine, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(contexts_on_two_streams_do_not_wait_for_each_other),
+        cmocka_unit_test(what_is_begun_can_be_left_to_itself),
+        cmocka_unit_test(engines_bring_the_code_of_their_kernels),
         cmocka_unit_test(both_memories_are_kept_apart),
         cmocka_unit_test(recordings_last_while_memory_stays),
         cmocka_unit_test(the_host_helps_out_at_shapes_that_no_kernel_takes),

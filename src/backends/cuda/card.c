@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cuda/cuda.h"
+#include "backends/cuda/dnn.h"
+#include "backends/cuda/lt.h"
 
 enum { CARDS_MAX = 16 };
 
@@ -163,7 +164,7 @@ static void stream_free(void *stream)
             if (s->library[i]) s->library_free[i](s->library[i]);
         for (int i = 0; i < 2; i++)
             if (s->mark[i]) driver()->event_free(s->mark[i]);
-        if (s->handle) driver()->stream_free(s->handle);
+        if (s->own) driver()->stream_free(s->own);
     }
     tn_free(s, sizeof *s);
 }
@@ -171,7 +172,8 @@ static void stream_free(void *stream)
 static tn_status fill_stream(tn_cuda_stream *s)
 {
     TN_TRY(tn_cuda_enter(s->card));
-    TN_CU("making a stream", driver()->stream_new(&s->handle, TN_CU_STREAM_NON_BLOCKING));
+    TN_CU("making a stream", driver()->stream_new(&s->own, TN_CU_STREAM_NON_BLOCKING));
+    s->handle = s->own;
     for (int i = 0; i < 2; i++) TN_CU("making an event", driver()->event_new(&s->mark[i], 0));
     return NULL;
 }
@@ -189,6 +191,12 @@ static tn_status stream_new(tn_card *card, void **out)
     }
     *out = s;
     return NULL;
+}
+
+static void stream_use(void *stream, void *queue)
+{
+    tn_cuda_stream *s = stream;
+    s->handle = queue ? queue : s->own;
 }
 
 static tn_status copy(void *stream, void *to, const void *from, size_t bytes)
@@ -283,12 +291,26 @@ static tn_status elapsed_ns(void *stream, double *ns)
     return NULL;
 }
 
+static void software(tn_card *card, tn_text *out)
+{
+    const char *why;
+    int version[2] = {0, 0};
+    const tn_nvrtc *rtc = tn_nvrtc_open(&why);
+    int driver_version = cuda_card(card)->cuda_version;
+    if (rtc) rtc->version(&version[0], &version[1]);
+    tn_text_printf(out, "CUDA %d.%d, NVRTC %d.%d", driver_version / 1000, driver_version % 100 / 10,
+                   version[0], version[1]);
+    if (tn_lt_version()) tn_text_printf(out, ", cuBLASLt %zu", tn_lt_version());
+    if (tn_dnn_version()) tn_text_printf(out, ", cuDNN %zu", tn_dnn_version());
+}
+
 static const tn_card_calls calls = {
     .open = open_card,
     .alloc = alloc,
     .free = free_memory,
     .stream_new = stream_new,
     .stream_free = stream_free,
+    .stream_use = stream_use,
     .copy = copy,
     .fill = fill,
     .wait = wait_stream,
@@ -300,6 +322,8 @@ static const tn_card_calls calls = {
     .mark = mark,
     .elapsed_ns = elapsed_ns,
     .foresee = tn_cuda_foresee,
+    .software = software,
+    .range = tn_nvtx_range,
     .take_code = tn_cuda_take_code,
 };
 

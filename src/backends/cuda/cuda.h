@@ -37,7 +37,8 @@ tn_status tn_cuda_enter(const tn_cuda_card *card) TN_MUST_USE;
 /* What tn_launch.stream is. */
 typedef struct tn_cuda_stream {
     tn_cuda_card *card;
-    tn_cu_stream handle;
+    tn_cu_stream handle; /* where work goes now: its own, or one that the caller lent */
+    tn_cu_stream own;
     tn_cu_event mark[2];
     void *
         library[4]; /* handles of NVIDIA's libraries that belong to this stream (lt.c, dnn.c) ... */

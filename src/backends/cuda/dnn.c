@@ -1,6 +1,7 @@
 /* cuDNN: opening it, and convolutions by its algorithms. */
 #include "backends/cuda/dnn.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 static struct {
     tn_dnn calls;
+    size_t (*version)(void);
     bool usable;
     char why[200];
     pthread_once_t once;
@@ -31,6 +33,8 @@ static void open_library(void)
     const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &dnn.calls);
     if (missing) snprintf(dnn.why, sizeof dnn.why, "cuDNN has no %s", missing);
     dnn.usable = !missing;
+    void *version = dlsym(library, "cudnnGetVersion");
+    memcpy(&dnn.version, &version, sizeof version);
 }
 
 const tn_dnn *tn_dnn_open(const char **why)
@@ -38,6 +42,12 @@ const tn_dnn *tn_dnn_open(const char **why)
     pthread_once(&dnn.once, open_library);
     *why = dnn.why;
     return dnn.usable ? &dnn.calls : NULL;
+}
+
+size_t tn_dnn_version(void)
+{
+    const char *why;
+    return tn_dnn_open(&why) && dnn.version ? dnn.version() : 0;
 }
 
 static tn_status fail(tn_dnn_result result, const char *what)
@@ -207,7 +217,10 @@ tn_status tn_dnn_handle_of(tn_cuda_stream *stream, tn_dnn_handle *out)
 {
     const char *why;
     *out = stream->library[TN_CUDA_LIBRARY_DNN];
-    if (*out) return NULL;
+    if (*out) {
+        DNN("entering a stream", dnn.calls.set_stream(*out, stream->handle));
+        return NULL;
+    }
     TN_CHECK(tn_dnn_open(&why), TN_UNAVAILABLE, "%s", why);
     if (dnn.calls.create(out)) {
         *out = NULL;

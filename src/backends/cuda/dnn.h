@@ -74,6 +74,7 @@ typedef struct tn_dnn {
 
 /* Opened once for the process; NULL where it is missing or too old, and *why then says so. */
 const tn_dnn *tn_dnn_open(const char **why);
+size_t tn_dnn_version(void); /* 0: missing, or it does not say */
 
 /* The library's handle of a stream, and one of its own for questions, on the first card; NULL where
  * it does not start. */

@@ -177,3 +177,29 @@ const tn_nvrtc *tn_nvrtc_open(const char **why)
     *why = nvrtc.why;
     return nvrtc.usable ? &nvrtc.calls : NULL;
 }
+
+/* ---- Ranges ----------------------------------------------------------------------------------*/
+
+static struct {
+    int (*push)(const char *name);
+    int (*pop)(void);
+    bool usable;
+    pthread_once_t once;
+} nvtx = {.once = PTHREAD_ONCE_INIT};
+
+static void open_nvtx(void)
+{
+    static const tn_cuda_symbol rows[] = {{"nvtxRangePushA", offsetof(__typeof__(nvtx), push)},
+                                          {"nvtxRangePop", offsetof(__typeof__(nvtx), pop)}};
+    static const char *const versions[] = {"1", NULL};
+    void *library = getenv("TENON_NVTX") ? tn_cuda_library("libnvToolsExt.so", versions) : NULL;
+    nvtx.usable = library && !tn_cuda_fill(library, rows, TN_COUNT(rows), &nvtx);
+}
+
+void tn_nvtx_range(const char *name)
+{
+    pthread_once(&nvtx.once, open_nvtx);
+    if (!nvtx.usable) return;
+    if (name) nvtx.push(name);
+    else nvtx.pop();
+}

@@ -132,6 +132,9 @@ typedef struct tn_nvrtc {
  * in a sentence that lives for ever. */
 const tn_cu *tn_cu_open(const char **why);
 const tn_nvrtc *tn_nvrtc_open(const char **why);
+/* Stretches of time by name, for NVIDIA's profilers: where TENON_NVTX is set and libnvToolsExt is
+ * there. NULL ends the last one. */
+void tn_nvtx_range(const char *name);
 /* A library of the toolkit by its base name ("libcublasLt.so") and the versions to try ("13", "12",
  * ...; ended by NULL), as dlopen gives it; NULL where there is none. */
 void *tn_cuda_library(const char *name, const char *const *versions);

@@ -1,6 +1,7 @@
 /* cuBLASLt: opening it, and products by its algorithms. */
 #include "backends/cuda/lt.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 static struct {
     tn_lt calls;
+    size_t (*version)(void);
     bool usable;
     char why[200];
     pthread_once_t once;
@@ -31,6 +33,8 @@ static void open_library(void)
     const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &lt.calls);
     if (missing) snprintf(lt.why, sizeof lt.why, "cuBLASLt is too old: it has no %s", missing);
     lt.usable = !missing;
+    void *version = dlsym(library, "cublasLtGetVersion");
+    memcpy(&lt.version, &version, sizeof version);
 }
 
 const tn_lt *tn_lt_open(const char **why)
@@ -38,6 +42,12 @@ const tn_lt *tn_lt_open(const char **why)
     pthread_once(&lt.once, open_library);
     *why = lt.why;
     return lt.usable ? &lt.calls : NULL;
+}
+
+size_t tn_lt_version(void)
+{
+    const char *why;
+    return tn_lt_open(&why) && lt.version ? lt.version() : 0;
 }
 
 static tn_status fail(tn_lt_result result, const char *what)

@@ -82,6 +82,7 @@ typedef struct tn_lt {
 
 /* Opened once for the process; NULL where it is missing or too old, and *why then says so. */
 const tn_lt *tn_lt_open(const char **why);
+size_t tn_lt_version(void); /* 0: missing, or it does not say */
 
 /* One product of row-major matrices, a batch of them: y = epilogue(alpha * a b + beta * c + bias).
  */
