@@ -22,7 +22,7 @@ static tn_status add_work(ahead *a, const tn_tactic *tactic, const tn_problem *p
     TN_TRY(tn_card_bench_sketch(tactic, p, &a->arena, &launch));
     TN_TRY(
         tn_arena_grow(&a->arena, &a->work, a->count, &a->capacity, a->count + 1, sizeof *a->work));
-    a->work[a->count++] = (tn_card_work){tactic, launch};
+    a->work[a->count++] = (tn_card_work){tactic, launch, false};
     return NULL;
 }
 

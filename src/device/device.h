@@ -208,6 +208,7 @@ typedef struct tn_card {
 typedef struct tn_card_work {
     const tn_tactic *tactic;
     const tn_launch *launch;
+    bool missing; /* out: what it needs cannot be had here */
 } tn_card_work;
 
 /* What kernels are made into, as an engine file keeps it: `name` says what from, and for what. */
@@ -253,10 +254,10 @@ typedef struct tn_card_calls {
     tn_status (*elapsed_ns)(void *stream, double *ns);
     /* Makes ready what these launches will need (kernels are compiled, by the threads of the pool);
      * nothing is launched. Their stream is not looked at, and their pointers need not be memory,
-     * only aligned as they will be. What cannot be made is passed over: the launch will say why.
+     * only aligned as they will be. What cannot be made is no failure: the launch would say why.
      * codes (may be NULL) takes the code that they need, the same for the same work. NULL: this
      * card needs nothing of the kind, and has no code. */
-    tn_status (*foresee)(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+    tn_status (*foresee)(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
                          tn_card_codes *codes);
     /* "CUDA 13.0, NVRTC 13.0, cuBLASLt 130100": what times on the card may change with, beside the
      * card. NULL: nothing. */

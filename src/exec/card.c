@@ -159,7 +159,8 @@ static tn_status run_together(tn_context *context, const tn_segment *s, int32_t 
     *taken = 0;
     if (!calls_of(context)->together) return NULL;
     while (count < LAUNCHES_MAX && first + count < s->end &&
-           context->plan->step[first + count].kind == TN_STEP_LAUNCH) {
+           context->plan->step[first + count].kind == TN_STEP_LAUNCH &&
+           !r->step[first + count].bounce) {
         hidden |= (uint64_t)r->hidden[first + count] << count;
         launch[count] = &r->step[first + count].launch;
         count++;
@@ -173,25 +174,57 @@ static tn_status run_together(tn_context *context, const tn_segment *s, int32_t 
     return NULL;
 }
 
-/* Kernels that steps [first, end) will launch, all at once: one by one they would be compiled when
- * their turn comes. */
-static tn_status foresee(tn_context *context, int32_t first, int32_t end, tn_card_codes *codes)
+/* The host does a step of the card from now on, if it can. */
+static bool leave_to_host(tn_context *context, int32_t index)
 {
-    const tn_card_calls *calls = calls_of(context);
-    int64_t count = 0;
-    tn_arena arena;
-    if (!calls->foresee) return NULL;
-    tn_arena_init(&arena);
-    tn_card_work *work = TN_NEW_ARRAY(&arena, tn_card_work, end - first);
-    for (int32_t i = first; i < end && work; i++) {
-        const tn_step_state *state = &context->now->step[i];
-        const tn_plan_step *step = &context->plan->step[i];
-        if (step->kind != TN_STEP_LAUNCH || !step->card || state->bounce) continue;
-        work[count++] = (tn_card_work){state->tactic, &state->launch};
+    const tn_plan_step *step = &context->plan->step[index];
+    tn_step_state *state = &context->now->step[index];
+    for (int32_t k = 0; k < step->choice_count && !state->bounce; k++) {
+        const tn_tactic *t = step->choice[k].found;
+        if (!t || tn_tactic_is_of(t, context->engine->card->backend)) continue;
+        if (t->accepts && t->accepts(&state->problem)) continue;
+        state->tactic = t;
+        state->bounce = true;
+        tn_log(TN_LOG_WARNING,
+               "%s '%s' is left to the host at these shapes: its kernel cannot be made here",
+               step->op, step->name);
     }
-    tn_status status =
-        work ? calls->foresee(context->engine->card, work, count, context->engine->pool, codes)
-             : TN_ERROR(TN_OUT_OF_MEMORY, "no memory to look ahead");
+    return state->bounce;
+}
+
+static tn_status foresee(tn_context *context, tn_arena *arena, tn_card_codes *codes)
+{
+    const tn_plan *plan = context->plan;
+    tn_resolved *r = context->now;
+    int64_t count = 0;
+    bool left = false;
+    tn_card_work *work = TN_NEW_ARRAY(arena, tn_card_work, plan->step_count);
+    int32_t *step = TN_NEW_ARRAY(arena, int32_t, plan->step_count);
+    TN_CHECK(work && step, TN_OUT_OF_MEMORY, "no memory to look ahead");
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        if (plan->step[i].kind != TN_STEP_LAUNCH || !plan->step[i].card || r->step[i].bounce)
+            continue;
+        step[count] = i;
+        work[count++] = (tn_card_work){r->step[i].tactic, &r->step[i].launch, false};
+    }
+    TN_TRY(calls_of(context)->foresee(context->engine->card, work, count, context->engine->pool,
+                                      codes));
+    for (int64_t i = 0; i < count; i++)
+        if (work[i].missing) left |= leave_to_host(context, step[i]);
+    if (!left) return NULL;
+    r->segment_count = 0; /* the host's steps stand between others now */
+    return tn_context_find_segments(context, r);
+}
+
+/* All kernels at once: one by one they would be compiled when their turn comes. */
+tn_status tn_context_foresee(tn_context *context, tn_card_codes *codes)
+{
+    tn_arena arena;
+    if (!context->stream || (context->now->foreseen && !codes)) return NULL;
+    context->now->foreseen = true;
+    if (!calls_of(context)->foresee) return NULL;
+    tn_arena_init(&arena);
+    tn_status status = foresee(context, &arena, codes);
     tn_arena_fini(&arena);
     return status;
 }
@@ -201,7 +234,7 @@ tn_status tn_exec_context_foresee(tn_context *context, tn_card_codes *codes)
     if (!context->stream) return NULL;
     TN_TRY(tn_context_shapes(context));
     TN_TRY(tn_context_patch(context));
-    return foresee(context, 0, context->plan->step_count, codes);
+    return tn_context_foresee(context, codes);
 }
 
 static tn_status run_each(tn_context *context, const tn_segment *s)
@@ -258,7 +291,6 @@ tn_status tn_segment_run(tn_context *context, tn_segment *s)
         s->generation = generation;
         s->runs = 0;
     }
-    if (s->runs == 0) TN_TRY(foresee(context, s->first, s->end, NULL));
     if (!s->recording && s->runs >= RECORD_AT && s->runs < GIVEN_UP) TN_TRY(record(context, s));
     if (s->runs < GIVEN_UP) s->runs++;
     context->card_busy = true;

@@ -70,6 +70,7 @@ typedef struct tn_resolved {
     tn_segment *segment;
     int32_t segment_count;
     bool *hidden; /* by step: what it writes is read by the next step alone */
+    bool foreseen; /* the card has been told what will be launched */
 } tn_resolved;
 
 struct tn_context {
@@ -159,7 +160,10 @@ tn_status tn_step_give(tn_context *context, const tn_plan_step *step, int32_t k,
 tn_status tn_context_keep_text(tn_context *context, const tn_tensor *from,
                                tn_tensor *out) TN_MUST_USE;
 
-/* card.c: the parts of a plan that a card does. */
+/* card.c: the parts of a plan that a card does. Before the first run at these shapes: the card
+ * makes ready what it will launch; what it cannot, the host will do. codes: as
+ * tn_exec_context_foresee. */
+tn_status tn_context_foresee(tn_context *context, tn_card_codes *codes) TN_MUST_USE;
 tn_status tn_context_find_segments(tn_context *context, tn_resolved *r) TN_MUST_USE;
 void tn_resolved_free_segments(const tn_context *context, tn_resolved *r);
 tn_status tn_segment_run(tn_context *context, tn_segment *segment) TN_MUST_USE;

@@ -449,6 +449,7 @@ static tn_status begin_run(tn_context *context)
         TN_TRY(bind_dynamic_inputs(context));
     }
     TN_TRY(tn_context_patch(context));
+    TN_TRY(tn_context_foresee(context, NULL));
     tn_arena_rewind(&context->text);
     TN_TRY(copy_inputs(context));
     context->begun = context->measuring ? tn_clock_ns() : 0;

@@ -36,6 +36,7 @@ typedef struct fake_stream {
 } fake_stream;
 
 static int launches, replays, records, blocks, foreseen, taken, refused_dim = -1;
+static const char *cannot_make; /* an operator without code */
 static tn_card the_card;
 
 static void *near_pointer(const void *at)
@@ -207,12 +208,14 @@ static tn_status elapsed_ns(void *stream, double *ns)
 }
 
 /* A code for each tactic. */
-static tn_status foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+static tn_status foresee(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
                          tn_card_codes *codes)
 {
     (void)card;
     (void)pool;
     foreseen += (int)count;
+    for (int64_t i = 0; cannot_make && i < count; i++)
+        work[i].missing = !strcmp(work[i].tactic->op, cannot_make);
     for (int64_t i = 0; codes && i < count; i++) {
         bool there = false;
         for (int64_t k = 0; k < codes->count; k++)
@@ -666,6 +669,25 @@ static void what_is_begun_can_be_left_to_itself(void **unused)
     close_engine(engine, context);
 }
 
+static void the_host_helps_out_where_a_kernel_cannot_be_made(void **unused)
+{
+    (void)unused;
+    float x[6] = {1, -2, 3, -4, 5, -6};
+    tn_engine *engine = build(mixed);
+    tn_context *context = new_context(engine);
+    tn_tensor two = view(TN_DTYPE_F32, x, 2, 2, 3), one = view(TN_DTYPE_F32, x, 2, 1, 3);
+    cannot_make = "Relu";
+    tn_set_log(NULL, NULL, TN_LOG_ERROR);
+    int before = launches;
+    for (int i = 0; i < 3; i++) expect_like_cpu(mixed, context, &two);
+    tn_set_log(NULL, NULL, TN_LOG_WARNING);
+    assert_int_equal(launches, before + 3 * 3); /* MatMul, Add, Neg */
+    cannot_make = NULL;
+    expect_like_cpu(mixed, context, &one);
+    assert_int_equal(launches, before + 3 * 3 + 4);
+    close_engine(engine, context);
+}
+
 static void engines_bring_the_code_of_their_kernels(void **unused)
 {
     (void)unused;
@@ -701,6 +723,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contexts_on_two_streams_do_not_wait_for_each_other),
         cmocka_unit_test(what_is_begun_can_be_left_to_itself),
+        cmocka_unit_test(the_host_helps_out_where_a_kernel_cannot_be_made),
         cmocka_unit_test(engines_bring_the_code_of_their_kernels),
         cmocka_unit_test(both_memories_are_kept_apart),
         cmocka_unit_test(recordings_last_while_memory_stays),

@@ -80,6 +80,19 @@ static tn_status devices(tn_device_info *out, int max, int *count, const char **
     return NULL;
 }
 
+/* Memory comes from a pool that keeps what it has: giving a block back to the driver would make it
+ * wait for everything that runs on the card, other contexts and other programs' streams too. */
+static void make_pool(const tn_cu *cu, tn_cuda_card *card)
+{
+    tn_cu_pool_kind kind = {.allocation = 1, .place = 1, .place_number = card->device};
+    uint64_t keep = UINT64_MAX;
+    if (!cu->pool_new || !cu->pool_set || !cu->pool_alloc || !cu->pool_free) return;
+    if (tn_cuda_enter(card)) return;
+    if (cu->stream_new(&card->pool_queue, TN_CU_STREAM_NON_BLOCKING)) return;
+    if (cu->pool_new(&card->pool, &kind)) card->pool = NULL;
+    else cu->pool_set(card->pool, TN_CU_POOL_KEEP_BYTES, &keep);
+}
+
 static tn_status open_new(int ordinal, tn_cuda_card **out)
 {
     const char *why = NULL;
@@ -103,6 +116,7 @@ static tn_status open_new(int ordinal, tn_cuda_card **out)
         tn_free(card, sizeof *card);
         return status;
     }
+    make_pool(cu, card);
     *out = card;
     return NULL;
 }
@@ -140,8 +154,15 @@ static tn_status alloc(tn_card *card, bool host, size_t bytes, void **out)
               driver()->host_alloc(out, bytes ? bytes : 1, TN_CU_HOST_PORTABLE_MAPPED));
         return NULL;
     }
+    const tn_cuda_card *c = cuda_card(card);
     tn_cu_pointer at = 0;
-    TN_CU("allocating memory", driver()->memory_alloc(&at, bytes ? bytes : 1));
+    if (c->pool) {
+        TN_CU("allocating memory",
+              driver()->pool_alloc(&at, bytes ? bytes : 1, c->pool, c->pool_queue));
+        TN_CU("allocating memory", driver()->stream_wait(c->pool_queue));
+    } else {
+        TN_CU("allocating memory", driver()->memory_alloc(&at, bytes ? bytes : 1));
+    }
     *out = pointer_of(at);
     return NULL;
 }
@@ -149,8 +170,10 @@ static tn_status alloc(tn_card *card, bool host, size_t bytes, void **out)
 static void free_memory(tn_card *card, bool host, void *at)
 {
     if (!at || tn_cuda_enter(cuda_card(card))) return;
+    tn_cu_pointer block = (tn_cu_pointer)(uintptr_t)at;
     if (host) driver()->host_free(at);
-    else driver()->memory_free((tn_cu_pointer)(uintptr_t)at);
+    else if (cuda_card(card)->pool) driver()->pool_free(block, cuda_card(card)->pool_queue);
+    else driver()->memory_free(block);
 }
 
 /* ---- Streams ---------------------------------------------------------------------------------*/

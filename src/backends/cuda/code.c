@@ -36,12 +36,19 @@ struct tn_cuda_function {
 
 struct tn_cuda_wishes {
     tn_arena *arena;
-    tn_map seen; /* "source options" */
+    tn_map seen; /* "source options" -> wish */
     struct wish {
         const tn_cuda_source *source;
         const char *options;
-    } * at;
+        bool missing; /* its code cannot be made */
+    } * *at;
     int64_t count, capacity;
+    struct whose {
+        tn_card_work *work;
+        const struct wish *wish;
+    } * whose;
+    int64_t whose_count, whose_capacity;
+    tn_card_work *work; /* whose launch is looked at now */
 };
 
 static struct {
@@ -244,10 +251,19 @@ static tn_status wish(struct tn_cuda_wishes *w, const tn_cuda_source *source, co
     *out = &foreseen;
     const char *key = tn_arena_printf(w->arena, "%s %s", source->name, options);
     TN_CHECK(key, TN_OUT_OF_MEMORY, "no memory to note a kernel");
-    if (tn_map_has(&w->seen, key)) return NULL;
-    TN_TRY(tn_map_put(&w->seen, key, w));
-    TN_TRY(tn_arena_grow(w->arena, &w->at, w->count, &w->capacity, w->count + 1, sizeof *w->at));
-    w->at[w->count++] = (struct wish){source, key + strlen(source->name) + 1};
+    struct wish *wish = tn_map_find(&w->seen, key);
+    if (!wish) {
+        wish = TN_NEW(w->arena, struct wish);
+        TN_CHECK(wish, TN_OUT_OF_MEMORY, "no memory to note a kernel");
+        *wish = (struct wish){source, key + strlen(source->name) + 1, false};
+        TN_TRY(tn_map_put(&w->seen, key, wish));
+        TN_TRY(
+            tn_arena_grow(w->arena, &w->at, w->count, &w->capacity, w->count + 1, sizeof *w->at));
+        w->at[w->count++] = wish;
+    }
+    TN_TRY(tn_arena_grow(w->arena, &w->whose, w->whose_count, &w->whose_capacity,
+                         w->whose_count + 1, sizeof *w->whose));
+    w->whose[w->whose_count++] = (struct whose){w->work, wish};
     return NULL;
 }
 
@@ -274,7 +290,7 @@ tn_status tn_cuda_function_get(tn_cuda_card *card, const tn_cuda_source *source,
 
 typedef struct job {
     const tn_cuda_card *card;
-    const struct tn_cuda_wishes *wishes;
+    struct tn_cuda_wishes *wishes;
     _Atomic int64_t next;
     tn_card_code *portable; /* NULL: make codes; else for each wish its code for newer cards */
     tn_arena *arena;        /* of each thread */
@@ -284,7 +300,7 @@ typedef struct job {
 /* What does not compile tells so when it is launched. */
 static void do_one(job *j, int64_t i, int thread)
 {
-    const struct wish *w = &j->wishes->at[i];
+    struct wish *w = j->wishes->at[i];
     tn_status status;
     if (j->portable) {
         tn_card_code *p = &j->portable[i];
@@ -296,6 +312,7 @@ static void do_one(job *j, int64_t i, int thread)
         lock_store();
         status = code_get(j->card, w->source, w->options, &c);
         unlock_store();
+        w->missing = status != NULL;
     }
     if (status)
         tn_log(TN_LOG_INFO, "kernels '%s' %s are not made: %s", w->source->name, w->options,
@@ -344,11 +361,12 @@ static tn_status collect_code(const job *j, struct tn_cuda_wishes *w, tn_card_co
     for (int64_t i = 0; i < w->count; i++) {
         code *c;
         bool fresh = false;
+        if (w->at[i]->missing) continue;
         lock_store();
-        tn_status status = code_get(j->card, w->at[i].source, w->at[i].options, &c);
+        tn_status status = code_get(j->card, w->at[i]->source, w->at[i]->options, &c);
         unlock_store();
         if (!status && c->bytes && !c->translated)
-            TN_TRY(add_code(codes, &w->at[i], arch_of(j->card, arch, sizeof arch), c->bytes,
+            TN_TRY(add_code(codes, w->at[i], arch_of(j->card, arch, sizeof arch), c->bytes,
                             c->count, &fresh));
         if (fresh) w->at[left++] = w->at[i];
     }
@@ -372,14 +390,14 @@ static tn_status collect_portable(job *j, const struct tn_cuda_wishes *w, tn_poo
     tn_status status = do_all(j, pool);
     for (int64_t i = 0; i < w->count && !status; i++)
         if (j->portable[i].count)
-            status = add_code(codes, &w->at[i], arch, j->portable[i].bytes, j->portable[i].count,
-                              &fresh);
+            status =
+                add_code(codes, w->at[i], arch, j->portable[i].bytes, j->portable[i].count, &fresh);
     for (int i = 0; i < threads; i++) tn_arena_fini(&j->arena[i]);
     return status;
 }
 
-static tn_status foresee(const tn_cuda_card *card, const tn_card_work *work, int64_t count,
-                         tn_pool *pool, tn_arena *arena, tn_card_codes *codes)
+static tn_status foresee(const tn_cuda_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
+                         tn_arena *arena, tn_card_codes *codes)
 {
     struct tn_cuda_wishes wishes = {.arena = arena};
     tn_cuda_card only = *card;
@@ -389,18 +407,21 @@ static tn_status foresee(const tn_cuda_card *card, const tn_card_work *work, int
     for (int64_t i = 0; i < count; i++) {
         tn_launch launch = *work[i].launch;
         launch.stream = &stream;
+        wishes.work = &work[i];
         tn_status status = work[i].tactic->launch(&launch);
         if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     }
     job j = {.card = card, .wishes = &wishes};
     const char *why;
     TN_TRY(do_all(&j, pool));
+    for (int64_t i = 0; i < wishes.whose_count; i++)
+        wishes.whose[i].work->missing |= wishes.whose[i].wish->missing;
     if (!codes) return NULL;
     TN_TRY(collect_code(&j, &wishes, codes));
     return tn_nvrtc_open(&why) ? collect_portable(&j, &wishes, pool, arena, codes) : NULL;
 }
 
-tn_status tn_cuda_foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+tn_status tn_cuda_foresee(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
                           tn_card_codes *codes)
 {
     tn_arena arena;

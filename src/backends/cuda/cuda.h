@@ -25,7 +25,9 @@ typedef struct tn_cuda_card {
     int multiprocessors;
     int shared_bytes_max; /* of one block */
     size_t l2_bytes;
-    int cuda_version;              /* of the driver: 13000 is 13.0 */
+    int cuda_version; /* of the driver: 13000 is 13.0 */
+    tn_cu_pool pool; /* of its memory, and the queue that orders what comes and goes; NULL: plain */
+    tn_cu_stream pool_queue;
     struct tn_cuda_wishes *wishes; /* of a copy on which nothing is launched: what a launch asks for
                                       is written down here. Whoever calls the driver or a library
                                       for a launch passes that over */
@@ -66,7 +68,7 @@ tn_status tn_cuda_compile_once(const tn_cuda_source *source, const char *options
 tn_status tn_cuda_code_name(const tn_cuda_source *source, const char *options, const char *arch,
                             tn_arena *arena, char **out) TN_MUST_USE;
 /* foresee and take_code of tn_card_calls. */
-tn_status tn_cuda_foresee(tn_card *card, const tn_card_work *work, int64_t count, tn_pool *pool,
+tn_status tn_cuda_foresee(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
                           tn_card_codes *codes) TN_MUST_USE;
 tn_status tn_cuda_take_code(tn_card *card, const tn_card_code *code, int64_t count) TN_MUST_USE;
 

@@ -30,7 +30,7 @@ static struct {
 static void open_driver(void)
 {
 #define ROW(member, name, parameters) {name, offsetof(tn_cu, member)},
-    static const tn_cuda_symbol rows[] = {TN_CU_CALLS(ROW)};
+    static const tn_cuda_symbol rows[] = {TN_CU_CALLS(ROW)}, later[] = {TN_CU_LATER_CALLS(ROW)};
 #undef ROW
     void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     const char *text = NULL;
@@ -46,6 +46,7 @@ static void open_driver(void)
                  missing);
         return;
     }
+    for (size_t i = 0; i < TN_COUNT(later); i++) tn_cuda_fill(library, &later[i], 1, &driver.calls);
     tn_cu_result result = driver.calls.init(0);
     if (result) {
         driver.calls.error_text(result, &text);

@@ -20,6 +20,7 @@ typedef struct tn_cu_function *tn_cu_function;
 typedef struct tn_cu_stream *tn_cu_stream;
 typedef struct tn_cu_event *tn_cu_event;
 typedef struct tn_cu_graph *tn_cu_graph;
+typedef struct tn_cu_pool *tn_cu_pool;
 typedef struct tn_cu_graph_exec *tn_cu_graph_exec;
 
 /* Device attributes, function attributes and flags that are used. */
@@ -37,8 +38,17 @@ enum {
     TN_CU_HOST_PORTABLE_MAPPED = 1 | 2,
     TN_CU_LAUNCH_COOPERATIVE = 2,
     TN_CU_LAUNCH_CLUSTER = 4,
-    TN_CU_LAUNCH_OVERLAP = 6, /* programmatic stream serialization */
+    TN_CU_LAUNCH_OVERLAP = 6,  /* programmatic stream serialization */
+    TN_CU_POOL_KEEP_BYTES = 4, /* uint64: so much is not given back when it is free */
 };
+
+/* What a pool of memory is made of. */
+typedef struct tn_cu_pool_kind {
+    int allocation, handles, place, place_number; /* 1: fixed in place; 0; 1: a device; which */
+    void *security;
+    size_t bytes_max; /* 0: no limit */
+    char reserved[56];
+} tn_cu_pool_kind;
 
 typedef struct tn_cu_launch_attribute {
     int id;
@@ -103,6 +113,14 @@ typedef struct tn_cu_launch_config {
     X(launch, "cuLaunchKernelEx",                                                                  \
       (const tn_cu_launch_config *config, tn_cu_function function, void **args, void **extra))
 
+/* Of later drivers than the oldest one that is good enough: NULL where they are missing. */
+#define TN_CU_LATER_CALLS(X)                                                                       \
+    X(pool_new, "cuMemPoolCreate", (tn_cu_pool * pool, const tn_cu_pool_kind *kind))               \
+    X(pool_set, "cuMemPoolSetAttribute", (tn_cu_pool pool, int which, void *value))                \
+    X(pool_alloc, "cuMemAllocFromPoolAsync",                                                       \
+      (tn_cu_pointer * at, size_t bytes, tn_cu_pool pool, tn_cu_stream stream))                    \
+    X(pool_free, "cuMemFreeAsync", (tn_cu_pointer at, tn_cu_stream stream))
+
 typedef struct tn_nvrtc_program *tn_nvrtc_program;
 #define TN_NVRTC_CALLS(X)                                                                          \
     X(version, "nvrtcVersion", (int *major, int *minor))                                           \
@@ -122,6 +140,7 @@ typedef struct tn_nvrtc_program *tn_nvrtc_program;
 #define TN_MEMBER(member, symbol, parameters) tn_cu_result(*member) parameters;
 typedef struct tn_cu {
     TN_CU_CALLS(TN_MEMBER)
+    TN_CU_LATER_CALLS(TN_MEMBER)
 } tn_cu;
 typedef struct tn_nvrtc {
     TN_NVRTC_CALLS(TN_MEMBER)
