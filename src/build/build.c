@@ -46,8 +46,15 @@ static tn_status take_config(const tn_build_config *given, tn_build_config *out)
     return NULL;
 }
 
+/* Where the time of a build goes. */
+static void say(const char *what, uint64_t begin)
+{
+    tn_log(TN_LOG_INFO, "%s in %.0f ms", what, (double)(tn_clock_ns() - begin) / 1e6);
+}
+
 static tn_status optimise(builder *b)
 {
+    uint64_t begin = tn_clock_ns();
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
     b->record.precision = b->config.precision;
@@ -56,6 +63,7 @@ static tn_status optimise(builder *b)
     b->record.optimised = !b->config.no_optimize;
     if (!b->config.no_optimize) TN_TRY(tn_passes_run(b->graph, b->config.dump_folder));
     b->record.nodes_after = b->graph->node_count;
+    say("optimised the graph", begin);
     return NULL;
 }
 
@@ -144,8 +152,13 @@ static tn_status choose_and_emit(builder *b)
     };
     tn_map_init(&b->chooser.decided, &b->arena);
     TN_TRY(tn_foresee(&b->chooser, graph_of(b)));
+    uint64_t begin = tn_clock_ns();
     TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));
-    return tn_finish(b->engine, b->graph, &b->constants);
+    say("measured, chose and planned", begin);
+    begin = tn_clock_ns();
+    TN_TRY(tn_finish(b->engine, b->graph, &b->constants));
+    say("put weights in place", begin);
+    return NULL;
 }
 
 static tn_status hold_back(builder *b, const char *name)

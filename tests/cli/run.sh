@@ -26,7 +26,7 @@ expect 2 'usage: tenon COMMAND'
 expect 0 'usage: tenon COMMAND' --help
 expect 0 'tenon [0-9]+\.' --version
 expect 2 "no command 'biuld'" biuld
-for command in build run bench check inspect devices; do expect 0 "usage: tenon $command" $command --help; done
+for command in build tune run bench check inspect devices; do expect 0 "usage: tenon $command" $command --help; done
 expect 2 'did you mean --shapes' run bilstm10/lstm.onnx --shpaes=input:1x3x10
 expect 2 'wants a number' run bilstm10/lstm.onnx --seed=x
 expect 2 'is not a shape' run bilstm10/lstm.onnx --shapes=input:1xx10
@@ -51,6 +51,11 @@ cp bilstm10/lstm.onnx "$work/model.onnx"
 expect 0 'built' build "$work/model.onnx" -o "$work/a.engine"
 rm "$work/model.onnx"
 expect 0 '2 passed, 0 failed' check "$work/a.engine" bilstm10 --rtol=0 --atol=1.5e-5
+expect 0 'tuned .* for cpu' tune "$work/a.engine" -o "$work/t.engine" --budget=50
+expect 0 '2 passed, 0 failed' check "$work/t.engine" bilstm10 --rtol=0 --atol=1.5e-5
+expect 0 'check before tuning: passed' inspect "$work/t.engine" --report
+expect 1 'is not an engine file' tune bilstm10/lstm.onnx
+expect 2 'usage: tenon tune' tune
 expect 0 'output: f32 5x3x40' run "$work/a.engine" --shapes=input:5x3x10 --save="$work/saved"
 [ -s "$work/saved/output.npy" ] && passed=$((passed + 1)) || { echo "FAIL: no saved output"; failed=$((failed + 1)); }
 expect 0 'h0.*=.*f32|h0' inspect "$work/a.engine"
