@@ -373,7 +373,8 @@ tn_status tn_dnn_graph_run(tn_cuda_stream *stream, const tn_dnn_graph *graph, in
                            const tn_dnn_operands *operands, bool *known)
 {
     tn_dnn_handle handle;
-    *known = false;
+    *known = stream->card->wishes != NULL; /* nothing to compile for it */
+    if (*known) return NULL;
     TN_TRY(tn_cuda_enter(stream->card));
     TN_TRY(tn_dnn_handle_of(stream, &handle));
     if (!handle) return NULL;
