@@ -223,10 +223,10 @@ tn_status tn_cuda_conv_last_run(const tn_launch *l)
 /* Tensor cores take f32 as tf32, and 16 bits as they are: those come where they are allowed. */
 /* name, kind of tile, features, m, n, each_m, each_n, stages, splits */
 #define TILES(X)                                                                                   \
+    X(tensor_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                       \
     X(tensor_64x64, tensor, TN_SM80, 64, 64, 32, 32, 4, 1)                                         \
     X(tensor_64x32, tensor, TN_SM80, 64, 32, 32, 16, 8, 1)                                         \
     X(tensor_128x128, tensor, TN_SM80, 128, 128, 64, 32, 3, 1)                                     \
-    X(tensor_128x64, tensor, TN_SM80, 128, 64, 32, 32, 4, 1)                                       \
     X(tensor_64x64_k2, tensor, TN_SM90, 64, 64, 32, 32, 6, 2)                                      \
     X(tensor_64x64_k4, tensor, TN_SM90, 64, 64, 32, 32, 6, 4)                                      \
     X(tensor_64x64_k8, tensor, TN_SM90, 64, 64, 32, 32, 4, 8)                                      \
