@@ -10,7 +10,8 @@
 
 extern const tn_cuda_source tn_cuda_source_program;
 
-enum { STAGES_MAX = 12, THREADS = 512, WARPS = THREADS / 32, SEEN_MAX = 49 }; /* as in program.cu */
+enum { STAGES_MAX = 12, THREADS = 512, WARPS = THREADS / 32, BARRIER_FLOATS = 32 }; /* as there */
+enum { SEEN_MAX = 49 }; /* of x by one result of a convolution and what is pooled with it */
 
 /* As in the kernel. */
 typedef struct stage_args {
@@ -127,7 +128,7 @@ static bool read_conv(const tn_problem *p, const tn_problem *next, int64_t batch
     if (seen_of(&w, &over) > SEEN_MAX) return false;
     int64_t c = p->in[0].dim[1], o = p->out[0].dim[1], per = p->in[1].dim[1];
     int64_t plane = w.in[1] * w.in[2], space = over.out[1] * over.out[2];
-    int64_t each = up(out->out, blocks), most = (each + space - 2) / space + 1;
+    int64_t each = up(out->out, 4 * blocks) * 4, most = (each + space - 2) / space + 1;
     if (each > 8 * THREADS) return false;
     out->args = (stage_args){.weight = data_of(p, 1), .bias = data_of(p, 2)};
     if (is_fused) out->args.alpha = fused->epilogue.alpha, out->args.beta = fused->epilogue.beta;
@@ -199,7 +200,7 @@ typedef struct chain {
 
 static size_t bytes_of(const chain *c)
 {
-    int64_t floats = 0;
+    int64_t floats = BARRIER_FLOATS;
     for (int i = 0; i < c->count; i++)
         floats += c->at[i].room_floats + up(c->at[i].in_floats, 4) * 4;
     return (size_t)floats * sizeof(float);

@@ -1,6 +1,6 @@
 /* A chain of small operators in one launch: a cluster of BLOCKS blocks takes one sample through all
- * of them. The results of a stage are shared out evenly, in the order of memory; each block puts
- * its own into the shared memory of all blocks, where the next stage finds all it reads. Weights are
+ * of them. The results of a stage are shared out evenly, in the order of memory; each block sends
+ * its own to the shared memory of all blocks, where the next stage finds all it reads. Weights are
  * on their way to the blocks that need them from the start, and in the registers of the threads
  * that need them, if there are not too many, while the others finish the stage before.
  *
@@ -18,6 +18,7 @@ enum {
     WARPS = THREADS / 32,
     STAGES_MAX = 12,
     KEPT_MAX = 80, /* weights in registers of a thread */
+    BARRIER_FLOATS = 32,
 };
 
 struct stage_args { /* mirrored in program.c, as what follows */
@@ -31,45 +32,56 @@ struct program_args {
     stage_args of[STAGES_MAX];
 };
 
-/* ---- Meeting and handing over ----------------------------------------------------------------*/
+/* ---- Handing over ----------------------------------------------------------------------------*/
 
-static __device__ __forceinline__ void meet_arrive()
-{
-    if (BLOCKS > 1) cluster_arrive();
-}
-static __device__ __forceinline__ void meet_wait()
-{
-    if (BLOCKS > 1) cluster_wait();
-    else __syncthreads();
-}
-
-/* Where the results of a stage go: to where stage NEXT reads them, in all blocks, or to y. SHARE
- * threads may have the same result; `who` of them is this one. */
+/* Where a block puts its results: where stage NEXT reads them, or in y. */
 template <class NEXT> struct towards {
-    enum { SHARE = BLOCKS };
     float *at;
     static __device__ __forceinline__ int place(int item)
     {
         return item / NEXT::IN_SPACE * NEXT::IN_PITCH + item % NEXT::IN_SPACE;
     }
-    template <int THERE> __device__ __forceinline__ void put(int item, float v, int who) const
-    {
-        if constexpr (BLOCKS == 1) {
-            if (who == 0) at[place(item)] = v;
-        } else {
-            uint32 own = shared_address(at + place(item));
-#pragma unroll
-            for (int i = 0; i < BLOCKS; i += THERE)
-                if (i + who < BLOCKS) cluster_store(cluster_address(own, i + who), v);
-        }
-    }
+    __device__ __forceinline__ void put(int item, float v) const { at[place(item)] = v; }
 };
 struct towards_y {
-    enum { SHARE = 1 };
     float *at;
-    template <int THERE> __device__ __forceinline__ void put(int item, float v, int who) const
+    __device__ __forceinline__ void put(int item, float v) const { at[item] = v; }
+};
+
+/* The results of stage S that a block has, EACH at most, go to all other blocks, four in a message
+ * where these lie side by side at both ends. Who reads them waits for all bytes of the others. */
+template <class S, class NEXT> struct hand_over {
+    enum {
+        FOURS = NEXT::IN_PITCH == NEXT::IN_SPACE || NEXT::IN_SPACE % 4 == 0,
+        WIDE = FOURS ? 4 : 1,
+        PIECES = S::EACH / WIDE,
+    };
+    static __device__ __forceinline__ uint32 bytes(int count)
     {
-        if (who == 0) at[item] = v;
+        return count <= 0 ? 0 : 4 * ((count + WIDE - 1) / WIDE * WIDE);
+    }
+    static __device__ __forceinline__ void expect(uint32 barrier, int rank)
+    {
+        int own = S::OUT - rank * S::EACH;
+        barrier_make(barrier);
+        barrier_made();
+        barrier_expect(barrier, bytes(S::OUT) - bytes(own < S::EACH ? own : S::EACH));
+    }
+    static __device__ __forceinline__ void send(float *at, uint32 barrier, int rank)
+    {
+        for (int i = threadIdx.x; i < PIECES * BLOCKS; i += THREADS) {
+            int item = rank * S::EACH + i % PIECES * WIDE, to = i / PIECES;
+            if (item >= S::OUT || to == rank) continue;
+            const float *own = at + towards<NEXT>::place(item);
+            uint32 there = cluster_address(shared_address(own), to);
+            if constexpr (FOURS) {
+                float4 v = *reinterpret_cast<const float4 *>(own);
+                const float all[4] = {v.x, v.y, v.z, v.w};
+                cluster_send(there, all, cluster_address(barrier, to));
+            } else {
+                cluster_send(there, *own, cluster_address(barrier, to));
+            }
+        }
     }
 };
 
@@ -104,7 +116,7 @@ struct conv {
         IN_PITCH = PER > 1 ? (H * W + 23) / 32 * 32 + 8 : H * W,
         SPACE = OH * OW,
         OUT = O * SPACE,
-        EACH = (OUT + BLOCKS - 1) / BLOCKS,
+        EACH = (OUT + 4 * BLOCKS - 1) / (4 * BLOCKS) * 4,
         MOST = (EACH + SPACE - 2) / SPACE + 1,
         OWN = MOST < O ? MOST : O, /* channels of a block */
         ROOM = (OWN * ROW + 3) / 4 * 4,
@@ -220,7 +232,7 @@ struct conv {
                 float v = activate<ACT>(sum[q] + bias, a.alpha, a.beta);
                 if (q == 0 || v > best || v != v) best = v;
             }
-            if (live) to.template put<LANES>(item, best, lane());
+            if (live && lane() == 0) to.put(item, best);
         }
     }
 };
@@ -235,7 +247,7 @@ struct pool {
         IN_SPACE = H * W,
         IN_PITCH = H * W,
         OUT = C * OH * OW,
-        EACH = (OUT + BLOCKS - 1) / BLOCKS,
+        EACH = (OUT + 4 * BLOCKS - 1) / (4 * BLOCKS) * 4,
         ROOM = 0,
         KEPT = 0,
     };
@@ -261,7 +273,7 @@ struct pool {
                     else if (!counted || v > result || (v != v && result == result)) result = v;
                     counted++;
                 }
-            to.template put<1>(item, AVERAGE ? result / (float)counted : result, 0);
+            to.put(item, AVERAGE ? result / (float)counted : result);
         }
     }
 };
@@ -277,6 +289,7 @@ template <int K, int N, int ACT> struct linear {
         IN_PITCH = K,
         OUT = N,
         COLUMNS = ((N + BLOCKS - 1) / BLOCKS + 3) / 4 * 4,
+        EACH = COLUMNS,
         FOURS = COLUMNS / 4,
         PITCH = FOURS % 2 ? COLUMNS : COLUMNS + 4, /* lanes read from different banks */
         SPLIT = FOURS < WARPS ? WARPS / FOURS : 1,
@@ -321,7 +334,7 @@ template <int K, int N, int ACT> struct linear {
     static __device__ __forceinline__ void take(const stage_args &a, const float *room, int rank,
                                                 kept<KEPT> &k)
     {
-        k.bias = bias_of(a, rank, threadIdx.x % COLUMNS);
+        k.bias = threadIdx.x < COLUMNS ? bias_of(a, rank, threadIdx.x) : 0.0f;
         if constexpr (KEPT) {
 #pragma unroll
             for (int i = 0; i < DEPTH; i++) {
@@ -362,14 +375,12 @@ template <int K, int N, int ACT> struct linear {
         float *part = room + K * PITCH;
         add(x, room, k, part);
         __syncthreads();
-        for (int i = threadIdx.x; i < COLUMNS * TO::SHARE; i += THREADS) {
-            int column = i % COLUMNS, n = rank * COLUMNS + column;
-            float sum = 0.0f;
+        for (int column = threadIdx.x; column < COLUMNS; column += THREADS) {
+            float sum = column < THREADS ? k.bias : bias_of(a, rank, column);
 #pragma unroll
             for (int s = 0; s < SPLIT; s++) sum += part[s * COLUMNS + column];
-            float bias = THREADS % COLUMNS == 0 || i < THREADS ? k.bias : bias_of(a, rank, column);
-            float v = activate<ACT>(sum + bias, a.alpha, a.beta);
-            if (n < N) to.template put<TO::SHARE>(n, v, i / COLUMNS);
+            float v = activate<ACT>(sum, a.alpha, a.beta);
+            if (rank * COLUMNS + column < N) to.put(rank * COLUMNS + column, v);
         }
     }
 };
@@ -389,43 +400,53 @@ static __device__ __forceinline__ void copy_all(const program_args &a, float *ro
     if constexpr (sizeof...(REST) > 0) copy_all<I + 1, REST...>(a, room + S::ROOM, rank);
 }
 
-/* Weights are taken while the last ones of the stage before are waited for. */
+/* A barrier for the input of each stage but the first. */
 template <int I, class S, class NEXT, class... REST>
-static __device__ __forceinline__ void run_on(const program_args &a, float *room, float *x, float *y,
-                                              int rank, const kept<S::KEPT> &k);
+static __device__ __forceinline__ void expect_all(uint32 barrier, int rank)
+{
+    hand_over<S, NEXT>::expect(barrier + 8 * I, rank);
+    if constexpr (sizeof...(REST) > 0) expect_all<I + 1, NEXT, REST...>(barrier, rank);
+}
+
+/* Weights are taken while the last results of the stage before are waited for. */
 template <int I, class S, class... REST>
 static __device__ __forceinline__ void run_all(const program_args &a, float *room, float *x,
-                                               float *y, int rank)
-{
-    kept<S::KEPT> k;
-    copy_wait<(int)sizeof...(REST)>();
-    __syncthreads();
-    S::take(a.of[I], room, rank, k);
-    if (I > 0) meet_wait();
-    if constexpr (sizeof...(REST) == 0) {
-        S::run(a.of[I], x, room, rank, k, towards_y{y});
-    } else {
-        run_on<I, S, REST...>(a, room, x, y, rank, k);
-    }
-}
+                                               float *y, uint32 barrier, int rank);
 template <int I, class S, class NEXT, class... REST>
 static __device__ __forceinline__ void run_on(const program_args &a, float *room, float *x, float *y,
-                                              int rank, const kept<S::KEPT> &k)
+                                              uint32 barrier, int rank, const kept<S::KEPT> &k)
 {
     float *next = x + input<S>::FLOATS;
     S::run(a.of[I], x, room, rank, k, towards<NEXT>{next});
-    meet_arrive();
-    run_all<I + 1, NEXT, REST...>(a, room + S::ROOM, next, y, rank);
+    copy_wait<(int)sizeof...(REST)>();
+    __syncthreads();
+    if (BLOCKS > 1) hand_over<S, NEXT>::send(next, barrier + 8 * I, rank);
+    run_all<I + 1, NEXT, REST...>(a, room + S::ROOM, next, y, barrier, rank);
+}
+template <int I, class S, class... REST>
+static __device__ __forceinline__ void run_all(const program_args &a, float *room, float *x,
+                                               float *y, uint32 barrier, int rank)
+{
+    kept<S::KEPT> k;
+    S::take(a.of[I], room, rank, k);
+    if constexpr (BLOCKS > 1 && I > 0) barrier_wait(barrier + 8 * (I - 1), 0);
+    if constexpr (sizeof...(REST) == 0) S::run(a.of[I], x, room, rank, k, towards_y{y});
+    else run_on<I, S, REST...>(a, room, x, y, barrier, rank, k);
 }
 
 template <class S, class... REST>
-static __device__ __forceinline__ void run_chain(const program_args &a, float *room)
+static __device__ __forceinline__ void run_chain(const program_args &a, float *shared)
 {
     constexpr int rooms = (S::ROOM + ... + REST::ROOM);
     int rank = blockIdx.x % BLOCKS;
     int64 sample = blockIdx.x / BLOCKS;
-    float *x = room + rooms;
-    if (BLOCKS > 1) cluster_arrive(); /* nobody stores to a block that has not begun */
+    uint32 barrier = shared_address(shared);
+    float *room = shared + BARRIER_FLOATS, *x = room + rooms;
+    if constexpr (BLOCKS > 1) {
+        if constexpr (sizeof...(REST) > 0)
+            if (threadIdx.x == 0) expect_all<0, S, REST...>(barrier, rank);
+        cluster_arrive(); /* nobody sends to a block that has not begun */
+    }
     S::copy(a.of[0], room, rank);
     tn_wait_for_producer();
     tn_start_consumer();
@@ -434,8 +455,10 @@ static __device__ __forceinline__ void run_chain(const program_args &a, float *r
         copy_float(x + towards<S>::place(i), a.x + sample * S::IN + i);
     copy_group();
     if constexpr (sizeof...(REST) > 0) copy_all<1, REST...>(a, room + S::ROOM, rank);
+    copy_wait<(int)sizeof...(REST)>();
     if (BLOCKS > 1) cluster_wait();
-    run_all<0, S, REST...>(a, room, x, a.y + sample * a.y_sample, rank);
+    __syncthreads();
+    run_all<0, S, REST...>(a, room, x, a.y + sample * a.y_sample, barrier, rank);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
