@@ -50,9 +50,9 @@ const tn_case tn_recurrent_stack_cases[] = {
     {.problem = "RecurrentStack{hidden_size=72, layers=2, directions=2} f16[5,9,64] none none "
                 "f16[2,288,64]! f16[2,288,72]! f16[2,576]! f16[2,288,144]! f16[2,288,72]! "
                 "f16[2,576]! -> 3"},
-    {.problem = "RecurrentStack{hidden_size=200} f32[4,19,8] none none f32[1,800,8]! "
+    {.problem = "RecurrentStack{hidden_size=200} f32[4,33,8] none none f32[1,800,8]! "
                 "f32[1,800,200]! f32[1,1600]! -> 3"},
-    {.problem = "RecurrentStack{mode=gru, hidden_size=258, linear_before_reset=1} f32[3,2,8] none "
+    {.problem = "RecurrentStack{mode=gru, hidden_size=258, linear_before_reset=1} f32[3,20,8] none "
                 "none f32[1,774,8]! f32[1,774,258]! f32[1,1548]! -> 2"},
     {0},
 };

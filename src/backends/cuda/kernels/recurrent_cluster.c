@@ -71,7 +71,7 @@ static int rows_of(const tn_recurrent *r, const shape *s, const tn_cuda_card *ca
 {
     int64_t most = card->multiprocessors, rows = 1;
     int64_t clusters = (s->blocks > 2 ? most - most / 11 : most) / s->blocks;
-    while (rows < s->rows_max && (r->batch + rows - 1) / rows * r->directions > clusters) rows *= 2;
+    while (rows < s->rows_max && (r->batch + rows - 1) / rows * r->directions > clusters) rows++;
     return (int)rows;
 }
 
@@ -106,21 +106,23 @@ static tn_status run_layer(const tn_launch *l, const tn_recurrent *r, bool sendi
     tn_cuda_card *card = tn_cuda_stream_of(l)->card;
     const tn_cuda_function *function;
     shape s = shape_of(r->units);
-    int rows = rows_of(r, &s, card), lanes = s.lanes, step = 32 / lanes;
+    int live = rows_of(r, &s, card), rows = 1, lanes = s.lanes, step = 32 / lanes;
+    while (rows < live) rows *= 2;
     int own = ((int)r->units + s.blocks - 1) / s.blocks;
     own = (own + step - 1) / step * step;
     int held = ((int)r->units + 4 * lanes - 1) / (4 * lanes) * 4 * lanes, all = s.blocks * own;
     int room = held > all ? held : (all + 3) / 4 * 4; /* PER LANES, HP */
     size_t bytes = (size_t)(2 * rows * room) * sizeof(float) + 16;
     bool even = r->units % 4 == 0 && (uintptr_t)args->r % 16 == 0;
-    char options[160];
+    char options[180];
     snprintf(options, sizeof options,
-             "-DCELL=%d -DUNITS=%d -DBLOCKS=%d -DLANES=%d -DROWS=%d -DVEC=%d -DASYNC=%d -DTYPE=%s",
-             (int)r->cell, (int)r->units, s.blocks, lanes, rows, even ? 4 : 1, sending,
+             "-DCELL=%d -DUNITS=%d -DBLOCKS=%d -DLANES=%d -DROWS=%d -DLIVE=%d -DVEC=%d -DASYNC=%d "
+             "-DTYPE=%s",
+             (int)r->cell, (int)r->units, s.blocks, lanes, rows, live, even ? 4 : 1, sending,
              tn_cuda_type(r->x->dtype));
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_recurrent_cluster, "recurrent_cluster",
                                 options, bytes, &function));
-    unsigned clusters = tn_cuda_blocks(r->batch, rows) * (unsigned)r->directions;
+    unsigned clusters = tn_cuda_blocks(r->batch, live) * (unsigned)r->directions;
     tn_cuda_grid grid = {.grid = {clusters * (unsigned)s.blocks},
                          .block = {(unsigned)(own * lanes)},
                          .shared_bytes = bytes,

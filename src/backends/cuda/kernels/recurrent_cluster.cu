@@ -1,12 +1,12 @@
 /* All steps of one recurrent layer in one launch: a cluster of BLOCKS blocks keeps R in its
- * registers and runs one direction of ROWS sequences. After each step every warp sends its units'
+ * registers and runs one direction of LIVE sequences. After each step every warp sends its units'
  * h, side by side, to all blocks of the cluster. W x + Wb of all steps is made beforehand.
  *
  * LANES neighbouring lanes make a unit, each with PER numbers of the unit's row of R, of all
  * gates. Four of them (a quad) end up with the gates of a sequence; the quads of a unit share the
  * sequences, or, if there are fewer of these than quads, make the same.
  *
- * CELL: of cell_step, 0 or 1. UNITS. VEC: numbers of a row of R that are read at once. ASYNC: h is
+ * ROWS: LIVE, made a power of 2. CELL: of cell_step, 0 or 1. UNITS. VEC: numbers of a row of R that are read at once. ASYNC: h is
  * sent by counted stores; else it is stored and the cluster meets at a barrier. TYPE: of the
  * tensors; sums, R and h within the cluster are float. */
 #ifndef CELL
@@ -14,7 +14,8 @@
 #define UNITS 256
 #define BLOCKS 8
 #define LANES 8
-#define ROWS 2
+#define ROWS 4
+#define LIVE 3
 #define VEC 4
 #define ASYNC 1
 #define TYPE float
@@ -80,7 +81,7 @@ static __device__ __forceinline__ void add_lanes(const float (&w)[PER][4], const
 #pragma unroll
     for (int i = 0; i < PER; i += 4)
 #pragma unroll
-        for (int row = 0; row < ROWS; row++) {
+        for (int row = 0; row < LIVE; row++) {
             float4 v = *reinterpret_cast<const float4 *>(h + row * HP + i * LANES + 4 * lane);
 #pragma unroll
             for (int gate = 0; gate < GATES; gate++) {
@@ -139,7 +140,7 @@ static __device__ __forceinline__ void send(uint32 room, const float (&h)[EACH],
 #pragma unroll
             for (int u = 0; u < STEP; u++)
                 x[u] = __shfl_sync(0xffffffffu, h[j], u * LANES + 4 * quad);
-            if (message >= MAKERS * BLOCKS) continue;
+            if (message >= MAKERS * BLOCKS || row_of(quad) + j >= LIVE) continue;
             uint32 there = cluster_address(room, message % BLOCKS);
             uint32 at = there + 4 * ((to * ROWS + row_of(quad) + j) * HP + unit);
             if (ASYNC) cluster_send(at, x, there + 2 * ROWS * HP * 4 + 8 * to);
@@ -154,7 +155,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
     uint32 room = shared_address(h_room), barrier = room + 2 * ROWS * HP * 4;
     int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, q = lane & 3, quad = lane / 4;
     int rank = blockIdx.x % BLOCKS, cluster = blockIdx.x / BLOCKS, d = cluster % a.directions;
-    int unit = rank * OWN + own, first = cluster / a.directions * ROWS;
+    int unit = rank * OWN + own, first = cluster / a.directions * LIVE;
     bool there = unit < UNITS, backward = a.backward || d == 1;
     int row = row_of(quad);
     bool copy = quad >= MAKERS;
@@ -169,14 +170,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
         barrier_make(barrier);
         barrier_make(barrier + 8);
         barrier_made();
-        barrier_expect(barrier, BLOCKS * OWN * ROWS * 4);
-        barrier_expect(barrier + 8, BLOCKS * OWN * ROWS * 4);
+        barrier_expect(barrier, BLOCKS * OWN * LIVE * 4);
+        barrier_expect(barrier + 8, BLOCKS * OWN * LIVE * 4);
     }
     tn_wait_for_producer();
     tn_start_consumer();
     for (int i = threadIdx.x; i < 2 * ROWS * HP; i += THREADS) {
         int k = i % HP, b = first + i / HP;
-        bool have = i < ROWS * HP && k < UNITS && b < a.batch && a.h0;
+        bool have = i < LIVE * HP && k < UNITS && b < a.batch && a.h0;
         h_room[i] = have ? to_float(a.h0[d * a.state_direction + b * a.state_batch + k]) : 0.0f;
     }
     float x[EACH], h[EACH], c[EACH];
@@ -187,7 +188,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
         int b = first + row + j;
-        bool have = b < a.batch && there;
+        bool have = row + j < LIVE && b < a.batch && there;
         int64 state = d * a.state_direction + b * a.state_batch + unit;
         int64 start = backward ? a.seq - 1 : 0;
         h[j] = have && a.h0 ? to_float(a.h0[state]) : 0.0f;
@@ -208,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
         uint32 from = s & 1, to = from ^ 1;
         if (ASYNC && s > 0) {
             barrier_wait(barrier + 8 * from, (s - 1) >> 1 & 1);
-            if (threadIdx.x == 0) barrier_expect(barrier + 8 * from, BLOCKS * OWN * ROWS * 4);
+            if (threadIdx.x == 0) barrier_expect(barrier + 8 * from, BLOCKS * OWN * LIVE * 4);
         }
         float sum[EACH];
         add_lanes(w, h_room + from * ROWS * HP, lane, sum);
@@ -231,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_cluster(layer
     for (int j = 0; j < EACH; j++) {
         int b = first + row + j;
         int64 state = d * a.state_direction + b * a.state_batch + unit;
-        if (b >= a.batch || !there || copy) continue;
+        if (row + j >= LIVE || b >= a.batch || !there || copy) continue;
         if (q == 2 && a.h_n) from_float(h[j], &a.h_n[state]);
         if (q == 3 && a.c_n) from_float(c[j], &a.c_n[state]);
     }
