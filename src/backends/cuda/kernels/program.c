@@ -256,7 +256,9 @@ static const double APART_NS = 2000, ONCE_NS = 3000, STAGE_NS = 900, SPEED = 60;
 static bool pays(const chain *c, const tn_cuda_card *card, int blocks)
 {
     double once = 0, apart = 0;
-    int64_t turns = up(c->batch * blocks, TN_MAX(card->multiprocessors / blocks * blocks, 1));
+    int64_t most = card->multiprocessors; /* of which clusters leave some over */
+    int64_t clusters = (blocks > 1 ? most - most / 11 : most) / blocks;
+    int64_t turns = up(c->batch, TN_MAX(clusters, 1));
     for (int i = 0; i < c->count; i++) {
         const stage *s = &c->at[i];
         once += STAGE_NS + s->work / (SPEED * blocks);
@@ -296,7 +298,7 @@ tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int cou
                            int *taken)
 {
     const tn_cuda_card *card = ((tn_cuda_stream *)stream)->card;
-    int blocks = card->major >= 9 ? 16 : 1;
+    int blocks = card->major < 9 ? 1 : card->major <= 10 ? 16 : 8; /* what clusters may have */
     chain c;
     TN_TRY(tn_recurrent_small_together(stream, launch, count, hidden, taken));
     if (*taken || card->major < 8) return NULL;
