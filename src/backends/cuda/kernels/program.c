@@ -258,7 +258,8 @@ static bool pays(const chain *c, const tn_cuda_card *card, int blocks)
     double once = 0, apart = 0;
     int64_t most = card->multiprocessors; /* of which clusters leave some over */
     int64_t clusters = (blocks > 1 ? most - most / 11 : most) / blocks;
-    int64_t turns = up(c->batch, TN_MAX(clusters, 1));
+    if (clusters < 1) return false;
+    int64_t turns = up(c->batch, clusters);
     for (int i = 0; i < c->count; i++) {
         const stage *s = &c->at[i];
         once += STAGE_NS + s->work / (SPEED * blocks);
