@@ -10,7 +10,7 @@
 
 #define BYTES_GROUP 4
 #define BYTES_HALF AMX_TILE_BYTES
-#define BYTES_MACS_NS 1600 /* multiply-adds in a nanosecond, for estimates */
+#define BYTES_MACS_NS 560 /* multiply-adds in a nanosecond, for estimates */
 typedef uint8_t bytes_of_a;
 
 #define bytes_begin amx_begin

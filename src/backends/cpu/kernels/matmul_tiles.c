@@ -1,6 +1,5 @@
 /* MatMul, Gemm and Linear in f32 on register tiles (tile.h). A constant b is packed when the engine
- * is built; of another one, a piece of a panel at a time is packed on the stack just before it is
- * used.
+ * is built, another one at the start of every launch.
  *
  * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Where the
  * rows of a cannot be read as they lie, those of a chunk are turned around into strips (tile.h). */
@@ -9,8 +8,7 @@
 #include "backends/cpu/variant.h"
 
 enum { STRIPS = 8, CHUNK_ROWS = STRIPS * TILE_ROWS, CHUNK_PANELS = 8 };
-enum { LONG_CHUNK = 8 * CHUNK_ROWS }; /* where b is packed on the way: for more rows at a time */
-enum { STRIP_FLOATS = TILE_DEPTH * TILE_ROWS, PANEL_FLOATS = TILE_DEPTH * TILE_COLUMNS };
+enum { STRIP_FLOATS = TILE_DEPTH * TILE_ROWS };
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 
 static size_t b_bytes(const product *w)
@@ -32,6 +30,13 @@ static size_t packed_bytes(const tn_problem *p)
     return product_is_packed(p) ? b_bytes(&w) : 0;
 }
 
+static size_t scratch_bytes(const tn_problem *p)
+{
+    product w;
+    product_read(p, &w);
+    return product_is_packed(p) ? 0 : b_bytes(&w);
+}
+
 /* Nanoseconds on one core that is fed well; or what reading b takes. */
 static double estimate_ns(const tn_problem *p)
 {
@@ -49,25 +54,35 @@ static uint64_t unused(const tn_problem *p)
     return product_is_packed(p) ? 2 : 0;
 }
 
-static tn_status pack(const tn_problem *p, void *dst)
-{
+typedef struct job {
     product w;
-    product_read(p, &w);
-    int64_t k = w.plan.k, n = w.plan.n;
-    memset(dst, 0, b_bytes(&w)); /* the padding too: the same model gives the same file */
-    for (int64_t i = 0; i < w.matrices; i++)
-        tile_pack((const float *)p->in[1].data + i * k * n, w.b_row, w.b_column, k, n, 0,
-                  tile_panels(n), (float *)dst + i * tile_packed_count(k, n));
+    const float *a, *b; /* b: as it comes, for packing */
+    float *packed;      /* written only by packing */
+    float *y;
+    int64_t row_chunks, panel_chunks;
+} job;
+
+static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    job *j = arg;
+    int64_t panels = tile_panels(j->w.plan.n), k = j->w.plan.k, n = j->w.plan.n;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t matrix = at / panels, panel = at % panels;
+        tile_pack(j->b + matrix * k * n, j->w.b_row, j->w.b_column, k, n, panel, panel + 1,
+                  j->packed + matrix * tile_packed_count(k, n));
+    }
     return NULL;
 }
 
-typedef struct job {
-    product w;
-    const float *a, *b;
-    const float *packed; /* NULL: b is packed on the way */
-    float *y;
-    int64_t rows, row_chunks, panel_chunks; /* rows: of a chunk */
-} job;
+static tn_status pack(const tn_problem *p, void *dst)
+{
+    job j = {.b = p->in[1].data, .packed = dst};
+    product_read(p, &j.w);
+    if (b_bytes(&j.w) == 0) return NULL;
+    memset(dst, 0, b_bytes(&j.w)); /* the padding too: the same model gives the same file */
+    return pack_share(&j, 0, j.w.matrices * tile_panels(j.w.plan.n), 0);
+}
 
 /* Rows of a that lie a multiple of this apart share few sets of the cache, and thrash it. */
 enum { BAD_STEP = 2048 / sizeof(float) };
@@ -77,10 +92,10 @@ static bool wants_turning(const product *w, int64_t rows)
     return w->a_column != 1 || (rows > TILE_ROWS && w->a_row % BAD_STEP == 0);
 }
 
-/* Part of y: m rows from a on, n columns from `column` on. */
+/* Part of y: m rows from a on, n columns. */
 typedef struct chunk {
-    int64_t m, n, column;
-    const float *a, *b, *packed; /* b: its matrix; packed: its columns */
+    int64_t m, n;
+    const float *a, *packed; /* packed: its columns */
     float *y;
 } chunk;
 
@@ -96,7 +111,7 @@ static void turn_rows(const product *w, const chunk *c, int64_t at, int64_t dept
 
 static void multiply(const product *w, const chunk *c)
 {
-    _Alignas(TN_ALIGNMENT) float strips[STRIPS * STRIP_FLOATS], fresh[PANEL_FLOATS];
+    _Alignas(TN_ALIGNMENT) float strips[STRIPS * STRIP_FLOATS];
     int64_t k = w->plan.k, ldc = w->plan.n, at = 0;
     bool turned = wants_turning(w, c->m);
     do {
@@ -104,12 +119,8 @@ static void multiply(const product *w, const chunk *c)
         if (turned) turn_rows(w, c, at, depth, strips);
         for (int64_t j = 0; j < c->n; j += TILE_COLUMNS) {
             int64_t columns = TN_MIN(TILE_COLUMNS, c->n - j);
-            const float *panel = fresh;
+            const float *panel = c->packed + j * k + at * TILE_COLUMNS;
             float *y = c->y + j;
-            if (c->packed) panel = c->packed + j * k + at * TILE_COLUMNS;
-            else
-                tile_pack(c->b + at * w->b_row + (c->column + j) * w->b_column, w->b_row,
-                          w->b_column, depth, columns, 0, 1, fresh);
             for (int64_t i = 0; turned && i < c->m; i += TILE_ROWS)
                 tile_one_turned((int)TN_MIN(TILE_ROWS, c->m - i), columns, depth,
                                 strips + i * TILE_DEPTH, TILE_ROWS, panel, y + i * ldc, ldc,
@@ -130,17 +141,15 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t chunks = j->panel_chunks, index = at / j->row_chunks % chunks, matrix;
-        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * j->rows;
+        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * CHUNK_ROWS;
         int64_t column = index * panels / chunks * TILE_COLUMNS;
         int64_t to = (index + 1) * panels / chunks * TILE_COLUMNS;
-        chunk c = {.m = TN_MIN(plan->m - row, j->rows), .column = column};
+        chunk c = {.m = TN_MIN(plan->m - row, CHUNK_ROWS)};
         c.n = TN_MIN(plan->n, to) - column;
         c.a = product_rows(w, j->a, batch, row, &matrix);
-        if (j->packed)
-            c.packed = j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
-        else c.b = j->b + matrix * plan->k * plan->n;
+        c.packed = j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
         c.y = j->y + (batch * plan->m + row) * plan->n + column;
-        if (c.packed && c.m <= STREAM_ROWS && w->a_column == 1)
+        if (c.m <= STREAM_ROWS && w->a_column == 1)
             stream_multiply(c.m, c.n, plan->k, c.a, w->a_row, c.packed, c.y, plan->n);
         else multiply(w, &c);
         if (w->end.any) tile_end_run(&w->end, row, column, c.m, c.n, c.y, plan->n);
@@ -155,11 +164,14 @@ static tn_status launch(const tn_launch *l)
     product_read(p, &j.w);
     const tn_matmul_plan *plan = &j.w.plan;
     if (plan->m * plan->n * plan->batch == 0) return NULL;
-    if (product_is_packed(p)) j.packed = l->packed;
-    if (plan->k == 0) j.a = j.b = j.y, j.packed = NULL; /* never read, but not NULL */
+    /* Both ways packed is only read from here on. */
+    j.packed = product_is_packed(p) ? (float *)(uintptr_t)l->packed : (float *)l->scratch;
+    if (plan->k == 0) j.a = j.packed = j.y; /* never read, but not NULL */
+    else if (!product_is_packed(p))
+        TN_TRY(tn_pool_run(l->pool, j.w.matrices * tile_panels(plan->n),
+                           1 + GRAIN / (1 + plan->k * TILE_COLUMNS), pack_share, &j));
     int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
-    j.rows = j.packed || wants_turning(&j.w, plan->m) ? CHUNK_ROWS : LONG_CHUNK;
-    j.row_chunks = (plan->m + j.rows - 1) / j.rows;
+    j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
     j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;
     if (plan->batch * j.row_chunks % threads) /* shares of the same size */
         j.panel_chunks = TN_MIN(panels, (j.panel_chunks + threads - 1) / threads * threads);
@@ -173,8 +185,8 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
         .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 3,           \
-        .accepts = accepts, .estimate_ns = estimate_ns, .packed_bytes = packed_bytes,              \
-        .pack = pack, .unused = unused, .launch = launch,                                          \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
+        .packed_bytes = packed_bytes, .pack = pack, .unused = unused, .launch = launch,            \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[] = {
     TACTIC("MatMul", "matmul"),
