@@ -69,7 +69,7 @@ typedef struct tn_resolved {
     size_t block_bytes, card_bytes;
     tn_segment *segment;
     int32_t segment_count;
-    bool *hidden; /* by step: what it writes is read by the next step alone */
+    bool *hidden;  /* by step: what it writes is read by the next step alone */
     bool foreseen; /* the card has been told what will be launched */
 } tn_resolved;
 

@@ -269,13 +269,13 @@ static bool joins;
 static int joined;
 
 static tn_status together(void *stream, const tn_launch *const *l, int count, uint64_t hidden,
-                          int *taken)
+                          int *first)
 {
-    *taken = 0;
+    *first = 0;
     if (!joins || count < 2 || !(hidden & 1)) return NULL;
     assert_true(l[1]->problem->in[0].data == l[0]->problem->out[0].data);
     joined++;
-    *taken = 2;
+    *first = 2;
     for (int i = 0; i < 2; i++) TN_TRY(put(stream, (action){.launch = l[i]}));
     return NULL;
 }
