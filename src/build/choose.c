@@ -76,30 +76,36 @@ static void remove_candidate(candidates *list, int index)
             sizeof(candidate) * (size_t)(list->count - index));
 }
 
-/* Not worth measuring: what is estimated at far more than another. The margin is wide, as estimates
- * know little of the machine. These go behind the others, whose number is returned. */
-static int set_apart(const tn_problem *p, candidates *list)
+/* Not worth measuring: what is estimated at far more than another and was not measured before. The
+ * margin is wide, as estimates know little of the machine. These go behind the others, whose number
+ * is *count. */
+static tn_status set_apart(const tn_chooser *c, const char *problem, const tn_problem *p,
+                           candidates *list, int *count)
 {
     candidates hopeless = {0};
-    double least = INFINITY;
-    int count = 0;
+    double least = INFINITY, ns;
+    *count = 0;
     for (int i = 0; i < list->count; i++) {
         const tn_tactic *tactic = list->at[i].tactic;
         list->at[i].ns = tactic->estimate_ns ? tactic->estimate_ns(p) : 0;
         if (tactic->estimate_ns) least = TN_MIN(least, list->at[i].ns);
     }
     for (int i = 0; i < list->count; i++) {
-        if (list->at[i].ns > HOPELESS * least) hopeless.at[hopeless.count++] = list->at[i];
-        else list->at[count++] = list->at[i];
+        bool measured;
+        TN_TRY(tn_timings_find(c->timings, problem, list->at[i].tactic, &measured, &ns));
+        bool apart = list->at[i].ns > HOPELESS * least && !measured;
+        if (apart) hopeless.at[hopeless.count++] = list->at[i];
+        else list->at[(*count)++] = list->at[i];
     }
-    memcpy(&list->at[count], hopeless.at, sizeof(candidate) * (size_t)hopeless.count);
-    return count;
+    memcpy(&list->at[*count], hopeless.at, sizeof(candidate) * (size_t)hopeless.count);
+    return NULL;
 }
 
 static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
 {
     bool all_known = true;
-    int count = set_apart(p, list);
+    int count;
+    TN_TRY(set_apart(c, problem, p, list, &count));
     if (count < 2) return NULL;
     double share =
         c->budget_ms > 0 ? c->budget_ms / (double)TN_MAX(c->problems_left, INT64_C(1)) : 0;

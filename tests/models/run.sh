@@ -39,7 +39,9 @@ if [ -d $models ]; then
     done
     # networks of other projects; tolerances as their pages give them
     for model in $models/public/*/*.onnx; do
-        check "$model" "$(dirname "$model")" --atol=1e-4
+        # What is rounded to steps of 1/256 inside falls to either side with the order of a sum: one step.
+        case $model in *-qdq/*) atol=3.91e-3 ;; *) atol=1e-4 ;; esac
+        check "$model" "$(dirname "$model")" --atol=$atol
     done
 else
     skipped=1

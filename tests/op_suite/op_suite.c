@@ -1,7 +1,11 @@
 /* Every operator x case x tactic: the reference against expected values that were found without it,
  * then every kernel of every variant that this CPU has against the reference.
  *
- *     op_suite [--list] [--filter TEXT | --problem TEXT] [--verbose] [--bench] [--device cuda]
+ *     op_suite [--list] [--filter TEXT | --problem TEXT] [--tactic TEXT] [--part I/N] [--verbose]
+ *              [--bench] [--device cuda]
+ *
+ * --tactic: kernels with TEXT in their names. --part: every N-th case from the I-th, for processes
+ * side by side.
  *
  * A kernel gets its inputs as a plan would give them: weights only in packed form where it says
  * that it does not read them, outputs full of rubbish with a guard behind. One and two threads must
@@ -21,6 +25,8 @@ enum { GUARD_BYTES = 64, RUBBISH = 0xA5 };
 
 typedef struct suite {
     const char *filter, *problem; /* the latter: of one's own, instead of the operators' cases */
+    const char *tactic;
+    int part, parts, number; /* number: of the case, counted over all */
     bool list, verbose, bench;
     int passed, failed, skipped, refused;
     tn_pool *pool[2]; /* of 1 and 2 threads */
@@ -507,6 +513,7 @@ static void run_case(suite *s, const tn_op *op, const tn_case *c)
     tn_problem p;
     uint64_t ns = 0;
     if (s->filter && !strstr(c->problem, s->filter)) return;
+    if (s->parts && s->number++ % s->parts != s->part) return;
     if (s->list) {
         printf("%s%s\n", c->problem, c->expect ? "  (expected values)" : "");
         return;
