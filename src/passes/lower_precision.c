@@ -53,6 +53,7 @@ static const char *const lowered[] = {
     "PackedAttention",
     "Pad",
     "RMSNormalization",
+    "RecurrentStack",
     "ReduceMax",
     "ReduceMean",
     "ReduceMin",

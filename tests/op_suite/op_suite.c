@@ -456,7 +456,8 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
     const tn_tactic *const *tables[] = {s->backend->tactics(), models(s)};
     for (size_t i = 0; i < TN_COUNT(tables); i++)
         for (const tn_tactic *const *at = tables[i]; *at; at++)
-            if (!strcmp((*at)->op, p->op) && !is_reference(*at))
+            if (!strcmp((*at)->op, p->op) && !is_reference(*at) &&
+                (!s->tactic || strstr((*at)->name, s->tactic)))
                 run_one(s, *at, p, &bare, c, arena);
 }
 
@@ -568,9 +569,14 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--filter") && i + 1 < argc) s.filter = argv[++i];
         else if (!strcmp(argv[i], "--problem") && i + 1 < argc) s.problem = argv[++i];
         else if (!strcmp(argv[i], "--device") && i + 1 < argc) device = argv[++i];
+        else if (!strcmp(argv[i], "--tactic") && i + 1 < argc) s.tactic = argv[++i];
+        else if (!strcmp(argv[i], "--part") && i + 1 < argc &&
+                 sscanf(argv[i + 1], "%d/%d", &s.part, &s.parts) == 2 && s.part >= 0 &&
+                 s.parts > s.part)
+            i++;
         else {
-            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT | --problem TEXT] "
-                            "[--verbose] [--bench] [--device cuda]\n");
+            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT | --problem TEXT] [--tactic "
+                            "TEXT] [--part I/N] [--verbose] [--bench] [--device cuda]\n");
             return 2;
         }
     }
