@@ -8,7 +8,7 @@
 
 static build_flags flags;
 static struct {
-    double rtol, atol;
+    double rtol, atol, l2;
 } own = {.rtol = 1e-3, .atol = 1e-5};
 
 static int options(tool_option *out)
@@ -16,9 +16,11 @@ static int options(tool_option *out)
     const tool_option rows[] = {
         {"rtol", OPTION_NUMBER, &own.rtol, "X", "relative tolerance, default 1e-3"},
         {"atol", OPTION_NUMBER, &own.atol, "X", "absolute tolerance, default 1e-5"},
+        {"l2", OPTION_NUMBER, &own.l2, "X",
+         "instead of both: the largest relative L2 difference of an output"},
     };
     memcpy(out, rows, sizeof(rows));
-    return 2 + build_options(&flags, out + 2);
+    return 3 + build_options(&flags, out + 3);
 }
 
 static bool exists(const char *path)
@@ -63,7 +65,11 @@ static tn_status compare_outputs(const tn_engine *engine, tn_context *context, c
         if (!status) status = tn_tensor_compare(&got, &want[i], own.rtol, own.atol, &difference);
         if (status) return status;
         if (difference.abs_max > worst) worst = difference.abs_max;
-        if (difference.beyond_count) {
+        if (own.l2 > 0 && !(difference.rel_l2 <= own.l2)) {
+            good = false;
+            printf("  %s: relative L2 difference %.3g; largest difference %.3g\n", io.name,
+                   difference.rel_l2, difference.abs_max);
+        } else if (own.l2 <= 0 && difference.beyond_count) {
             good = false;
             printf(
                 "  %s: %lld of %lld elements differ, the worst at %lld; largest difference %.3g\n",

@@ -1,15 +1,22 @@
 #!/bin/bash
 # Every export of the acceptance models against PyTorch's outputs: those in examples/, and those in
-# ../shared/models where that folder exists. Usage: run.sh TENON
+# ../shared/models where that folder exists. Usage: run.sh TENON [tf32|fp16|bf16]
+# With a precision: engines of that precision, within what the gate allows it.
 set -u
-tenon=$1
+tenon=$1 precision=${2:-}
+case $precision in
+tf32) lower=(--tf32 --l2=1e-3) ;;
+fp16) lower=(--fp16 --l2=5e-3) ;;
+bf16) lower=(--bf16 --l2=2e-2) ;;
+*) lower=() ;;
+esac
 cd "$(dirname "$0")/../.."
 passed=0 failed=0 skipped=0
 
 check() { # MODEL FOLDER FLAGS...
     local model=$1 folder=$2 out
     shift 2
-    if out=$("$tenon" check "$model" "$folder" "$@" 2>&1); then
+    if out=$("$tenon" check "$model" "$folder" ${lower[@]+"${lower[@]}"} "$@" 2>&1); then
         passed=$((passed + 1))
         printf 'PASS %-60s %s\n' "$model" "$(printf '%s\n' "$out" | tail -n 1)"
     else
@@ -40,8 +47,10 @@ if [ -d $models ]; then
     # networks of other projects; tolerances as their pages give them
     for model in $models/public/*/*.onnx; do
         # What is rounded to steps of 1/256 inside falls to either side with the order of a sum: one step.
-        case $model in *-qdq/*) atol=3.91e-3 ;; *) atol=1e-4 ;; esac
-        check "$model" "$(dirname "$model")" --atol=$atol
+        case $model in
+        *-qdq/*) check "$model" "$(dirname "$model")" --atol=3.91e-3 ${precision:+--l2=1e-2} ;;
+        *) check "$model" "$(dirname "$model")" --atol=1e-4 ;;
+        esac
     done
 else
     skipped=1
@@ -64,8 +73,8 @@ sweep() { # MODEL INPUT INPUT
     fi
     rm -f "$name" "$name.report"
 }
-sweep examples/bert/bert.onnx input_ids segment_ids
-if [ -d $models ]; then sweep $models/sentiment/sentiment_opset11.onnx input_ids segment_ids; fi
+[ -n "$precision" ] || sweep examples/bert/bert.onnx input_ids segment_ids
+if [ -z "$precision" ] && [ -d $models ]; then sweep $models/sentiment/sentiment_opset11.onnx input_ids segment_ids; fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
