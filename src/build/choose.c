@@ -15,6 +15,7 @@
 
 #define CLEAR_MARGIN 0.95
 #define HOPELESS 1.9
+#define CARD_LEFT_MS 1 /* a card's tactics take a few ms each: the last ones get that, too */
 
 bool tn_tactic_is_reference(const tn_tactic *tactic)
 {
@@ -54,6 +55,7 @@ static tn_status time_candidate(tn_chooser *c, const char *problem, const tn_pro
     tn_status status = on_card ? tn_measure_card(c->bench, at->tactic, p, limit_ms, &at->ns)
                                : tn_measure(at->tactic, p, c->engine->pool, limit_ms, &at->ns);
     c->budget_ms -= (double)(tn_clock_ns() - begin) / 1e6;
+    if (on_card) c->budget_ms = TN_MAX(c->budget_ms, CARD_LEFT_MS);
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     if (status) {
         *failed = true;

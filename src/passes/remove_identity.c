@@ -99,6 +99,8 @@ static const struct {
     {"Div", is_right_one},
     {"Pow", is_right_one},
     {"Sub", is_right_zero}, /* not Add: -0 + 0 is 0 */
+    {"And", is_right_one},
+    {"Or", is_right_zero},
 };
 
 static bool is_identity(const tn_node *node)

@@ -52,6 +52,8 @@ const tn_case tn_layer_norm_cases[] = {
     {.problem = "LayerNormalization f32[128,768] f32[768]! f32[768]! -> 3"},
     {.problem = "LayerNormalization{axis=1} f32[2,3,4] f32[4] f32[3,1]"},
     {.problem = "LayerNormalization f16[4,64] f16[64] f16[64]"},
+    {.problem = "LayerNormalization f16[200,768] f16[768]! f16[768]!"},
+    {.problem = "LayerNormalization f16[49,1544] f16[1544]! f16[1544]"},
     {.problem = "LayerNormalization f64[4,9] f64[9] f64[9]"},
     {0},
 };

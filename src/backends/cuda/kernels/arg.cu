@@ -34,8 +34,8 @@ extern "C" __global__ void __launch_bounds__(128)
 {
     int64 thread = (int64)blockIdx.x * 128 + threadIdx.x, line = BY_WARP ? thread / 32 : thread;
     int32 first = BY_WARP ? threadIdx.x % 32 : 0, step = BY_WARP ? 32 : 1;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (line >= lines) return;
     const TX *from = x + line / inner * length * inner + line % inner;
     best top = {(TW)0, -1};
@@ -65,8 +65,8 @@ struct lines { /* mirrored in arg.c */
 extern "C" __global__ void __launch_bounds__(128) cumulate(const __grid_constant__ lines p)
 {
     int lane = threadIdx.x % 32;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     int64 given = *p.axis, axis = given < 0 ? given + p.rank : given;
     if (axis < 0 || axis >= p.rank) return;
     int32 length = p.dim[axis], inner = 1;

@@ -265,8 +265,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention(const __grid_con
     T *y = p.y + batch * p.at_y.batch + head * p.at_y.head;
     int first = tile * TILE + threadIdx.x / 32 % QUERY_WARPS * 16 * SETS;
     uint32 a[SETS][HEAD / STEP][4];
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
 #pragma unroll
     for (int m = 0; m < SETS; m++) {
         const T *q[2];

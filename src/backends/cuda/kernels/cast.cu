@@ -69,8 +69,8 @@ static __device__ __forceinline__ void convert(bf16 x, half *y) { from_float(to_
 extern "C" __global__ void __launch_bounds__(256) cast(const TX *x, TY *y, int64 count)
 {
     int64 at = ((int64)blockIdx.x * 256 + threadIdx.x) * VEC;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (at >= count) return;
     vec<TX, VEC> in;
     vec<TY, VEC> out;
@@ -88,8 +88,8 @@ extern "C" __global__ void __launch_bounds__(256) cast(const TX *x, TY *y, int64
 extern "C" __global__ void __launch_bounds__(256) fill(TY *y, int64 count, uint64 value)
 {
     int64 at = ((int64)blockIdx.x * 256 + threadIdx.x) * VEC;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     for (int i = 0; i < VEC && at + i < count; i++) put(value, &y[at + i]);
 }
 
@@ -98,8 +98,8 @@ extern "C" __global__ void __launch_bounds__(256)
     range(const TY *start, const TY *delta, TY *y, int64 count)
 {
     int64 i = (int64)blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (i < count) put(as<TX>(*start) + (TX)i * as<TX>(*delta), &y[i]);
 }
 
@@ -107,8 +107,8 @@ extern "C" __global__ void __launch_bounds__(256)
     eye(TY *y, uint32 count, divider columns, int64 k)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, column;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= count) return;
     uint32 row = divide(n, columns, &column);
     put((float)((int64)column - (int64)row == k), &y[n]);

@@ -24,8 +24,8 @@ extern "C" __global__ void __launch_bounds__(256) copy(const __grid_constant__ s
 {
     uint32 rest = blockIdx.x * 256 + threadIdx.x, to = rest * VEC;
     int32 from = 0;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (to >= p.count) return;
 #pragma unroll
     for (int axis = RANK - 1; axis > 0; axis--) {
@@ -75,8 +75,8 @@ extern "C" __global__ void __launch_bounds__(256) transpose(const __grid_constan
         from += i * p.x_other[axis];
         to += i * p.y_other[axis];
     }
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
 #pragma unroll
     for (int c = y; c < SIDE; c += 8)
 #pragma unroll

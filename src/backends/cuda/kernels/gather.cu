@@ -32,8 +32,8 @@ extern "C" __global__ void __launch_bounds__(256)
            divider inner)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, column, at;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= count) return;
     uint32 outer = divide(divide(n, inner, &column), index_count, &at);
     int64 index = normal(indices[at], dim);
@@ -69,8 +69,8 @@ static __device__ __forceinline__ int32 place_of(const elements &p, uint32 n)
 extern "C" __global__ void __launch_bounds__(256) gather_elements(const __grid_constant__ elements p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     int32 at = place_of(p, n);
     p.y[n] = at < 0 ? nothing() : p.x[at];
@@ -79,8 +79,8 @@ extern "C" __global__ void __launch_bounds__(256) gather_elements(const __grid_c
 extern "C" __global__ void __launch_bounds__(256) claim_elements(const __grid_constant__ elements p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     int32 at = place_of(p, n);
     if (at >= 0) atomicMax(&p.owner[at], (int32)n);
@@ -90,8 +90,8 @@ extern "C" __global__ void __launch_bounds__(256) claim_elements(const __grid_co
 extern "C" __global__ void __launch_bounds__(256) write_elements(const __grid_constant__ elements p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     int32 at = place_of(p, n);
     if (at >= 0 && p.owner[at] == (int32)n) p.y[at] = p.x[n];
@@ -124,8 +124,8 @@ static __device__ __forceinline__ int32 slab_of(const slabs &p, uint32 i)
 extern "C" __global__ void __launch_bounds__(256) gather_slabs(const __grid_constant__ slabs p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, column, rest;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     uint32 i = divide(n, p.inner, &column), batch = divide(i, p.batch, &rest);
     int32 slab = slab_of(p, i);
@@ -136,8 +136,8 @@ extern "C" __global__ void __launch_bounds__(256) gather_slabs(const __grid_cons
 extern "C" __global__ void __launch_bounds__(256) claim_slabs(const __grid_constant__ slabs p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, column;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     uint32 i = divide(n, p.inner, &column);
     int32 slab = column == 0 ? slab_of(p, i) : -1;
@@ -148,8 +148,8 @@ extern "C" __global__ void __launch_bounds__(256) claim_slabs(const __grid_const
 extern "C" __global__ void __launch_bounds__(256) write_slabs(const __grid_constant__ slabs p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, column;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     uint32 i = divide(n, p.inner, &column);
     int32 slab = slab_of(p, i);
@@ -161,8 +161,8 @@ extern "C" __global__ void __launch_bounds__(256)
     begin(const UNIT *x, UNIT *y, uint32 count, int32 *owner, uint32 owner_count)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n < count) y[n] = x[n];
     if (n < owner_count) owner[n] = -1;
 }

@@ -18,8 +18,8 @@ struct parts { /* mirrored in join.c */
 extern "C" __global__ void __launch_bounds__(256) join(const __grid_constant__ parts p)
 {
     uint32 i = blockIdx.x * 256 + threadIdx.x, column;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (i >= p.count) return;
     uint32 row = divide(i, p.columns, &column), k = 0;
     column += p.begin[0];

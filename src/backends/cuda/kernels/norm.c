@@ -10,7 +10,8 @@ extern const tn_cuda_source tn_cuda_source_norm;
 enum {
     ELEMENTS_MAX = 32,
     WARPS_MAX = 16,
-    THREADS = 128, /* of a block, where a warp or less has a row */
+    THREADS = 128, /* of a block, where a warp or less has a row; at most */
+    CARD = 132,    /* multiprocessors of a large card */
     MANY_ROWS = 1 << 14,
     MODE_LAYER = 0,
     MODE_RMS,
@@ -22,6 +23,7 @@ typedef struct task { /* as the kernel takes it */
     void *y, *mean, *inverse;
     int32_t rows, length, groups, each, inner;
     float epsilon;
+    int32_t early;
 } task;
 
 typedef struct types {
@@ -57,7 +59,7 @@ static int vector_of(const task *args, const types *t, int mode)
 {
     size_t x = (size_t)tn_dtype_bits(t->x) / 8, y = (size_t)tn_dtype_bits(t->y) / 8;
     size_t scale = (size_t)tn_dtype_bits(t->scale) / 8;
-    int vector = tn_cuda_vector(TN_MAX(x, TN_MAX(y, mode == MODE_CHANNEL ? 1 : scale)));
+    int vector = tn_cuda_vector(TN_MAX(x, y));
     vector = tn_cuda_vector_dividing(vector, args->length);
     vector = tn_cuda_vector_at(vector, args->x, x);
     vector = tn_cuda_vector_at(vector, args->y, y);
@@ -70,8 +72,10 @@ static tn_status run_rows(const tn_launch *l, task *args, const types *t, int mo
 {
     char options[240];
     int vector = vector_of(args, t, mode), warps = 1, elements = vector;
-    /* Few rows: more threads for each, else more elements for each thread. */
-    int elements_first = args->rows >= 1024 ? ELEMENTS_MAX : TN_MAX(vector, 4);
+    /* A warp needs nobody else for its sums. Few long rows: more threads for each, else more
+     * elements for each thread. */
+    bool few = args->rows < 1024 && args->length > 32 * ELEMENTS_MAX;
+    int elements_first = few ? TN_MAX(vector, 4) : ELEMENTS_MAX;
     while (warps < WARPS_MAX && warps * 32 * elements_first < args->length) warps *= 2;
     while (elements < ELEMENTS_MAX && warps * 32 * elements < args->length) elements += vector;
     bool kept = warps * 32 * elements >= args->length;
@@ -89,8 +93,11 @@ static tn_status run_rows(const tn_launch *l, task *args, const types *t, int mo
     tn_cuda_grid grid = {.grid = {(unsigned)args->rows}, .block = {1024}, .overlap = true};
     if (kept) grid.block[0] = (unsigned)warps * 32;
     if (kept && warps == 1) {
-        grid.grid[0] = tn_cuda_blocks(args->rows, (int64_t)THREADS / lanes * repeat);
-        grid.block[0] = THREADS;
+        unsigned threads = THREADS; /* small blocks spread few rows over the card */
+        while (threads > 32 && (int64_t)args->rows * lanes < (int64_t)CARD * threads * repeat)
+            threads /= 2;
+        grid.grid[0] = tn_cuda_blocks(args->rows, (int64_t)threads / lanes * repeat);
+        grid.block[0] = threads;
     }
     return run(l, kept ? "rows" : "stream", options, &grid, (void *[]){args});
 }
@@ -141,7 +148,8 @@ static tn_status launch_along(const tn_launch *l, int mode)
                  .inverse = tn_cuda_wants(p, 2) ? p->out[2].data : NULL,
                  .rows = (int32_t)(tn_tensor_count(&p->in[0]) / length),
                  .length = (int32_t)length,
-                 .epsilon = params->epsilon};
+                 .epsilon = params->epsilon,
+                 .early = (p->in_constant & 2) && (!tn_cuda_has(p, 2) || (p->in_constant & 4))};
     types t = {p->in[0].dtype, p->out[0].dtype, p->in[1].dtype, TN_DTYPE_F32};
     for (int i = 1; i < 3; i++)
         if (tn_cuda_wants(p, i)) t.statistics = p->out[i].dtype;

@@ -29,6 +29,7 @@ struct task { /* mirrored in norm.c */
     int32 rows, length;
     int32 groups, each, inner; /* MODE 2: row r, element i is of channel r % groups * each + i / inner */
     float epsilon;
+    int32 early; /* scale and bias are of no kernel ahead */
 };
 
 /* Over so many neighbouring lanes. */
@@ -39,27 +40,34 @@ template <int COUNT> static __device__ __forceinline__ TW sum_of_lanes(TW x)
     return x;
 }
 
-/* Writes VEC results from element `at` of a row. */
-static __device__ __forceinline__ void finish(const task &p, int64 row, int at, const TW *value,
-                                              TW mean, TW inverse)
-{
+/* What VEC elements of a row from `at` on are multiplied with, and what is added to them. */
+struct factors {
     vec<TS, VEC> scale, bias;
-    vec<TY, VEC> out;
-    if (MODE != 2) {
-        scale = *(const vec<TS, VEC> *)(p.scale + at);
-        if (p.bias) bias = *(const vec<TS, VEC> *)(p.bias + at);
-    } else {
+
+    __device__ __forceinline__ void read(const task &p, int64 row, int at)
+    {
+        if (MODE != 2) {
+            scale = *(const vec<TS, VEC> *)(p.scale + at);
+            if (p.bias) bias = *(const vec<TS, VEC> *)(p.bias + at);
+        } else {
 #pragma unroll
-        for (int i = 0; i < VEC; i++) {
-            int channel = (int)(row % p.groups) * p.each + (at + i) / p.inner;
-            scale.at[i] = p.scale[channel];
-            bias.at[i] = p.bias[channel];
+            for (int i = 0; i < VEC; i++) {
+                int channel = (int)(row % p.groups) * p.each + (at + i) / p.inner;
+                scale.at[i] = p.scale[channel];
+                bias.at[i] = p.bias[channel];
+            }
         }
     }
+};
+
+static __device__ __forceinline__ void finish(const task &p, int64 row, int at, const TW *value,
+                                              TW mean, TW inverse, const factors &by)
+{
+    vec<TY, VEC> out;
 #pragma unroll
     for (int i = 0; i < VEC; i++) {
-        TW result = (value[i] - mean) * inverse * as<TW>(scale.at[i]);
-        if (p.bias) result += as<TW>(bias.at[i]);
+        TW result = (value[i] - mean) * inverse * as<TW>(by.scale.at[i]);
+        if (p.bias) result += as<TW>(by.bias.at[i]);
         put(result, &out.at[i]);
     }
     *(vec<TY, VEC> *)(p.y + row * p.length + at) = out;
@@ -84,15 +92,21 @@ static __device__ __forceinline__ TW sum_of_row(TW x, TW *part)
     return x;
 }
 
-extern "C" __global__ void rows(const __grid_constant__ task p)
+extern "C" __global__ void __launch_bounds__(WARPS > 1 ? WARPS * 32 : 128)
+    rows(const __grid_constant__ task p)
 {
     constexpr int TEAM = WARPS > 1 ? WARPS * 32 : LANES;
     __shared__ TW part[2][WARPS];
     int teams = blockDim.x / TEAM, team = threadIdx.x / TEAM, first = threadIdx.x % TEAM * VEC;
     int64 row[REPEAT];
     TW value[REPEAT][ELEMENTS], mean[REPEAT], square[REPEAT];
-    tn_wait_for_producer();
+    factors by[ELEMENTS / VEC];
     tn_start_consumer();
+    if (!p.early) tn_wait_for_producer();
+#pragma unroll
+    for (int j = 0; j < ELEMENTS && MODE != 2; j += VEC)
+        if (first + j * TEAM < p.length) by[j / VEC].read(p, 0, first + j * TEAM);
+    if (p.early) tn_wait_for_producer();
 #pragma unroll
     for (int r = 0; r < REPEAT; r++) {
         row[r] = ((int64)blockIdx.x * REPEAT + r) * teams + team;
@@ -126,7 +140,9 @@ extern "C" __global__ void rows(const __grid_constant__ task p)
 #pragma unroll
         for (int j = 0; j < ELEMENTS; j += VEC) {
             int at = first + j * TEAM;
-            if (at < p.length) finish(p, row[r], at, value[r] + j, mean[r], inverse);
+            if (at >= p.length) continue;
+            if (MODE == 2) by[j / VEC].read(p, row[r], at);
+            finish(p, row[r], at, value[r] + j, mean[r], inverse, by[j / VEC]);
         }
         if (first == 0) tell(p, row[r], mean[r], inverse);
     }
@@ -150,8 +166,8 @@ extern "C" __global__ void __launch_bounds__(1024) stream(const __grid_constant_
     int64 row = blockIdx.x;
     const TX *x = p.x + row * p.length;
     TW mean = 0, square = 0;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (MODE != 1) {
         for (int at = threadIdx.x * VEC; at < p.length; at += blockDim.x * VEC) {
             vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + at);
@@ -175,7 +191,9 @@ extern "C" __global__ void __launch_bounds__(1024) stream(const __grid_constant_
         TW value[VEC];
 #pragma unroll
         for (int i = 0; i < VEC; i++) value[i] = as<TW>(in.at[i]);
-        finish(p, row, at, value, mean, inverse);
+        factors by;
+        by.read(p, row, at);
+        finish(p, row, at, value, mean, inverse, by);
     }
     if (threadIdx.x == 0) tell(p, row, mean, inverse);
 }
@@ -186,8 +204,8 @@ extern "C" __global__ void __launch_bounds__(256)
            uint32 count, divider inner, divider channels, float epsilon)
 {
     uint32 at = (blockIdx.x * 256 + threadIdx.x) * VEC, rest, channel;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (at >= count) return;
     divide(divide(at, inner, &rest), channels, &channel);
     TW factor = as<TW>(scale[channel]) / sqrt(as<TW>(variance[channel]) + (TW)epsilon);

@@ -119,8 +119,8 @@ extern "C" __global__ void __launch_bounds__(256)
     pointwise(const TX *x, TY *y, int64 count, settings p)
 {
     int64 at = ((int64)blockIdx.x * 256 + threadIdx.x) * VEC;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (at >= count) return;
     vec<TX, VEC> in;
     vec<TY, VEC> out;
@@ -140,8 +140,8 @@ extern "C" __global__ void __launch_bounds__(256)
     clip(const TX *x, const TX *low_at, const TX *high_at, TX *y, int64 count)
 {
     int64 at = ((int64)blockIdx.x * 256 + threadIdx.x) * VEC;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (at >= count) return;
     vec<TX, VEC> in;
     int length = length_of(at, count);

@@ -26,8 +26,8 @@ extern "C" __global__ void __launch_bounds__(256) pool(const __grid_constant__ w
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, rest = n;
     int32 from[3], begin[3], end[3], padded = 1;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
 #pragma unroll
     for (int i = 2; i >= 0; i--) { /* the taps [begin, end) fall inside the input */

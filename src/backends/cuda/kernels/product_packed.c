@@ -72,19 +72,18 @@ static tn_status pack(const tn_problem *p, void *dst)
     memset(dst, 0, packed_bytes(p));
     for (int64_t k = 0; k < x.k; k++) {
         int64_t step = k / line, at = k % line;
-        for (int64_t n = 0; n < x.n; n++) {
-            int64_t place = ((step * groups + n / GROUP) * GROUP + n % GROUP) * LINE;
-            place += ((at / part) ^ (n % GROUP)) * PART + at % part * size;
-            const uint8_t *from = w + (k * step_k + n * step_n) * size;
-            uint8_t *to = (uint8_t *)dst + place;
+        uint8_t *to = (uint8_t *)dst + step * groups * GROUP * LINE + at % part * size;
+        const uint8_t *from = w + k * step_k * size;
+        for (int64_t n = 0; n < x.n; n++, from += step_n * size) {
+            uint8_t *place = to + n * LINE + ((at / part) ^ (n % GROUP)) * PART;
             if (size == 2) {
-                memcpy(to, from, 2);
+                memcpy(place, from, 2);
                 continue;
             }
             uint32_t bits;
             memcpy(&bits, from, sizeof bits);
             bits = round_tf32(bits);
-            memcpy(to, &bits, sizeof bits);
+            memcpy(place, &bits, sizeof bits);
         }
     }
     return NULL;

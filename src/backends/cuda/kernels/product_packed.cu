@@ -311,6 +311,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         for (int i = AHEAD + threadIdx.x / BN; i < count; i += THREADS / BN)
             if ((int)threadIdx.x % BN / 8 < groups)
                 fetch_line(w + (int64)(step + i) * s.groups * (8 * LINE) + threadIdx.x % BN * LINE);
+    tn_start_consumer();
     tn_wait_for_producer();
 
     bringer from_a(a, s, row);
@@ -320,7 +321,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         if (i < count) from_a.bring(stage_a + i * A_BYTES, s, step + i);
         copy_group();
     }
-    tn_start_consumer();
     for (int i = 0, now = 0; i < count; i++, now = now + 1 < STAGES ? now + 1 : 0) {
         int next = now + AHEAD < STAGES ? now + AHEAD : now + AHEAD - STAGES;
         copy_wait<AHEAD - 1>();

@@ -105,8 +105,8 @@ extern "C" __global__ void __launch_bounds__(1024)
     each = (each + VEC - 1) / VEC * VEC;
     int32 begin = blockIdx.y * each, end = min(begin + each, length);
     state s = start(least);
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (row < outer)
         for (int32 at = begin + threadIdx.x * VEC; at < end; at += blockDim.x * VEC) {
             vec<TX, VEC> in = *(const vec<TX, VEC> *)(x + row * length + at);
@@ -137,8 +137,8 @@ extern "C" __global__ void __launch_bounds__(256)
     int32 each = (length + parts - 1) / parts;
     int32 begin = blockIdx.y * each, end = min(begin + each, length);
     state s = start(least);
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (column < inner)
         for (int32 k = begin + row; k < end; k += 8) add(s, x[(outer * length + k) * inner + column]);
     shared[0][row][lane] = s.value;
@@ -155,8 +155,8 @@ extern "C" __global__ void __launch_bounds__(256)
     finish(const state *partial, TY *y, int32 count, int32 parts, int64 length)
 {
     int32 n = blockIdx.x * 256 + threadIdx.x;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= count) return;
     state s = partial[(int64)n * parts];
     for (int k = 1; k < parts; k++) join(s, partial[(int64)n * parts + k]);
@@ -176,8 +176,8 @@ extern "C" __global__ void __launch_bounds__(128) general(const __grid_constant_
 {
     int32 n = blockIdx.x * 4 + threadIdx.x / 32, rest = n, reduced = p.reduced, length = 1;
     int64 base = 0;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     if (p.axis)
         for (int k = 0; k < p.axis_count; k++)

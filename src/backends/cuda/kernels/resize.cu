@@ -80,8 +80,8 @@ extern "C" __global__ void __launch_bounds__(256) resize(const __grid_constant__
     uint32 n = blockIdx.x * 256 + threadIdx.x, rest = n;
     int32 base = 0, at[AXES][TAPS], place[AXES] = {0};
     double weight[AXES][TAPS];
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= p.count) return;
     for (int axis = p.rank - 1; axis >= 0; axis--) {
         uint32 i;

@@ -167,8 +167,8 @@ extern "C" __global__ void __launch_bounds__(256)
     trilu(const WORD *x, WORD *y, const int64 *k_at, uint32 count, divider rows, divider columns)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, row, column;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (n >= count) return;
     int64 k = k_at ? *k_at : 0;
     divide(divide(n, columns, &column), rows, &row);

@@ -53,8 +53,8 @@ extern "C" __global__ void rows(const TX *x, TX *y, int32 row_count, int32 lengt
     int lane = threadIdx.x % 32, warp = WARPS == 1 ? 0 : threadIdx.x / 32;
     int64 row = WARPS == 1 ? (int64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32 : blockIdx.x;
     int at = (warp * 32 + lane) * VEC;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (row >= row_count) return;
     x += row * length;
     y += row * length;
@@ -120,8 +120,8 @@ extern "C" __global__ void __launch_bounds__(1024)
     stream(const TX *x, TX *y, int32 row_count, int32 length)
 {
     TW top = lowest(), sum = 0;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     x += (int64)blockIdx.x * length;
     y += (int64)blockIdx.x * length;
     for (int at = threadIdx.x * VEC; at < length; at += blockDim.x * VEC) {
@@ -154,8 +154,8 @@ extern "C" __global__ void __launch_bounds__(256)
     int64 column = (int64)(blockIdx.x % tiles) * 32 + lane;
     int64 base = (int64)(blockIdx.x / tiles) * length * inner + column;
     TW top = lowest(), sum = 0;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (column < inner)
         for (int k = part_of; k < length; k += 8) {
             TW value = as<TW>(x[base + (int64)k * inner]), next = fmax(top, value);

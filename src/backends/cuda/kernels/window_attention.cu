@@ -89,8 +89,8 @@ extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant_
     place here = enter<4>(p);
     int lane = threadIdx.x % 32, row = here.first + threadIdx.x / 32;
     float *weight = memory + threadIdx.x / 32 * ROWS;
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (row >= ROWS) return;
     const T *q = row_of(p, here, 0, row);
     int region = region_of(p, here, row);

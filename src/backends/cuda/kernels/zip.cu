@@ -158,8 +158,8 @@ static __device__ __forceinline__ void store(TW value, TY *y)
 extern "C" __global__ void __launch_bounds__(256) zip(const __grid_constant__ operands p)
 {
     uint32 rest = blockIdx.x * 256 + threadIdx.x, to = rest * VEC, at[COUNT] = {0};
-    tn_wait_for_producer();
     tn_start_consumer();
+    tn_wait_for_producer();
     if (to >= p.count) return;
 #pragma unroll
     for (int axis = RANK - 1; axis > 0; axis--) {
