@@ -416,7 +416,8 @@ TN_API TN_MUST_USE tn_status tn_engine_save(const tn_engine *engine, const char 
 /* Map an engine file. device: as in tn_build_config; NULL: what it was built for (or
  * $TENON_DEVICE), or the CPU where that cannot be had. An engine that was not tuned for the device
  * is built anew from the graph it carries, by estimates. threads: 0 for all cores. A damaged file
- * gives CORRUPT; a device that is asked for and missing, UNAVAILABLE. */
+ * gives CORRUPT, here or, where a weight is damaged, from the first run that reads it; a device
+ * that is asked for and missing, UNAVAILABLE. */
 TN_API TN_MUST_USE tn_status tn_engine_load(const char *path, const char *device, int threads,
                                             tn_engine **out);
 /* Build anew from the graph that an engine carries, measured and checked on a device:

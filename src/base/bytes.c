@@ -176,3 +176,8 @@ uint64_t tn_hash_bytes(const void *bytes, size_t count)
 {
     return XXH3_64bits(count > 0 ? bytes : "", count);
 }
+
+uint64_t tn_hash_seeded(const void *bytes, size_t count, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(count > 0 ? bytes : "", count, seed);
+}

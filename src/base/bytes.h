@@ -46,5 +46,6 @@ void tn_writer_fini(tn_writer *writer);
 
 /* XXH3 of the bytes (libxxhash, inlined). */
 uint64_t tn_hash_bytes(const void *bytes, size_t count);
+uint64_t tn_hash_seeded(const void *bytes, size_t count, uint64_t seed);
 
 #endif

@@ -277,6 +277,7 @@ static tn_status parse_portable(const tn_engine *engine, tn_arena *arena, tn_gra
     int32_t count = engine->graph_constant_count;
     tn_tensor *data = TN_NEW_ARRAY(arena, tn_tensor, count);
     TN_CHECK(data, TN_OUT_OF_MEMORY, "no memory for the constants of the graph");
+    TN_TRY(tn_exec_graph_check(engine));
     for (int32_t i = 0; i < count; i++) data[i] = engine->plan.constant[engine->graph_constant[i]];
     TN_TRY_NOTE(tn_graph_parse(engine->graph_text, engine->graph_text_bytes, data, count, out),
                 "while reading the portable graph of an engine");

@@ -56,6 +56,7 @@ static tn_status copy_constants(tn_engine *engine, void *stream, const size_t *o
     for (int32_t i = 0; i < engine->plan.constant_count; i++) {
         const tn_tensor *t = &engine->plan.constant[i];
         if (!wanted[i]) continue;
+        TN_TRY(tn_exec_constant_check(engine, i));
         engine->card_constant[i] = (char *)engine->card_memory + offset[i];
         TN_TRY(calls->copy(stream, engine->card_constant[i], t->data, (size_t)tn_tensor_bytes(t)));
     }

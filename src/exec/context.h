@@ -134,11 +134,15 @@ tn_status tn_resolved_evaluate(const tn_plan *plan, tn_resolved *r) TN_MUST_USE;
  */
 tn_status tn_resolved_type(const tn_plan *plan, const tn_resolved *r, int32_t tensor,
                            tn_tensor *out, bool *known) TN_MUST_USE;
-/* The reference's word on whether these shapes fit its operator; `arena` is rewound. */
-tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena) TN_MUST_USE;
-/* The first choice that takes the problem. */
-tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p,
+/* The reference's word on whether these shapes fit its operator; the run's arena is rewound. */
+tn_status tn_step_check(tn_context *context, const tn_plan_step *step,
+                        const tn_problem *p) TN_MUST_USE;
+/* The first choice that takes the problem; the constants it reads are checked. */
+tn_status tn_step_choose(const tn_context *context, const tn_plan_step *step, const tn_problem *p,
                          const tn_plan_choice **out) TN_MUST_USE;
+/* Those that this choice reads; NULL: all that the step may read. */
+tn_status tn_step_check_constants(const tn_context *context, const tn_plan_step *step,
+                                  const tn_problem *p, const tn_plan_choice *choice) TN_MUST_USE;
 
 /* context.c: context->now, from the shapes seen or resolved anew. */
 tn_status tn_context_shapes(tn_context *context) TN_MUST_USE;

@@ -66,59 +66,6 @@ void tn_exec_engine_release(const tn_engine *released)
     tn_free(engine, sizeof(*engine));
 }
 
-/* ---- Constants -------------------------------------------------------------------------------*/
-
-static size_t stored_bytes(const tn_tensor *t)
-{
-    if (t->dtype == TN_DTYPE_STRING) return tn_strings_stored_bytes(t);
-    int64_t bytes = tn_tensor_bytes(t);
-    return bytes < 0 ? SIZE_MAX : (size_t)bytes;
-}
-
-static tn_status store_constant(tn_engine *engine, const tn_tensor *src, uint8_t *dst, size_t bytes,
-                                tn_tensor *out)
-{
-    *out = *src;
-    tn_tensor_set_dense(out);
-    out->data = dst;
-    if (src->dtype == TN_DTYPE_STRING) {
-        tn_strings_store(src, dst);
-        return tn_strings_load(dst, bytes, &engine->arena, out);
-    }
-    if (bytes > 0) memcpy(dst, src->data, bytes);
-    return NULL;
-}
-
-tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count)
-{
-    size_t total = 0;
-    engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
-    engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
-    TN_CHECK(engine->constant_place && engine->plan.constant, TN_OUT_OF_MEMORY,
-             "no memory for a table of %d constants", count);
-    for (int32_t i = 0; i < count; i++) {
-        size_t bytes = stored_bytes(&constant[i]);
-        TN_CHECK(bytes < PTRDIFF_MAX && total < PTRDIFF_MAX - bytes - TN_ALIGNMENT,
-                 TN_OUT_OF_MEMORY, "the constants take more memory than there are addresses");
-        engine->constant_place[i] = (tn_constant_place){.offset = total, .bytes = bytes};
-        total += tn_align_up(bytes, TN_ALIGNMENT);
-    }
-    if (total > 0) {
-        /* Zeroed: the gaps are written to the file and must not differ from build to build. */
-        engine->constant_owned = tn_alloc_zero(total);
-        TN_CHECK(engine->constant_owned, TN_OUT_OF_MEMORY, "no memory for %zu bytes of constants",
-                 total);
-    }
-    engine->constant_data = engine->constant_owned;
-    engine->constant_bytes = total;
-    for (int32_t i = 0; i < count; i++)
-        TN_TRY(store_constant(engine, &constant[i],
-                              (uint8_t *)engine->constant_owned + engine->constant_place[i].offset,
-                              engine->constant_place[i].bytes, &engine->plan.constant[i]));
-    tn_plan_set_constants(&engine->plan, engine->plan.constant, count);
-    return NULL;
-}
-
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
 static const tn_tactic *find_usable(const tn_engine *engine, const tn_plan_choice *choice)

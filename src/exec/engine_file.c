@@ -1,6 +1,7 @@
 /* The engine file: docs/engine-format.md says what stands where. Sections are written and read in
  * the order of their kinds, each at the next multiple of 64 after the one before, with zeros
- * between; so every byte is under a checksum or must be zero.
+ * between; so every byte is under a checksum or must be zero. Those of the constants' data are
+ * looked at when a constant is first read (constants.c), all others here.
  *
  * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
  * plan builds a new one from the graph (build/build.c), so an engine file never goes stale. */
@@ -12,7 +13,7 @@
 static const char magic[] = TN_ENGINE_MAGIC;
 
 enum {
-    LAYOUT = 4,
+    LAYOUT = 5,
     MAGIC_BYTES = sizeof(magic) - 1,
     HEADER_BYTES = 48,
     ROW_BYTES = 32,
@@ -30,69 +31,25 @@ enum {
 static const char *const section_names[SECTION_COUNT] = {"meta",   "plan", "constants", "graph",
                                                          "report", "code", "data"};
 
-/* ---- String constants ------------------------------------------------------------------------*/
-
-size_t tn_strings_stored_bytes(const tn_tensor *t)
-{
-    int64_t count = tn_tensor_count(t);
-    size_t total;
-    if (count < 0 || !tn_mul_size((size_t)count, 16, &total)) return SIZE_MAX;
-    for (int64_t i = 0; i < count; i++)
-        if (!tn_add_size(total, ((const tn_string *)t->data)[i].bytes, &total)) return SIZE_MAX;
-    return total;
-}
-
-static void store_u64(uint8_t *dst, uint64_t value)
-{
-    for (int i = 0; i < 8; i++) dst[i] = (uint8_t)(value >> (8 * i));
-}
-
-void tn_strings_store(const tn_tensor *t, uint8_t *dst)
-{
-    int64_t count = tn_tensor_count(t);
-    size_t at = (size_t)count * 16;
-    for (int64_t i = 0; i < count; i++) {
-        const tn_string *s = (const tn_string *)t->data + i;
-        store_u64(dst + i * 16, at);
-        store_u64(dst + i * 16 + 8, s->bytes);
-        if (s->bytes > 0) memcpy(dst + at, s->text, s->bytes);
-        at += s->bytes;
-    }
-}
-
-tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena, tn_tensor *t)
-{
-    int64_t count = tn_tensor_count(t);
-    tn_reader in = tn_reader_of(src, bytes, "a constant of strings");
-    TN_CHECK(count >= 0 && (uint64_t)count <= bytes / 16, TN_CORRUPT,
-             "%zu bytes cannot hold %lld strings", bytes, (long long)count);
-    tn_string *string = TN_NEW_ARRAY(arena, tn_string, count);
-    TN_CHECK(string, TN_OUT_OF_MEMORY, "no memory for %lld strings", (long long)count);
-    for (int64_t i = 0; i < count; i++) {
-        uint64_t offset, length;
-        TN_TRY(tn_read_u64(&in, "a string", &offset));
-        TN_TRY(tn_read_u64(&in, "a string", &length));
-        TN_CHECK(offset <= bytes && length <= bytes - offset, TN_CORRUPT,
-                 "string %lld of a constant lies outside of it", (long long)i);
-        string[i] = (tn_string){(const char *)src + offset, (size_t)length};
-    }
-    t->data = string;
-    return NULL;
-}
-
 /* ---- Writing ---------------------------------------------------------------------------------*/
 
-static void write_constants(const tn_engine *engine, tn_writer *out)
+/* Damage of the file that the engine came from must not get a checksum that makes it good. */
+static tn_status write_constants(const tn_engine *engine, tn_writer *out)
 {
     tn_write_u32(out, (uint32_t)engine->plan.constant_count);
     for (int32_t i = 0; i < engine->plan.constant_count; i++) {
         const tn_tensor *t = &engine->plan.constant[i];
+        uint64_t hash;
+        TN_TRY(tn_exec_constant_check(engine, i));
+        TN_TRY(tn_exec_constant_hash(engine, i, &hash));
         tn_write_u8(out, (uint8_t)t->dtype);
         tn_write_u8(out, (uint8_t)t->rank);
         for (int axis = 0; axis < t->rank; axis++) tn_write_i64(out, t->dim[axis]);
         tn_write_u64(out, engine->constant_place[i].offset);
         tn_write_u64(out, engine->constant_place[i].bytes);
+        tn_write_u64(out, hash);
     }
+    return NULL;
 }
 
 static void write_code(const tn_engine *engine, tn_writer *out)
@@ -106,12 +63,12 @@ static void write_code(const tn_engine *engine, tn_writer *out)
     }
 }
 
-static void write_section(const tn_engine *engine, int kind, tn_writer *out)
+static tn_status write_section(const tn_engine *engine, int kind, tn_writer *out)
 {
     switch (kind) {
     case META: tn_write_bytes(out, engine->meta, strlen(engine->meta)); break;
     case PLAN: tn_plan_write(&engine->plan, out); break;
-    case CONSTANTS: write_constants(engine, out); break;
+    case CONSTANTS: return write_constants(engine, out);
     case GRAPH:
         tn_write_u32(out, (uint32_t)engine->graph_constant_count);
         for (int32_t i = 0; i < engine->graph_constant_count; i++)
@@ -122,6 +79,7 @@ static void write_section(const tn_engine *engine, int kind, tn_writer *out)
     case CODE: write_code(engine, out); break;
     default: break;
     }
+    return NULL;
 }
 
 typedef struct row {
@@ -151,28 +109,35 @@ static void write_header(const row *table, uint64_t file_bytes, tn_writer *out)
     tn_writer_fini(&rows);
 }
 
-/* Everything but the data, which may be gigabytes and is written from where it lies. */
+/* Everything but the data, which may be gigabytes, is written from where it lies, and has its
+ * checksums in the table of constants. */
+static tn_status write_sections(const tn_engine *engine, tn_writer *body, row *table)
+{
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        tn_write_align(body, TN_ALIGNMENT);
+        size_t begin = body->count;
+        TN_TRY(write_section(engine, i, body));
+        table[i] = (row){begin, body->count - begin, 0};
+        if (i == DATA) table[i].bytes = engine->constant_bytes;
+        else if (!body->failed) table[i].hash = tn_hash_bytes(body->at + begin, table[i].bytes);
+    }
+    return NULL;
+}
+
 static tn_status write_front(const tn_engine *engine, tn_writer *out)
 {
     row table[SECTION_COUNT];
     size_t base = HEADER_BYTES + TABLE_BYTES;
     tn_writer body = {0};
     for (size_t i = 0; i < base; i++) tn_write_u8(&body, 0);
-    for (int i = 0; i < SECTION_COUNT; i++) {
-        tn_write_align(&body, TN_ALIGNMENT);
-        size_t begin = body.count;
-        write_section(engine, i, &body);
-        bool data = i == DATA;
-        const void *bytes = data ? engine->constant_data : body.at + begin;
-        table[i].offset = begin;
-        table[i].bytes = data ? engine->constant_bytes : body.count - begin;
-        table[i].hash = body.failed ? 0 : tn_hash_bytes(bytes ? bytes : "", (size_t)table[i].bytes);
+    tn_status status = write_sections(engine, &body, table);
+    if (!status) {
+        write_header(table, table[DATA].offset + table[DATA].bytes, out);
+        if (!body.failed) tn_write_bytes(out, body.at + base, body.count - base);
+        out->failed |= body.failed;
     }
-    write_header(table, table[DATA].offset + table[DATA].bytes, out);
-    if (!body.failed) tn_write_bytes(out, body.at + base, body.count - base);
-    out->failed |= body.failed;
     tn_writer_fini(&body);
-    return tn_writer_check(out);
+    return status ? status : tn_writer_check(out);
 }
 
 tn_status tn_engine_file_write(const tn_engine *engine, tn_writer *out)
@@ -257,18 +222,38 @@ static tn_status read_section(image *file, tn_reader *table, int index, size_t *
     for (size_t i = *end; i < offset; i++)
         TN_CHECK(file->at[i] == 0, TN_CORRUPT, "%s: byte %zu between sections is not zero",
                  file->name, i);
-    TN_CHECK(tn_hash_bytes(file->at + offset, (size_t)bytes) == hash, TN_CORRUPT,
-             "%s: section '%s' is damaged", file->name, section_names[index]);
+    uint64_t want = index == DATA ? 0 : tn_hash_bytes(file->at + offset, (size_t)bytes);
+    TN_CHECK(hash == want, TN_CORRUPT, "%s: section '%s' is damaged", file->name,
+             section_names[index]);
     file->section[index] = tn_reader_of(file->at + offset, (size_t)bytes, section_names[index]);
     *end = (size_t)(offset + bytes);
     return NULL;
 }
 
-static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t,
-                               tn_constant_place *place)
+/* With the zeros up to the next multiple of 64, which the checksum takes in. */
+static tn_status read_place(const tn_engine *engine, tn_reader *in, size_t *total,
+                            tn_constant_place *place)
+{
+    uint64_t offset, bytes;
+    TN_TRY(tn_read_u64(in, "an offset", &offset));
+    TN_TRY(tn_read_u64(in, "a size", &bytes));
+    TN_TRY(tn_read_u64(in, "a checksum", &place->hash));
+    TN_CHECK(offset % TN_ALIGNMENT == 0 && offset <= engine->constant_bytes &&
+                 bytes <= engine->constant_bytes - offset &&
+                 tn_align_up((size_t)bytes, TN_ALIGNMENT) <= engine->constant_bytes - offset,
+             TN_CORRUPT, "the data lies outside of its section");
+    place->offset = (size_t)offset;
+    place->bytes = (size_t)bytes;
+    TN_CHECK(tn_add_size(*total, tn_align_up(place->bytes, TN_ALIGNMENT), total), TN_CORRUPT,
+             "the sizes overflow");
+    return NULL;
+}
+
+static tn_status read_constant(tn_engine *engine, tn_reader *in, int32_t index, size_t *total)
 {
     uint8_t dtype, rank;
-    uint64_t offset, bytes;
+    tn_tensor *t = &engine->plan.constant[index];
+    tn_constant_place *place = &engine->constant_place[index];
     *t = (tn_tensor){0};
     TN_TRY(tn_read_u8(in, "a type", &dtype));
     TN_TRY(tn_read_u8(in, "a rank", &rank));
@@ -280,17 +265,16 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t,
         TN_TRY(tn_read_i64(in, "a dim", &t->dim[axis]));
         TN_CHECK(t->dim[axis] >= 0, TN_CORRUPT, "a negative dim");
     }
-    TN_TRY(tn_read_u64(in, "an offset", &offset));
-    TN_TRY(tn_read_u64(in, "a size", &bytes));
-    TN_CHECK(offset % TN_ALIGNMENT == 0 && offset <= engine->constant_bytes &&
-                 bytes <= engine->constant_bytes - offset,
-             TN_CORRUPT, "the data lies outside of its section");
+    TN_TRY(read_place(engine, in, total, place));
     TN_CHECK(tn_tensor_bytes(t) >= 0, TN_CORRUPT, "the size overflows");
     tn_tensor_set_dense(t);
-    *place = (tn_constant_place){(size_t)offset, (size_t)bytes};
-    const uint8_t *data = engine->constant_data + offset;
-    if (t->dtype == TN_DTYPE_STRING) return tn_strings_load(data, (size_t)bytes, &engine->arena, t);
-    TN_CHECK((uint64_t)tn_tensor_bytes(t) == bytes, TN_CORRUPT, "the size does not fit the dims");
+    const uint8_t *data = engine->constant_data + place->offset;
+    if (t->dtype == TN_DTYPE_STRING) {
+        TN_TRY(tn_exec_constant_check(engine, index)); /* read now, to make pointers of it */
+        return tn_strings_load(data, place->bytes, &engine->arena, t);
+    }
+    TN_CHECK((uint64_t)tn_tensor_bytes(t) == place->bytes, TN_CORRUPT,
+             "the size does not fit the dims");
     /* Read-only memory in truth: nothing writes constants, and tn_tensor has one kind of pointer.
      */
     t->data = (void *)(uintptr_t)data;
@@ -300,19 +284,21 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, tn_tensor *t,
 static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *data)
 {
     uint32_t count;
+    size_t total = 0;
     engine->constant_data = data->begin;
     engine->constant_bytes = (size_t)(data->end - data->begin);
-    TN_TRY(tn_read_count(in, "the constants", 18, &count));
+    TN_TRY(tn_read_count(in, "the constants", 26, &count));
     engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
     engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
-    TN_CHECK(engine->plan.constant && engine->constant_place, TN_OUT_OF_MEMORY,
-             "no memory for %u constants", count);
+    engine->constant_good = TN_NEW_ARRAY(&engine->arena, atomic_bool, count);
+    TN_CHECK(engine->plan.constant && engine->constant_place && engine->constant_good,
+             TN_OUT_OF_MEMORY, "no memory for %u constants", count);
     for (uint32_t i = 0; i < count; i++)
-        TN_TRY_NOTE(
-            read_constant(engine, in, &engine->plan.constant[i], &engine->constant_place[i]),
-            "in constant %u of %u", i, count);
+        TN_TRY_NOTE(read_constant(engine, in, (int32_t)i, &total), "in constant %u of %u", i,
+                    count);
     engine->plan.constant_count = (int32_t)count;
     TN_CHECK(in->at == in->end, TN_CORRUPT, "bytes are left over after the constants");
+    TN_CHECK(total == engine->constant_bytes, TN_CORRUPT, "the constants are not all of the data");
     return NULL;
 }
 

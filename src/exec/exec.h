@@ -2,14 +2,17 @@
 #ifndef TN_EXEC_EXEC_H
 #define TN_EXEC_EXEC_H
 
+#include <stdatomic.h>
+
 #include "base/bytes.h"
 #include "base/file.h"
 #include "exec/plan.h"
 
 /* Where one constant lies in the data of all constants, which is one piece of memory, in the engine
- * file and in a built engine alike. Strings are stored as described in engine_file.c. */
+ * file and in a built engine alike. Strings are stored as described in constants.c. */
 typedef struct tn_constant_place {
     size_t offset, bytes; /* offset: a multiple of 64 */
+    uint64_t hash;        /* loaded: what the file says */
 } tn_constant_place;
 
 /* Immutable once ready, shared between threads, counted: a context holds a reference. */
@@ -24,6 +27,7 @@ struct tn_engine {
     const uint8_t *constant_data; /* constant_owned, or inside the mapping */
     size_t constant_bytes;
     tn_constant_place *constant_place; /* one for each plan.constant */
+    atomic_bool *constant_good;        /* loaded: its checksum was found right; else NULL */
     void *constant_owned;              /* built here; NULL when mapped */
     void *card_memory;                 /* copies of the constants that steps of the card read ... */
     void **card_constant;              /* ... one for each plan.constant; NULL: none reads it */
@@ -45,7 +49,7 @@ struct tn_engine {
 /* An empty engine with a thread pool and a plan to fill. */
 tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out) TN_MUST_USE;
 /* Fixes the constants: `constant[i]` (dense, any memory) is copied into one block that the engine
- * owns; plan.constant points there. */
+ * owns; plan.constant points there. The plan's steps say which of them lie side by side. */
 tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant,
                              int32_t count) TN_MUST_USE;
 /* Verifies the plan and finds its tactics. UNAVAILABLE names the first step whose preferred tactic
@@ -67,11 +71,16 @@ tn_status tn_engine_file_save(const tn_engine *engine, const char *path) TN_MUST
 /* Fills a new engine, which uses the mapped memory from then on: put the mapping into
  * engine->mapping to hand it over, or keep it for as long as the engine lives. */
 tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char *name) TN_MUST_USE;
+/* constants.c. Whoever reads a constant of a loaded engine has it checked before: CORRUPT. A second
+ * time costs nothing; on any number of threads. */
+tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index) TN_MUST_USE;
+tn_status tn_exec_graph_check(const tn_engine *engine) TN_MUST_USE; /* all that the graph reads */
+tn_status tn_exec_constant_hash(const tn_engine *engine, int32_t index, uint64_t *out) TN_MUST_USE;
 /* plan_file.c: the plan section. */
 void tn_plan_write(const tn_plan *plan, tn_writer *out);
 /* plan->constant is there already. */
 tn_status tn_plan_read(tn_reader *reader, const tn_backend *backend, tn_plan *plan) TN_MUST_USE;
-/* String constants: stored as (offset u64, bytes u64) pairs, then the text. */
+/* constants.c. String constants: stored as (offset u64, bytes u64) pairs, then the text. */
 size_t tn_strings_stored_bytes(const tn_tensor *t); /* SIZE_MAX on overflow */
 void tn_strings_store(const tn_tensor *t, uint8_t *dst);
 tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena,

@@ -172,7 +172,7 @@ static tn_status resolve_tensor(tn_context *context, tn_resolved *r, int32_t i)
 
 /* ---- Steps -----------------------------------------------------------------------------------*/
 
-tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena)
+static tn_status check(const tn_plan_step *step, const tn_problem *p, tn_arena *arena)
 {
     for (int32_t i = step->choice_count - 1; i >= 0; i--) {
         const tn_tactic *tactic = step->choice[i].found;
@@ -185,7 +185,7 @@ tn_status tn_step_check(const tn_plan_step *step, const tn_problem *p, tn_arena 
     return NULL;
 }
 
-tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
+static tn_status choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
 {
     tn_verdict verdict = "no tactic of the engine runs on this machine";
     for (int32_t i = 0; i < step->choice_count; i++) {
@@ -198,6 +198,39 @@ tn_status tn_step_choose(const tn_plan_step *step, const tn_problem *p, const tn
     }
     TN_FAIL(TN_UNSUPPORTED, "%s '%s': no tactic takes these shapes; the last one says: %s",
             step->op, step->name, verdict);
+}
+
+tn_status tn_step_check_constants(const tn_context *context, const tn_plan_step *step,
+                                  const tn_problem *p, const tn_plan_choice *choice)
+{
+    const tn_engine *engine = context->engine;
+    const tn_plan *plan = context->plan;
+    uint64_t unused = step->in_unused;
+    if (!engine->constant_good) return NULL;
+    if (choice && choice->found->unused) unused |= choice->found->unused(p);
+    for (int32_t k = 0; k < step->in_count; k++) {
+        if (step->in[k] < 0 || (k < 64 && unused >> k & 1)) continue;
+        const tn_plan_tensor *root = &plan->tensor[tn_plan_root(plan, step->in[k])];
+        if (root->place == TN_PLACE_CONSTANT) TN_TRY(tn_exec_constant_check(engine, root->index));
+    }
+    return choice && choice->packed >= 0 ? tn_exec_constant_check(engine, choice->packed) : NULL;
+}
+
+/* Where shapes do not fit, or nothing takes them, damaged constants may be why. */
+tn_status tn_step_check(tn_context *context, const tn_plan_step *step, const tn_problem *p)
+{
+    tn_status status = check(step, p, &context->run_arena);
+    if (status) TN_TRY(tn_step_check_constants(context, step, p, NULL));
+    return status;
+}
+
+tn_status tn_step_choose(const tn_context *context, const tn_plan_step *step, const tn_problem *p,
+                         const tn_plan_choice **out)
+{
+    *out = NULL;
+    tn_status status = choose(step, p, out);
+    TN_TRY(tn_step_check_constants(context, step, p, *out));
+    return status;
 }
 
 static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index)
@@ -230,11 +263,12 @@ static tn_status resolve_step(tn_context *context, tn_resolved *r, int32_t index
                                 .pool = engine->pool,
                                 .stream = step->card ? context->stream : NULL,
                                 .text = &context->text};
-    if (step->kind != TN_STEP_LAUNCH || context->step_dynamic[index]) return NULL;
+    if (step->kind != TN_STEP_LAUNCH) return tn_step_check_constants(context, step, p, NULL);
+    if (context->step_dynamic[index]) return NULL;
 
     const tn_plan_choice *choice;
-    TN_TRY(tn_step_check(step, p, &context->run_arena));
-    TN_TRY(tn_step_choose(step, p, &choice));
+    TN_TRY(tn_step_check(context, step, p));
+    TN_TRY(tn_step_choose(context, step, p, &choice));
     state->tactic = choice->found;
     state->bounce = step->card && !tn_tactic_is_of(choice->found, engine->card->backend);
     if (state->bounce) return NULL; /* scratch and packed weights: when it runs */

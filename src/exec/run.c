@@ -130,6 +130,7 @@ static tn_status check_found(const tn_plan *plan, const tn_plan_step *step, int3
 static tn_status resolve_by_data(tn_context *context, const tn_plan_step *step, tn_problem *p)
 {
     const tn_plan *plan = context->plan;
+    TN_TRY(tn_step_check_constants(context, step, p, NULL));
     for (int32_t k = 0; k < step->choice_count; k++) {
         const tn_tactic *tactic = step->choice[k].found;
         if (!tactic || !tactic->resolve) continue;
@@ -256,7 +257,7 @@ static tn_status prepare_outputs(tn_context *context, const tn_plan_step *step, 
     } else if (!all_known) {
         TN_TRY(resolve_by_data(context, step, p));
     } else if (step->kind == TN_STEP_LAUNCH) {
-        TN_TRY(tn_step_check(step, p, &context->run_arena));
+        TN_TRY(tn_step_check(context, step, p));
     }
     for (int32_t k = 0; k < step->out_count; k++)
         if (step->out[k] >= 0 && plan->tensor[step->out[k]].dynamic)
@@ -275,7 +276,7 @@ static tn_status prepare_dynamic(tn_context *context, int32_t index)
     tn_arena_rewind(&context->run_arena);
     TN_TRY(status);
     if (step->kind != TN_STEP_LAUNCH) return NULL;
-    TN_TRY(tn_step_choose(step, p, &choice));
+    TN_TRY(tn_step_choose(context, step, p, &choice));
     state->tactic = choice->found;
     state->launch.packed =
         choice->packed >= 0 ? context->plan->constant[choice->packed].data : NULL;

@@ -9,7 +9,7 @@
 #include "build/build.h"
 #include "exec/exec.h"
 
-enum { SECTIONS = 7, TABLE = 48, ROW = 32 };
+enum { SECTIONS = 7, CONSTANTS = 2, DATA = 6, TABLE = 48, ROW = 32 };
 
 static uint64_t load_u64(const uint8_t *at)
 {
@@ -23,16 +23,47 @@ static void store_u64(uint8_t *at, uint64_t value)
     for (int i = 0; i < 8; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
+/* The checksums of constants, in the table of section 3. */
+static void mend_constants(uint8_t *at, const tn_reader *data, tn_reader in)
+{
+    uint32_t count;
+    uint8_t dtype, rank;
+    uint64_t offset, bytes, left = (uint64_t)(data->end - data->begin);
+    const void *dims;
+    if (tn_read_u32(&in, "", &count)) return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (tn_read_u8(&in, "", &dtype) || tn_read_u8(&in, "", &rank)) return;
+        if (tn_read_bytes(&in, (size_t)rank * 8, "", &dims)) return;
+        if (tn_read_u64(&in, "", &offset) || tn_read_u64(&in, "", &bytes)) return;
+        tn_constant_place place = {.offset = (size_t)offset, .bytes = (size_t)bytes};
+        tn_engine engine = {.constant_data = data->begin, .constant_place = &place};
+        uint8_t *hash_at = at + (in.at - (const uint8_t *)at);
+        uint64_t hash = 0;
+        if (tn_read_u64(&in, "", &hash)) return;
+        if (offset > left || bytes > left || tn_align_up(bytes, 64) > left - offset) return;
+        if (tn_exec_constant_hash(&engine, 0, &hash)) return;
+        store_u64(hash_at, hash);
+    }
+}
+
 static void mend(uint8_t *at, size_t bytes)
 {
     if (bytes < TABLE + SECTIONS * ROW) return;
     memcpy(at, TN_ENGINE_MAGIC, 8);
     store_u64(at + 16, bytes);
+    tn_reader section[SECTIONS] = {{0}};
     for (int i = 0; i < SECTIONS; i++) {
-        uint8_t *row = at + TABLE + i * ROW;
+        const uint8_t *row = at + TABLE + i * ROW;
         uint64_t offset = load_u64(row + 8), count = load_u64(row + 16);
         if (offset <= bytes && count <= bytes - offset)
-            store_u64(row + 24, tn_hash_bytes(at + offset, (size_t)count));
+            section[i] = tn_reader_of(at + offset, (size_t)count, "a section");
+    }
+    if (section[CONSTANTS].at && section[DATA].at)
+        mend_constants(at, &section[DATA], section[CONSTANTS]);
+    for (int i = 0; i < SECTIONS; i++) {
+        const tn_reader *s = &section[i];
+        uint64_t hash = i == DATA ? 0 : tn_hash_bytes(s->begin, (size_t)(s->end - s->begin));
+        if (s->at) store_u64(at + TABLE + i * ROW + 24, hash);
     }
     store_u64(at + 32, tn_hash_bytes(at + TABLE, SECTIONS * ROW));
     store_u64(at + 40, tn_hash_bytes(at, 40));

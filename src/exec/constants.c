@@ -1,0 +1,202 @@
+/* The constants of an engine: one block of memory, in a built engine and in a file alike.
+ *
+ * A file's weights may be gigabytes, and many of them lie there twice: as the portable graph has
+ * them, and packed for the kernels that were chosen, which alone are read as a rule. So a constant
+ * is held against its checksum just before it is first read, not when the file is opened: what
+ * nobody reads takes neither time nor memory. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "exec/exec.h"
+#include "tensor/dtype.h"
+#include "tensor/tensor.h"
+
+/* ---- Checksums --------------------------------------------------------------------------------*/
+
+enum { PIECE_BYTES = 256 << 10 };
+
+typedef struct pieces {
+    const uint8_t *at;
+    size_t bytes;
+    _Atomic uint64_t sum;
+} pieces;
+
+static tn_status add_pieces(void *arg, int64_t begin, int64_t end, int thread)
+{
+    pieces *p = arg;
+    uint64_t sum = 0;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        size_t from = (size_t)i * PIECE_BYTES, left = p->bytes - from;
+        sum += tn_hash_seeded(p->at + from, TN_MIN(left, (size_t)PIECE_BYTES), (uint64_t)i);
+    }
+    atomic_fetch_add_explicit(&p->sum, sum, memory_order_relaxed);
+    return NULL;
+}
+
+/* A sum over pieces, so that threads can share it; each with its number, so that they cannot be
+ * exchanged. With the zeros after it up to the next constant: no byte of the block is left out. */
+tn_status tn_exec_constant_hash(const tn_engine *engine, int32_t index, uint64_t *out)
+{
+    const tn_constant_place *place = &engine->constant_place[index];
+    pieces p = {.at = engine->constant_data + place->offset,
+                .bytes = tn_align_up(place->bytes, TN_ALIGNMENT)};
+    int64_t count = (int64_t)((p.bytes + PIECE_BYTES - 1) / PIECE_BYTES);
+    TN_TRY(tn_pool_run(engine->pool, count, 2, add_pieces, &p));
+    *out = atomic_load(&p.sum);
+    return NULL;
+}
+
+tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index)
+{
+    atomic_bool *good = engine->constant_good;
+    uint64_t hash;
+    if (!good || atomic_load_explicit(&good[index], memory_order_relaxed)) return NULL;
+    TN_TRY(tn_exec_constant_hash(engine, index, &hash));
+    TN_CHECK(hash == engine->constant_place[index].hash, TN_CORRUPT,
+             "constant %d of the engine is damaged: get the file anew", index);
+    atomic_store_explicit(&good[index], true, memory_order_relaxed);
+    return NULL;
+}
+
+tn_status tn_exec_graph_check(const tn_engine *engine)
+{
+    for (int32_t i = 0; i < engine->graph_constant_count; i++)
+        TN_TRY(tn_exec_constant_check(engine, engine->graph_constant[i]));
+    return NULL;
+}
+
+/* ---- Strings ----------------------------------------------------------------------------------*/
+
+size_t tn_strings_stored_bytes(const tn_tensor *t)
+{
+    int64_t count = tn_tensor_count(t);
+    size_t total;
+    if (count < 0 || !tn_mul_size((size_t)count, 16, &total)) return SIZE_MAX;
+    for (int64_t i = 0; i < count; i++)
+        if (!tn_add_size(total, ((const tn_string *)t->data)[i].bytes, &total)) return SIZE_MAX;
+    return total;
+}
+
+static void store_u64(uint8_t *dst, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) dst[i] = (uint8_t)(value >> (8 * i));
+}
+
+void tn_strings_store(const tn_tensor *t, uint8_t *dst)
+{
+    int64_t count = tn_tensor_count(t);
+    size_t at = (size_t)count * 16;
+    for (int64_t i = 0; i < count; i++) {
+        const tn_string *s = (const tn_string *)t->data + i;
+        store_u64(dst + i * 16, at);
+        store_u64(dst + i * 16 + 8, s->bytes);
+        if (s->bytes > 0) memcpy(dst + at, s->text, s->bytes);
+        at += s->bytes;
+    }
+}
+
+tn_status tn_strings_load(const uint8_t *src, size_t bytes, tn_arena *arena, tn_tensor *t)
+{
+    int64_t count = tn_tensor_count(t);
+    tn_reader in = tn_reader_of(src, bytes, "a constant of strings");
+    TN_CHECK(count >= 0 && (uint64_t)count <= bytes / 16, TN_CORRUPT,
+             "%zu bytes cannot hold %lld strings", bytes, (long long)count);
+    tn_string *string = TN_NEW_ARRAY(arena, tn_string, count);
+    TN_CHECK(string, TN_OUT_OF_MEMORY, "no memory for %lld strings", (long long)count);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t offset, length;
+        TN_TRY(tn_read_u64(&in, "a string", &offset));
+        TN_TRY(tn_read_u64(&in, "a string", &length));
+        TN_CHECK(offset <= bytes && length <= bytes - offset, TN_CORRUPT,
+                 "string %lld of a constant lies outside of it", (long long)i);
+        string[i] = (tn_string){(const char *)src + offset, (size_t)length};
+    }
+    t->data = string;
+    return NULL;
+}
+
+/* ---- One block --------------------------------------------------------------------------------*/
+
+static size_t stored_bytes(const tn_tensor *t)
+{
+    if (t->dtype == TN_DTYPE_STRING) return tn_strings_stored_bytes(t);
+    int64_t bytes = tn_tensor_bytes(t);
+    return bytes < 0 ? SIZE_MAX : (size_t)bytes;
+}
+
+static tn_status store_constant(tn_engine *engine, const tn_tensor *src, uint8_t *dst, size_t bytes,
+                                tn_tensor *out)
+{
+    *out = *src;
+    tn_tensor_set_dense(out);
+    out->data = dst;
+    if (src->dtype == TN_DTYPE_STRING) {
+        tn_strings_store(src, dst);
+        return tn_strings_load(dst, bytes, &engine->arena, out);
+    }
+    if (bytes > 0) memcpy(dst, src->data, bytes);
+    return NULL;
+}
+
+/* What the first choices read: not the weights that they have packed, nor what others packed, nor
+ * what is in the graph alone. A guess by size, since it only says what lies side by side in the
+ * file. Recursion: as deep as plans are nested. */
+static void mark_front(const tn_plan *plan, const tn_tensor *constant, bool *front)
+{
+    enum { SMALL_BYTES = 64 << 10 };
+    for (int32_t i = 0; i < plan->step_count; i++) {
+        const tn_plan_step *s = &plan->step[i];
+        int32_t packed = s->choice_count ? s->choice[0].packed : -1;
+        if (packed >= 0) front[packed] = true;
+        for (int32_t k = 0; k < s->in_count; k++) {
+            const tn_plan_tensor *t = s->in[k] < 0 ? NULL : &plan->tensor[s->in[k]];
+            if (!t || t->place != TN_PLACE_CONSTANT) continue;
+            if (packed < 0 || tn_tensor_bytes(&constant[t->index]) <= SMALL_BYTES)
+                front[t->index] = true;
+        }
+    }
+    for (int32_t i = 0; i < plan->sub_count; i++) mark_front(plan->sub[i], constant, front);
+}
+
+static tn_status place_constants(tn_engine *engine, const tn_tensor *constant, int32_t count,
+                                 size_t *total)
+{
+    bool *front = TN_NEW_ARRAY(&engine->arena, bool, count);
+    TN_CHECK(front, TN_OUT_OF_MEMORY, "no memory for a table of %d constants", count);
+    mark_front(&engine->plan, constant, front);
+    for (int turn = 1; turn >= 0; turn--)
+        for (int32_t i = 0; i < count; i++) {
+            if (front[i] != turn) continue;
+            size_t bytes = stored_bytes(&constant[i]);
+            TN_CHECK(bytes < PTRDIFF_MAX && *total < PTRDIFF_MAX - bytes - TN_ALIGNMENT,
+                     TN_OUT_OF_MEMORY, "the constants take more memory than there are addresses");
+            engine->constant_place[i] = (tn_constant_place){.offset = *total, .bytes = bytes};
+            *total += tn_align_up(bytes, TN_ALIGNMENT);
+        }
+    return NULL;
+}
+
+tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count)
+{
+    size_t total = 0;
+    engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
+    engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
+    TN_CHECK(engine->constant_place && engine->plan.constant, TN_OUT_OF_MEMORY,
+             "no memory for a table of %d constants", count);
+    TN_TRY(place_constants(engine, constant, count, &total));
+    if (total > 0) {
+        /* Zeroed: the gaps are written to the file and must not differ from build to build. */
+        engine->constant_owned = tn_alloc_zero(total);
+        TN_CHECK(engine->constant_owned, TN_OUT_OF_MEMORY, "no memory for %zu bytes of constants",
+                 total);
+    }
+    engine->constant_data = engine->constant_owned;
+    engine->constant_bytes = total;
+    for (int32_t i = 0; i < count; i++)
+        TN_TRY(store_constant(engine, &constant[i],
+                              (uint8_t *)engine->constant_owned + engine->constant_place[i].offset,
+                              engine->constant_place[i].bytes, &engine->plan.constant[i]));
+    tn_plan_set_constants(&engine->plan, engine->plan.constant, count);
+    return NULL;
+}
