@@ -34,6 +34,7 @@
 
 enum { IDLE, WORK, AWAITED, STOP };
 enum { THREADS_MAX = 1024, SPIN_NS = 50000, SPINS_A_CLOCK = 32 };
+enum { HOT = 8 }; /* a share may be smaller by this for a worker that spins */
 
 typedef struct worker {
     _Alignas(TN_ALIGNMENT) _Atomic uint32_t word;
@@ -236,10 +237,23 @@ static tn_status run_shared(tn_pool *pool)
     return status;
 }
 
+/* Shares of at least `grain`; of less where the workers need not be woken. */
+static int64_t share_count(const tn_pool *pool, int64_t count, int64_t grain)
+{
+    int64_t threads = tn_pool_threads(pool);
+    int64_t shares = TN_MIN(count / TN_MAX(grain, (int64_t)1), threads);
+    if (threads == 1 || pool->spin_ns == 0) return shares;
+    int64_t most = TN_MIN(count / TN_MAX(grain / HOT, (int64_t)1), threads), awake = 1;
+    while (awake < most &&
+           !atomic_load_explicit(&pool->worker[awake - 1].asleep, memory_order_relaxed))
+        awake++;
+    return TN_MAX(shares, TN_MIN(most, awake));
+}
+
 tn_status tn_pool_run(tn_pool *pool, int64_t count, int64_t grain, tn_pool_work work, void *arg)
 {
     if (count <= 0) return NULL;
-    int64_t shares = TN_MIN(count / TN_MAX(grain, (int64_t)1), (int64_t)tn_pool_threads(pool));
+    int64_t shares = share_count(pool, count, grain);
     if (shares <= 1 || inside || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire))
         return work(arg, 0, count, 0);
     pool->work = work;

@@ -16,7 +16,8 @@ void tn_pool_free(tn_pool *pool);
 int tn_pool_threads(const tn_pool *pool); /* 1 for NULL */
 
 /* Calls work(arg, begin, end, thread) for shares that cover [0, count) once. `grain` is the
- * smallest share worth a thread: count <= grain runs on the caller. The first failure (by share
+ * smallest share worth waking a thread for: count <= grain runs on the caller, unless there are
+ * workers that still spin, which are worth an eighth of that. The first failure (by share
  * order) is returned. Shares run in the caller's floating-point mode (base/cpu.h). pool may be
  * NULL: all on the caller. */
 typedef tn_status (*tn_pool_work)(void *arg, int64_t begin, int64_t end, int thread);
