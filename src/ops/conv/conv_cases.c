@@ -39,6 +39,13 @@ const tn_case tn_conv_cases[] = {
     {.problem =
          "Conv{group=9, dilations=[3,2], pads=[3,2,3,2]} f32[1,9,12,33] f32[9,1,3,3]! f32[9]!"},
     {.problem = "Conv{group=4, pads=[1,1,1,1]} f32[1,4,7,7] f32[12,1,3,3] f32[12]"},
+    {.problem = "Conv{group=4, strides=[2,2], pads=[1,1,1,1]} f32[1,4,37,151] f32[4,1,3,3] f32[4]"},
+    {.problem = "Conv{group=3, strides=[2,2], pads=[0,1,2,2]} f32[1,3,9,64] f32[3,1,5,5]"},
+    {.problem = "Conv{group=2, strides=[2,2], pads=[3,3,3,3]} f32[2,2,30,90] f32[2,1,7,7] f32[2]"},
+    {.problem = "Conv{group=3, pads=[3,3,3,3]} f32[1,3,17,61] f32[3,1,7,7] f32[3]"},
+    {.problem = "Conv{group=2, pads=[2,2,2,2]} f32[1,2,3,70] f32[2,1,5,5] f32[2]"},
+    {.problem = "Conv{group=2, pads=[5,20,6,21]} f32[1,2,2,3] f32[4,1,3,3] f32[4]"},
+    {.problem = "Conv f32[1,1,28,28] f32[20,1,5,5] f32[20]"},
     {.problem = "Conv{group=3, strides=[3,1], pads=[1,1,1,1]} f32[1,3,40,700] f32[3,1,3,3]!"},
     {.problem = "Conv{group=2, strides=[4], pads=[6,6]} f32[3,2,9000] f32[2,1,12]! f32[2]!"},
     {.problem = "Conv{group=2, dilations=[5000], pads=[1,1]} f32[1,2,20000] f32[2,1,3]! f32[2]!"},

@@ -1,8 +1,10 @@
 /* Conv and FusedConv in f32 where every output channel reads one input channel: each row of outputs
- * is a sum of shifted rows, a weight times each, of a band of the input that lies on the stack.
+ * is a sum of shifted rows, a weight times each.
  *
- * Kernels of the usual sizes are taken ROWS rows at a time, and what several rows read is loaded
- * once. Work is cut into (sample, channel); every sum runs over taps in rising order. */
+ * Kernels of the usual sizes are taken ROWS rows at a time straight from the input, and what
+ * several rows read is loaded once; lanes that would read the padding are not loaded, and are
+ * zeros. Others read a band of the input, padding and all, that lies on the stack. Work is cut into
+ * (sample, output channel); every sum runs over taps in rising order. */
 #include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/tile_end.h"
@@ -62,18 +64,53 @@ static double estimate_ns(const tn_problem *p)
 
 /* ---- Rows ------------------------------------------------------------------------------------*/
 
-/* Line i of the input under `rows` rows of outputs: what a tap reads is loaded once. All but the
- * pointers and the length of a plane's row are constants at every call. */
-TILE_INLINE void add_line(int i, int rows, int taps, int stride, const float *src,
-                          const int64_t *offset, int64_t line, const float *weights, vf32 *sum)
+/* Line i of the input under `rows` rows of outputs, one or two vectors of their columns. What a tap
+ * reads is loaded once: at stride 2 two taps share what they load. All but the pointers and the
+ * numbers of columns are constants at every call. */
+typedef struct line {
+    const float *x[2]; /* what the first tap of a vector's first column reads */
+    uint64_t may[2];   /* bit i: the number i behind it is of this line */
+    bool inside;       /* all of them that taps meet are */
+} line;
+
+TILE_INLINE vf32 load_line(const line *l, int v, int at)
 {
-    int first = i < taps ? 0 : (i - taps + stride) / stride; /* row of outputs that reads it */
-    if (i >= (rows - 1) * stride + taps) return;
-    for (int k = 0; k < taps; k++) {
-        vf32 v = vf32_load(src + offset[(i - first * stride) * taps + k] + first * line);
-        for (int r = 0; r < ROWS; r++)
-            if (r >= first && r < rows && r * stride <= i)
-                sum[r] = vf32_fma(vf32_set1(weights[(i - r * stride) * taps + k]), v, sum[r]);
+    return l->inside ? vf32_load(l->x[v] + at) : vf32_load_bits(l->x[v] + at, l->may[v] >> at);
+}
+
+/* Bits [low, high). */
+static inline uint64_t bits_between(int64_t low, int64_t high)
+{
+    uint64_t below = low < 0 ? 0 : low < 64 ? ((uint64_t)1 << low) - 1 : UINT64_MAX;
+    uint64_t end = high < 0 ? 0 : high < 64 ? ((uint64_t)1 << high) - 1 : UINT64_MAX;
+    return end & ~below;
+}
+
+TILE_INLINE void add_tap(int i, int k, int rows, int vectors, int taps, int stride, const vf32 *x,
+                         const float *weights, vf32 sum[][2])
+{
+    for (int r = 0; r < rows; r++) {
+        if (r * stride > i || i >= r * stride + taps) continue;
+        vf32 scale = vf32_set1(weights[(i - r * stride) * taps + k]);
+        for (int v = 0; v < vectors; v++) sum[r][v] = vf32_fma(scale, x[v], sum[r][v]);
+    }
+}
+
+TILE_INLINE void add_line(int i, int rows, int vectors, int taps, int stride, const line *l,
+                          const float *weights, vf32 sum[][2])
+{
+    for (int k = 0; k < taps; k += stride) {
+        vf32 x[2], even[2], odd[2];
+        for (int v = 0; v < vectors; v++) {
+            x[v] = load_line(l, v, k);
+            if (stride == 1) continue;
+            vf32 next = load_line(l, v, k + VF32_LANES);
+            even[v] = __builtin_shufflevector(x[v], next, VF32_EVENS);
+            odd[v] = __builtin_shufflevector(x[v], next, VF32_ODDS);
+        }
+        add_tap(i, k, rows, vectors, taps, stride, stride == 1 ? x : even, weights, sum);
+        if (stride == 2 && k + 1 < taps)
+            add_tap(i, k + 1, rows, vectors, taps, stride, odd, weights, sum);
     }
 }
 
@@ -89,19 +126,70 @@ TILE_INLINE void store_sum(float *dst, vf32 sum, const ends *e, int64_t lanes)
     else vf32_store_some(dst, sum, lanes);
 }
 
-/* VF32_LANES columns of `rows` rows; the lines are written out for the compiler to see all. */
-TILE_INLINE void sum_rows(int rows, int taps, int stride, const float *src, const int64_t *offset,
-                          int64_t line, const float *weights, const ends *e, float *dst,
-                          int64_t width, int64_t lanes)
+/* Part of a plane of outputs: one or two vectors, `lanes` columns each, of some rows. */
+typedef struct part {
+    int64_t top, column[2], lanes;
+} part;
+
+/* Lines of the padding are passed over; the others are written out for the compiler to see all. */
+TILE_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool inside,
+                          const tn_window *w, const part *at, const float *x, const float *weights,
+                          const ends *e, float *y)
 {
-    vf32 sum[ROWS];
-    for (int r = 0; r < ROWS; r++) sum[r] = vf32_set1(e->bias);
-#define LINE(i) add_line(i, rows, taps, stride, src, offset, line, weights, sum);
+    int64_t wide = w->in[2], h = at->top * stride - w->pad[1];
+    line l = {.inside = inside};
+    vf32 sum[ROWS][2];
+    for (int v = 0; v < vectors; v++) {
+        int64_t left = at->column[v] * stride - w->pad[2];
+        l.x[v] = x + h * wide + left;
+        l.may[v] = bits_between(-left, wide - left);
+        for (int r = 0; r < rows; r++) sum[r][v] = vf32_set1(e->bias);
+    }
+#define LINE(i)                                                                                    \
+    if ((i) < (rows - 1) * stride + taps && (inside || (h + (i) >= 0 && h + (i) < w->in[1])))      \
+        add_line(i, rows, vectors, taps, stride, &l, weights, sum);                                \
+    for (int v = 0; v < vectors; v++) l.x[v] += wide;
     LINE(0)
     LINE(1)
-    LINE(2) LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
+    LINE(2)
+    LINE(3)
+    LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
 #undef LINE
-        for (int r = 0; r < rows; r++) store_sum(dst + r * width, sum[r], e, lanes);
+        for (int v = 0; v < vectors; v++) for (int r = 0; r < rows; r++)
+            store_sum(y + (at->top + r) * w->out[2] + at->column[v], sum[r][v], e, at->lanes);
+}
+
+/* A plane of outputs, straight from the input. The last rows and columns are computed with those
+ * before them again, if there are as many. */
+TILE_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float *x,
+                           const float *weights, const ends *e, float *y)
+{
+    int64_t rows = w->out[1], columns = w->out[2], lanes = TN_MIN(VF32_LANES, columns);
+    int64_t reach = (taps - 1) / stride * stride + stride * VF32_LANES; /* of what a line loads */
+    for (int64_t first = 0; first < rows; first += ROWS) {
+        part at = {.top = rows >= ROWS ? TN_MIN(first, rows - ROWS) : first, .lanes = lanes};
+        int64_t end = TN_MIN(rows, at.top + ROWS);
+        int64_t h = at.top * stride - w->pad[1];
+        bool whole = end - at.top == ROWS;
+        bool high = h >= 0 && h + (ROWS - 1) * stride + taps <= w->in[1];
+        for (int64_t c = 0; c < columns; c += 2 * VF32_LANES) {
+            at.column[0] = TN_MIN(c, columns - lanes);
+            at.column[1] = TN_MIN(c + VF32_LANES, columns - lanes);
+            bool two = c + VF32_LANES < columns;
+            int64_t left = at.column[0] * stride - w->pad[2];
+            int64_t right = at.column[1] * stride - w->pad[2] + reach;
+            if (whole && two && high && left >= 0 && right <= w->in[2])
+                sum_rows(ROWS, 2, taps, stride, true, w, &at, x, weights, e, y);
+            else if (whole && two) sum_rows(ROWS, 2, taps, stride, false, w, &at, x, weights, e, y);
+            else if (whole) sum_rows(ROWS, 1, taps, stride, false, w, &at, x, weights, e, y);
+            else
+                for (part one = at; one.top < end; one.top++)
+                    for (int v = 0; v <= two; v++) {
+                        one.column[0] = at.column[v];
+                        sum_rows(1, 1, taps, stride, false, w, &one, x, weights, e, y);
+                    }
+        }
+    }
 }
 
 /* Up to ROWS vectors of one row, any taps. */
@@ -119,30 +207,9 @@ TILE_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const 
         store_sum(dst + v * VF32_LANES, sum[v], e, v < vectors - 1 ? VF32_LANES : lanes);
 }
 
-/* A band of outputs `width` apart from row to row. The last rows are computed with those before
- * them again, if there are as many. */
-TILE_INLINE void run_fixed(const job *j, int taps, int stride, int64_t rows, int64_t columns,
-                           const float *src, const float *weights, const ends *e, float *y)
-{
-    int64_t line = j->bands.planes.size[2], width = j->bands.w.out[2];
-    for (int64_t at = 0; at < rows; at += ROWS) {
-        int64_t r = rows >= ROWS ? TN_MIN(at, rows - ROWS) : at, count = TN_MIN(ROWS, rows - r);
-        for (int64_t c = 0; c < columns; c += VF32_LANES) {
-            int64_t lanes = TN_MIN(VF32_LANES, columns - c);
-            const float *from = src + r * line + c;
-            float *to = y + r * width + c;
-            if (count == ROWS)
-                sum_rows(ROWS, taps, stride, from, j->offset, line, weights, e, to, width, lanes);
-            else
-                for (int64_t i = 0; i < count; i++)
-                    sum_rows(1, taps, stride, from + i * line, j->offset, line, weights, e,
-                             to + i * width, width, lanes);
-        }
-    }
-}
-
-static void run_any(const job *j, int64_t rows, int64_t columns, const float *src,
-                    const float *weights, const ends *e, float *y)
+/* A band of outputs, from a copy of what it reads. */
+static void run_band(const job *j, int64_t rows, int64_t columns, const float *src,
+                     const float *weights, const ends *e, float *y)
 {
     int64_t taps = j->bands.w.kernel_count;
     for (int64_t r = 0; r < rows; r++, src += j->bands.planes.size[2], y += j->bands.w.out[2]) {
@@ -169,46 +236,75 @@ static int fixed_kind(const tn_window *w)
 }
 
 #define FIXED(taps, stride)                                                                        \
-    case (taps)*2 + (stride): run_fixed(j, taps, stride, rows, columns, src, weights, e, y); break;
-static void run_band(const job *j, int64_t rows, int64_t columns, const float *src,
-                     const float *weights, const ends *e, float *y)
+    case (taps)*2 + (stride): run_fixed(w, taps, stride, x, weights, e, y); break;
+static void run_plane(const tn_window *w, const float *x, const float *weights, const ends *e,
+                      float *y)
 {
-    switch (fixed_kind(&j->bands.w)) {
+    switch (fixed_kind(w)) {
         FIXED(3, 1)
         FIXED(3, 2)
         FIXED(5, 1)
         FIXED(5, 2)
         FIXED(7, 1)
         FIXED(7, 2)
-    default: run_any(j, rows, columns, src, weights, e, y);
     }
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
 
-static void run_channel(const job *j, int64_t channel, float *source)
+static void finish(const job *j, int64_t filter, int64_t count, float *y)
+{
+    if (j->end.any) tile_end_run(&j->end, filter, 0, 1, count, y, count);
+}
+
+static const float *weights_of(const job *j, int64_t output, int64_t *filter, ends *e)
+{
+    *filter = output % (j->inputs * j->multiple);
+    *e = (ends){j->bias ? j->bias[*filter] : 0, j->low};
+    return j->weights + *filter * j->bands.w.kernel_count;
+}
+
+static tn_status fixed_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    const tn_window *w = &j->bands.w;
+    (void)thread;
+    for (int64_t o = begin; o < end; o++) {
+        int64_t filter;
+        ends e;
+        const float *weights = weights_of(j, o, &filter, &e);
+        run_plane(w, j->x + o / j->multiple * w->in_count, weights, &e, j->y + o * w->out_count);
+        finish(j, filter, w->out_count, j->y + o * w->out_count);
+    }
+    return NULL;
+}
+
+/* Outputs [begin, end) of all planes, which read one channel. */
+static void run_channel(const job *j, int64_t begin, int64_t end, float *source)
 {
     const tn_window *w = &j->bands.w;
-    for (band b = {0}; bands_next(&j->bands, j->x + channel * w->in_count, &b, source);) {
-        for (int64_t i = 0; i < j->multiple; i++) {
-            int64_t o = channel * j->multiple + i, filter = o % (j->inputs * j->multiple);
+    const float *x = j->x + begin / j->multiple * w->in_count;
+    for (band b = {0}; bands_next(&j->bands, x, &b, source);) {
+        for (int64_t o = begin; o < end; o++) {
+            int64_t filter;
+            ends e;
+            const float *weights = weights_of(j, o, &filter, &e);
             float *y = j->y + o * w->out_count + b.row * w->out[2] + b.column;
-            ends e = {j->bias ? j->bias[filter] : 0, j->low};
-            run_band(j, b.rows, b.columns, source, j->weights + filter * w->kernel_count, &e, y);
-            if (!j->end.any) continue;
-            bool whole = b.columns == w->out[2];
-            for (int64_t k = 0; k < (whole ? 1 : b.rows); k++)
-                tile_end_run(&j->end, filter, 0, 1, whole ? b.rows * b.columns : b.columns,
-                             y + k * w->out[2], w->out_count);
+            run_band(j, b.rows, b.columns, source, weights, &e, y);
+            for (int64_t k = 0; k < b.rows; k++) finish(j, filter, b.columns, y + k * w->out[2]);
         }
     }
 }
 
-static tn_status run_channels(void *arg, int64_t begin, int64_t end, int thread)
+static tn_status bands_share(void *arg, int64_t begin, int64_t end, int thread)
 {
     _Alignas(TN_ALIGNMENT) float source[BANDS_BUFFER] = {0};
+    const job *j = arg;
     (void)thread;
-    for (int64_t channel = begin; channel < end; channel++) run_channel(arg, channel, source);
+    for (int64_t to; begin < end; begin = to) {
+        to = TN_MIN((begin / j->multiple + 1) * j->multiple, end);
+        run_channel(j, begin, to, source);
+    }
     return NULL;
 }
 
@@ -222,8 +318,8 @@ static tn_status launch(const tn_launch *l)
     const tn_problem *p = l->problem;
     job j;
     read(p, &j);
-    int64_t channels = p->in[0].dim[0] * j.inputs;
-    if (channels * j.multiple * j.bands.w.out_count == 0) return NULL;
+    int64_t outputs = p->in[0].dim[0] * j.inputs * j.multiple;
+    if (outputs * j.bands.w.out_count == 0) return NULL;
     planes_offsets(&j.bands.planes, l->scratch);
     j.offset = l->scratch;
     j.x = p->in[0].data;
@@ -239,14 +335,15 @@ static tn_status launch(const tn_launch *l)
         else j.end.function = params->epilogue;
     }
     tile_end_close(&j.end);
-    int64_t work = j.multiple * j.bands.w.out_count * (j.bands.w.kernel_count + 4);
-    return tn_pool_run(l->pool, channels, 1 + GRAIN / work, run_channels, &j);
+    int64_t work = j.bands.w.out_count * (j.bands.w.kernel_count + 4);
+    return tn_pool_run(l->pool, outputs, 1 + GRAIN / work,
+                       fixed_kind(&j.bands.w) ? fixed_share : bands_share, &j);
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_depthwise)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.depthwise." TN_VARIANT_TEXT, .op = op_name, .revision = 1,       \
+        .name = "cpu." text ".f32.depthwise." TN_VARIANT_TEXT, .op = op_name, .revision = 2,       \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
         .launch = launch,                                                                          \
     }

@@ -95,15 +95,12 @@ static bool are_halves(const tn_window *w)
 
 /* Numbers in order, two vectors to two vectors: every second one, and back. */
 #if VF32_LANES == 16
-#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #elif VF32_LANES == 8
-#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #else
-#define ODDS 1, 3, 5, 7
 #define ZIP_LOW 0, 4, 1, 5
 #define ZIP_HIGH 2, 6, 3, 7
 #endif
@@ -121,7 +118,7 @@ static inline void load_pairs(const float *src, int64_t count, vf32 *left, vf32 
     if (2 * count > VF32_LANES)
         b = vf32_load_some(src + VF32_LANES, at_most(2 * count - VF32_LANES));
     *left = __builtin_shufflevector(a, b, VF32_EVENS);
-    *right = __builtin_shufflevector(a, b, ODDS);
+    *right = __builtin_shufflevector(a, b, VF32_ODDS);
 }
 
 static inline void store_pairs(float *dst, int64_t count, vf32 left, vf32 right)

@@ -28,10 +28,13 @@ typedef int32_t vi32 __attribute__((vector_size(VF32_LANES * 4)));
 /* Every second number of two vectors, for __builtin_shufflevector. */
 #if VF32_LANES == 16
 #define VF32_EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define VF32_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #elif VF32_LANES == 8
 #define VF32_EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define VF32_ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #else
 #define VF32_EVENS 0, 2, 4, 6
+#define VF32_ODDS 1, 3, 5, 7
 #endif
 
 static inline vf32 vf32_load(const float *src)
@@ -66,6 +69,25 @@ static inline vf32 vf32_load_some(const float *src, int64_t count)
     vf32 v = {0};
     if (count == VF32_LANES) return vf32_load(src);
     memcpy(&v, src, (size_t)count * sizeof(float));
+    return v;
+#endif
+}
+
+/* The lanes whose bits are set, zeros elsewhere; nothing else is read. */
+static inline vf32 vf32_load_bits(const float *src, uint64_t bits)
+{
+#if defined(__AVX512F__)
+    return (vf32)_mm512_maskz_loadu_ps((__mmask16)bits, src);
+#elif defined(__AVX2__)
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i mask = _mm256_and_si256(_mm256_set1_epi32((int)(bits & 255)), lane);
+    return (vf32)_mm256_maskload_ps(src, _mm256_cmpeq_epi32(mask, lane));
+#else
+    const uint64_t all = (1 << VF32_LANES) - 1;
+    vf32 v = {0};
+    if ((bits & all) == all) return vf32_load(src);
+    for (int i = 0; i < VF32_LANES; i++)
+        if (bits >> i & 1) v[i] = src[i];
     return v;
 #endif
 }
@@ -159,14 +181,39 @@ static inline vf32 vf32_sqrt(vf32 x)
 #endif
 }
 
+/* Lane i is number index[i] of the 2 * VF32_LANES in low and high. */
+static inline vf32 vf32_choose(vf32 low, vf32 high, vi32 index)
+{
+#if defined(__AVX512F__)
+    return (vf32)_mm512_permutex2var_ps((__m512)low, (__m512i)index, (__m512)high);
+#elif defined(__AVX2__)
+    vf32 a = (vf32)_mm256_permutevar8x32_ps((__m256)low, (__m256i)index);
+    vf32 b = (vf32)_mm256_permutevar8x32_ps((__m256)high, (__m256i)index);
+    return vf32_select((vi32)(index < VF32_LANES), a, b);
+#else
+    float all[2 * VF32_LANES];
+    vf32 v;
+    memcpy(all, &low, sizeof low);
+    memcpy(all + VF32_LANES, &high, sizeof high);
+    for (int i = 0; i < VF32_LANES; i++) v[i] = all[index[i]];
+    return v;
+#endif
+}
+
 /* Halves are added to halves: the same order in every variant of one width. */
 static inline float vf32_sum(vf32 v)
 {
-    float lane[VF32_LANES];
-    vf32_store(lane, v);
-    for (int width = VF32_LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-    return lane[0];
+#if VF32_LANES == 16
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
+#elif VF32_LANES == 8
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 2, 3, 2, 3, 2, 3, 2, 3);
+#else
+    v += __builtin_shufflevector(v, v, 2, 3, 2, 3);
+#endif
+    return v[0] + v[1];
 }
 
 static inline float vf32_largest(vf32 v)
