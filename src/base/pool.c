@@ -2,16 +2,18 @@
  *
  * Each worker has a word, alone on its cache line, that goes round:
  *
- *     IDLE --caller: here is a share--> WORK --worker: done--> IDLE
+ *     IDLE --caller: here is a share--> WORK --worker: mine--> TAKEN --worker: done--> IDLE
  *
- * The caller stores WORK into the words of the workers it needs and takes share 0 itself; then it
- * waits for each word to be IDLE again. The others are not disturbed. A side that waits spins for a
- * short while and then sleeps on the word:
+ * The caller stores WORK into the words of the workers it needs and takes share 0 itself; what
+ * nobody has taken by then it turns back to IDLE and does, too: a wake-up is never waited for. Then
+ * it waits for the others to be IDLE again. A side that waits spins for a short while and then
+ * sleeps on the word:
  *
- *  - A worker raises `asleep`, adds itself to pool->sleepers, and sleeps while the word is IDLE.
+ *  - A worker raises `asleep`, adds itself to pool->sleepers, and sleeps if the word is IDLE; when
+ *    it is woken to an IDLE word it spins again.
  *    The caller stores the words, then adds 0 to the same counter: the two additions are ordered,
  *    so either the caller sees the sleeper and wakes it, or the sleeper's futex sees WORK.
- *  - The caller turns WORK into AWAITED and sleeps; the worker, when done, finds AWAITED and wakes
+ *  - The caller turns TAKEN into AWAITED and sleeps; the worker, when done, finds AWAITED and wakes
  *    it.
  *
  * Spinning pays only if everybody has a core: a pool larger than the machine sleeps at once.
@@ -32,9 +34,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { IDLE, WORK, AWAITED, STOP };
+enum { IDLE, WORK, TAKEN, AWAITED, STOP };
 enum { THREADS_MAX = 1024, SPIN_NS = 50000, SPINS_A_CLOCK = 32 };
 enum { HOT = 8 }; /* a share may be smaller by this for a worker that spins */
+enum { MISSES = 12, STREAM_NS = 200000 }; /* so many, each that soon after the last: a stream */
 
 typedef struct worker {
     _Alignas(TN_ALIGNMENT) _Atomic uint32_t word;
@@ -54,6 +57,8 @@ struct tn_pool {
     uint64_t float_mode; /* the caller's */
 
     uint64_t spin_ns;
+    _Atomic uint64_t missed_ns; /* when there last was work for workers that slept, */
+    _Atomic int missed;         /* and how often in a row */
     int threads;
     size_t bytes;
     _Alignas(TN_ALIGNMENT) _Atomic bool busy; /* a caller has the workers */
@@ -99,22 +104,26 @@ static uint32_t spin_while(_Atomic uint32_t *word, uint32_t old, uint64_t spin_n
 
 static uint32_t wait_for_work(worker *w)
 {
-    uint32_t seen = spin_while(&w->word, IDLE, w->pool->spin_ns);
-    if (seen != IDLE) return seen;
-    atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
-    atomic_fetch_add(&w->pool->sleepers, 1);
-    while ((seen = atomic_load_explicit(&w->word, memory_order_acquire)) == IDLE)
+    for (;;) {
+        uint32_t seen = spin_while(&w->word, IDLE, w->pool->spin_ns);
+        if (seen != IDLE) return seen;
+        atomic_store_explicit(&w->asleep, true, memory_order_relaxed);
+        atomic_fetch_add(&w->pool->sleepers, 1);
         futex_wait(&w->word, IDLE);
-    atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
-    atomic_fetch_sub(&w->pool->sleepers, 1);
-    return seen;
+        atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
+        atomic_fetch_sub(&w->pool->sleepers, 1);
+    }
+}
+
+static bool change(worker *w, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong(&w->word, &from, to);
 }
 
 static void wait_for_worker(worker *w)
 {
-    uint32_t seen = spin_while(&w->word, WORK, w->pool->spin_ns);
-    if (seen == IDLE) return;
-    if (!atomic_compare_exchange_strong(&w->word, &seen, AWAITED)) return; /* done just now */
+    uint32_t seen = spin_while(&w->word, TAKEN, w->pool->spin_ns);
+    if (seen == IDLE || !change(w, TAKEN, AWAITED)) return; /* or done just now */
     while (atomic_load_explicit(&w->word, memory_order_acquire) == AWAITED)
         futex_wait(&w->word, AWAITED);
 }
@@ -128,15 +137,22 @@ static tn_status run_share(const tn_pool *pool, int64_t index)
     return pool->work(pool->arg, begin, end, (int)index);
 }
 
+/* The share of a worker, by whoever does it. */
+static void run_share_of(worker *w)
+{
+    tn_status status = run_share(w->pool, w->index);
+    w->failed = status != NULL;
+    if (status) tn_status_copy(status, &w->record);
+}
+
 static void *run_worker(void *self)
 {
     worker *w = self;
     inside = true;
     while (wait_for_work(w) != STOP) {
+        if (!change(w, WORK, TAKEN)) continue; /* the caller was faster */
         if (tn_float_mode() != w->pool->float_mode) tn_float_mode_set(w->pool->float_mode);
-        tn_status status = run_share(w->pool, w->index);
-        w->failed = status != NULL;
-        if (status) tn_status_copy(status, &w->record);
+        run_share_of(w);
         if (atomic_exchange(&w->word, IDLE) == AWAITED) futex_wake(&w->word);
     }
     return NULL;
@@ -220,14 +236,20 @@ int tn_pool_threads(const tn_pool *pool)
     return pool ? pool->threads : 1;
 }
 
-/* Share 0 here, the others on the workers. Shares are in order, so the first failure found is the
- * first by share. */
+/* Share 0 here, the others on the workers that are there. Shares are in order, so the first failure
+ * found is the first by share. */
 static tn_status run_shared(tn_pool *pool)
 {
     int64_t workers = pool->shares - 1;
     signal_workers(pool, workers, WORK);
     inside = true;
     tn_status status = run_share(pool, 0);
+    for (int64_t i = 0; i < workers; i++) {
+        worker *w = &pool->worker[i];
+        if (!change(w, WORK, IDLE)) continue;
+        w->failed = false;
+        if (!status) run_share_of(w); /* else its outcome is of no use, and may not replace that */
+    }
     inside = false;
     for (int64_t i = 0; i < workers; i++) wait_for_worker(&pool->worker[i]);
     for (int64_t i = 0; i < workers && !status; i++) {
@@ -237,8 +259,20 @@ static tn_status run_shared(tn_pool *pool)
     return status;
 }
 
+/* The first `count` workers sleep, some of them, and the work is not worth a wake-up. In a stream
+ * of such work they are woken for what will follow, and nobody waits for that. */
+static void miss(tn_pool *pool, int64_t count)
+{
+    uint64_t now = tn_clock_ns(), last = atomic_exchange(&pool->missed_ns, now);
+    int missed = now - last < STREAM_NS ? atomic_load(&pool->missed) + 1 : 1;
+    atomic_store(&pool->missed, missed < MISSES ? missed : 0);
+    for (int64_t i = 0; missed >= MISSES && i < count; i++)
+        if (atomic_load_explicit(&pool->worker[i].asleep, memory_order_relaxed))
+            futex_wake(&pool->worker[i].word);
+}
+
 /* Shares of at least `grain`; of less where the workers need not be woken. */
-static int64_t share_count(const tn_pool *pool, int64_t count, int64_t grain)
+static int64_t share_count(tn_pool *pool, int64_t count, int64_t grain)
 {
     int64_t threads = tn_pool_threads(pool);
     int64_t shares = TN_MIN(count / TN_MAX(grain, (int64_t)1), threads);
@@ -247,14 +281,15 @@ static int64_t share_count(const tn_pool *pool, int64_t count, int64_t grain)
     while (awake < most &&
            !atomic_load_explicit(&pool->worker[awake - 1].asleep, memory_order_relaxed))
         awake++;
+    if (awake < most && shares < most) miss(pool, most - 1);
     return TN_MAX(shares, TN_MIN(most, awake));
 }
 
 tn_status tn_pool_run(tn_pool *pool, int64_t count, int64_t grain, tn_pool_work work, void *arg)
 {
     if (count <= 0) return NULL;
-    int64_t shares = share_count(pool, count, grain);
-    if (shares <= 1 || inside || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire))
+    int64_t shares = inside ? 1 : share_count(pool, count, grain);
+    if (shares <= 1 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire))
         return work(arg, 0, count, 0);
     pool->work = work;
     pool->arg = arg;
