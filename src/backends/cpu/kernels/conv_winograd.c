@@ -103,7 +103,7 @@ static void read(const tn_problem *p, int tile, int points, job *j)
     if (bands) j->band = (j->rows + bands - 1) / bands;
     j->many = bands == 1 ? TN_MAX(1, TN_MIN(ROUND_BYTES / (bytes * j->rows + 1), j->samples)) : 1;
     read_band(j, 0, j->band);
-    j->slot = (int64_t)tn_align_up((size_t)j->planes.channel, VF32_LANES);
+    j->slot = (int64_t)tn_align_up((size_t)j->planes.channel, VF32_LANES) + VF32_LANES;
     /* Lines of the cache apart: an odd number, so that what is read or written together does not
      * fall into the same few sets of it. */
     int64_t line = TN_ALIGNMENT / (int64_t)sizeof(float);
@@ -169,20 +169,74 @@ static tn_status pack(const tn_problem *p, int tile, int points, void *dst)
 
 /* ---- x to V ----------------------------------------------------------------------------------*/
 
+/* Up to VF32_LANES patches in a row, whose numbers lie within 2 * VF32_LANES of each other: images
+ * of few columns fill a vector from several rows of patches. */
+typedef struct patches {
+    int64_t from, count; /* the first one in the planes of a channel */
+    vi32 index;          /* of each, from there on */
+    bool together;       /* they lie side by side */
+} patches;
+
+/* Those from number `first` of a band on. */
+static patches find_patches(const job *j, int64_t first)
+{
+    int64_t columns = j->columns, width = j->planes.size[2];
+    int64_t most = TN_MIN(VF32_LANES, j->planes.w.out_count - first);
+    int64_t row = first / columns, column = first % columns;
+    patches p = {.from = row * width + column};
+    p.together = most <= columns - column;
+    if (p.together) {
+        p.count = most;
+        return p;
+    }
+    for (int64_t at = 0; p.count < most && at < 2 * VF32_LANES; p.count++) {
+        p.index[p.count] = (int32_t)at;
+        bool last = ++column == columns;
+        at += last ? width - columns + 1 : 1;
+        if (last) column = 0;
+    }
+    return p;
+}
+
+TILE_INLINE vf32 load_patches(const patches *p, bool together, const float *from)
+{
+    if (together) return vf32_load(from);
+    return vf32_choose(vf32_load(from), vf32_load(from + VF32_LANES), p->index);
+}
+
 /* The patches of one vector: `from` in the planes of a channel, at v in V. */
-WINOGRAD_INLINE void transform_patches(int points, const float *from, const int64_t *offset,
-                                       float *v, int64_t step)
+WINOGRAD_INLINE void transform_patches(int points, bool together, const patches *p,
+                                       const float *from, const int64_t *offset, float *v,
+                                       int64_t step)
 {
     vf32 d[WINOGRAD_POINTS_MAX * WINOGRAD_POINTS_MAX], half[WINOGRAD_POINTS_MAX];
     for (int k = 0; k < points; k++) {
         vf32 column[WINOGRAD_POINTS_MAX];
-        for (int i = 0; i < points; i++) column[i] = vf32_load(from + offset[i * points + k]);
+        for (int i = 0; i < points; i++)
+            column[i] = load_patches(p, together, from + offset[i * points + k]);
         winograd_input(points, column, 1, half);
         for (int i = 0; i < points; i++) d[i * points + k] = half[i];
     }
     for (int i = 0; i < points; i++) {
         winograd_input(points, d + i * points, 1, half);
         for (int k = 0; k < points; k++) vf32_store(v + (i * points + k) * step, half[k]);
+    }
+}
+
+/* V is written a vector at a time, over what comes next. */
+static void transform_band(const job *j, const float *source, float *v)
+{
+    int64_t each = j->planes.w.out_count;
+    for (int64_t first = 0; first < each;) {
+        patches p = find_patches(j, first);
+        const float *from = source + p.from;
+        float *to = v + first;
+        if (j->points == 4 && p.together)
+            transform_patches(4, true, &p, from, j->offset, to, j->step);
+        else if (j->points == 4) transform_patches(4, false, &p, from, j->offset, to, j->step);
+        else if (p.together) transform_patches(6, true, &p, from, j->offset, to, j->step);
+        else transform_patches(6, false, &p, from, j->offset, to, j->step);
+        first += p.count;
     }
 }
 
@@ -196,17 +250,7 @@ static tn_status run_inputs(void *arg, int64_t begin, int64_t end, int thread)
         const float *x = j->x + (j->sample * j->channels + c) * j->planes.w.in_count;
         for (int64_t s = 0; s < j->round; s++, v += each) {
             planes_fill(&j->planes, x + s * j->channels * j->planes.w.in_count, 0, source);
-            for (int64_t first = 0; first < each; first += TILE_COLUMNS) {
-                piece pieces[TILE_COLUMNS];
-                int64_t most = TN_MIN(each - first, TILE_COLUMNS);
-                int64_t count = planes_pieces(&j->planes, first, most, pieces);
-                for (int64_t i = 0; i < count; i++) {
-                    const float *from = source + pieces[i].from;
-                    float *to = v + first + pieces[i].to;
-                    if (j->points == 4) transform_patches(4, from, j->offset, to, j->step);
-                    else transform_patches(6, from, j->offset, to, j->step);
-                }
-            }
+            transform_band(j, source, v);
         }
     }
     return NULL;
@@ -430,7 +474,7 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_winograd)[];
 #define TACTIC(op_name, text, tile, taps)                                                          \
     {                                                                                              \
         .name = "cpu." text ".f32.winograd_" #tile "x" #taps "." TN_VARIANT_TEXT, .op = op_name,   \
-        .revision = 1, .accepts = accepts_##tile##_##taps,                                         \
+        .revision = 2, .accepts = accepts_##tile##_##taps,                                         \
         .scratch_bytes = scratch_bytes_##tile##_##taps,                                            \
         .estimate_ns = estimate_ns_##tile##_##taps, .packed_bytes = packed_bytes_##tile##_##taps,  \
         .pack = pack_##tile##_##taps, .unused = unused, .launch = launch_##tile##_##taps,          \
