@@ -148,14 +148,23 @@ TILE_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool insi
 #define LINE(i)                                                                                    \
     if ((i) < (rows - 1) * stride + taps && (inside || (h + (i) >= 0 && h + (i) < w->in[1])))      \
         add_line(i, rows, vectors, taps, stride, &l, weights, sum);                                \
-    for (int v = 0; v < vectors; v++) l.x[v] += wide;
-    LINE(0)
-    LINE(1)
-    LINE(2)
-    LINE(3)
-    LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12)
+    for (int v = 0; v < vectors; v++) l.x[v] += wide
+    LINE(0);
+    LINE(1);
+    LINE(2);
+    LINE(3);
+    LINE(4);
+    LINE(5);
+    LINE(6);
+    LINE(7);
+    LINE(8);
+    LINE(9);
+    LINE(10);
+    LINE(11);
+    LINE(12);
 #undef LINE
-        for (int v = 0; v < vectors; v++) for (int r = 0; r < rows; r++)
+    for (int v = 0; v < vectors; v++)
+        for (int r = 0; r < rows; r++)
             store_sum(y + (at->top + r) * w->out[2] + at->column[v], sum[r][v], e, at->lanes);
 }
 
