@@ -54,5 +54,13 @@ const tn_case tn_recurrent_stack_cases[] = {
                 "f32[1,800,200]! f32[1,1600]! -> 3"},
     {.problem = "RecurrentStack{mode=gru, hidden_size=258, linear_before_reset=1} f32[3,20,8] none "
                 "none f32[1,774,8]! f32[1,774,258]! f32[1,1548]! -> 2"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=126, layers=2, directions=2, "
+                "linear_before_reset=1} bf16[3,10,13] bf16[4,10,126] none bf16[2,378,13]! "
+                "bf16[2,378,126]! bf16[2,756]! bf16[2,378,252]! bf16[2,378,126]! bf16[2,756]! -> "
+                "2"},
+    {.problem = "RecurrentStack{hidden_size=256} f16[3,17,24] f16[1,17,256] f16[1,17,256] "
+                "f16[1,1024,24]! f16[1,1024,256]! f16[1,2048]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=330} f16[2,3,8] none none f16[1,1320,8]! "
+                "f16[1,1320,330]! f16[1,2640]! -> 3"},
     {0},
 };

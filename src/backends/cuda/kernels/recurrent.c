@@ -6,6 +6,8 @@
 #include "ops/recurrent_stack/recurrent_stack.h"
 #include "ops/rnn/rnn.h"
 
+extern const tn_cuda_source tn_cuda_source_recurrent_rows;
+
 static const tn_tensor *input(const tn_problem *p, int i)
 {
     return i < p->in_count && p->in[i].dtype != TN_DTYPE_NONE ? &p->in[i] : NULL;
@@ -165,10 +167,54 @@ tn_verdict tn_recurrent_project_fits(const tn_recurrent *r)
     return verdict ? verdict : tn_cuda_product_fits(&next);
 }
 
+/* Rows of x and of W in a multiple of 8 elements; then W is as far behind x as x is long. */
+static int64_t even_count(const tn_recurrent *r, int layer)
+{
+    int64_t count = tn_recurrent_input(r, layer);
+    bool halves = tn_dtype_bits(r->x->dtype) == 16;
+    return halves && count % 8 ? (count + 7) / 8 * 8 : 0;
+}
+
+size_t tn_recurrent_even_bytes(const tn_recurrent *r)
+{
+    int64_t first = even_count(r, 0), next = r->layers > 1 ? even_count(r, 1) : 0, count;
+    int64_t rows = r->seq * r->batch + r->directions * r->gates * r->units;
+    if (!tn_mul_i64(rows, first > next ? first : next, &count) || count > INT64_MAX / 16)
+        return SIZE_MAX / 4;
+    return tn_align_up((size_t)count * sizeof(uint16_t), TN_ALIGNMENT);
+}
+
+static tn_status make_even(const tn_launch *l, const tn_recurrent *r, int64_t even, char *room,
+                           tn_cuda_product *product)
+{
+    enum { THREADS = 256 }; /* as in the kernel */
+    struct {                /* likewise */
+        const void *from[2];
+        void *to[2];
+        int64_t rows[2];
+        int32_t count;
+    } args = {.from = {product->a, product->b},
+              .to = {room, room + product->m * even * (int64_t)sizeof(uint16_t)},
+              .rows = {product->m, r->directions * product->n},
+              .count = (int32_t)product->k};
+    const tn_cuda_function *function;
+    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_recurrent_rows,
+                                "recurrent_rows", "", 0, &function));
+    int64_t threads = (args.rows[0] + args.rows[1]) * (even / 8);
+    tn_cuda_grid grid = {
+        .grid = {tn_cuda_blocks(threads, THREADS)}, .block = {THREADS}, .overlap = true};
+    void *pointers[] = {&args};
+    product->a = args.to[0];
+    product->b = args.to[1];
+    product->k = product->lda = product->ldb = even;
+    product->b_step[0] = product->n * even;
+    return tn_cuda_run(l, function, &grid, pointers);
+}
+
 /* The largest tiles that still keep a card busy; by tensor cores where these can read the operands.
  */
 tn_status tn_recurrent_project(const tn_launch *l, const tn_recurrent *r, int layer, const void *x,
-                               void *gates)
+                               void *gates, void *room)
 {
     enum { SIZES = 3 };
     static const int plain[SIZES] = {TN_CUDA_TILE_128X128, TN_CUDA_TILE_64X64, TN_CUDA_TILE_32X32};
@@ -177,6 +223,8 @@ tn_status tn_recurrent_project(const tn_launch *l, const tn_recurrent *r, int la
     const tn_cuda_card *card = tn_cuda_stream_of(l)->card;
     tn_cuda_product product;
     projection_of(r, layer, x, gates, &product);
+    int64_t even = even_count(r, layer);
+    if (room && even && product.m > 0) TN_TRY(make_even(l, r, even, room, &product));
     bool halves = card->major >= 8 && !tn_cuda_product_tile_fits(&product, TN_CUDA_TENSOR_64X64);
     const int *tile = halves ? tensor : plain;
     int i = 0;

@@ -42,10 +42,12 @@ static inline void *tn_recurrent_data(const tn_tensor *t)
 }
 
 /* What comes from the input, of all steps of one layer, on its way: x W + Wb in [directions][rows
- * of x][gates * units], in the type of X. x: the layer's input, in the order of X, or of Y. */
+ * of x][gates * units], in the type of X. x: the layer's input, in the order of X, or of Y. In
+ * `room`, of tn_recurrent_even_bytes, or NULL, rows become such as tensor cores read. */
 tn_verdict tn_recurrent_project_fits(const tn_recurrent *r);
 tn_status tn_recurrent_project(const tn_launch *l, const tn_recurrent *r, int layer, const void *x,
-                               void *gates) TN_MUST_USE;
+                               void *gates, void *room) TN_MUST_USE;
+size_t tn_recurrent_even_bytes(const tn_recurrent *r);
 /* Bytes of what lies between layers and of the projection, each at a multiple of TN_ALIGNMENT;
  * SIZE_MAX / 4 where they cannot be. */
 size_t tn_recurrent_gate_bytes(const tn_recurrent *r);

@@ -1,9 +1,11 @@
-/* Recurrent layers whose R fits in the registers of a cluster of blocks: recurrent_cluster.cu. */
+/* Recurrent layers whose R fits in the registers of a cluster of blocks: recurrent_cluster.cu, and
+ * recurrent_tensor.cu for elements of 16 bits. */
 #include <stdio.h>
 
 #include "backends/cuda/kernels/recurrent.h"
 
 extern const tn_cuda_source tn_cuda_source_recurrent_cluster;
+extern const tn_cuda_source tn_cuda_source_recurrent_tensor;
 
 enum { UNITS_MIN = 33, UNITS_MAX = 384 };
 
@@ -44,6 +46,12 @@ static tn_verdict accepts(const tn_problem *p)
     return read(p, &r);
 }
 
+static tn_verdict accepts_halves(const tn_problem *p)
+{
+    if (p->in[0].dtype == TN_DTYPE_F32) return TN_NO("the operands are not f16 or bf16");
+    return accepts(p);
+}
+
 static size_t scratch_bytes(const tn_problem *p)
 {
     tn_recurrent r;
@@ -51,6 +59,14 @@ static size_t scratch_bytes(const tn_problem *p)
     size_t gates = tn_recurrent_gate_bytes(&r), between = tn_recurrent_between_bytes(&r);
     if (gates >= SIZE_MAX / 16 || between >= SIZE_MAX / 16) return SIZE_MAX / 4;
     return gates + (r.layers > 1 ? 2 * between : 0);
+}
+
+static size_t tensor_scratch_bytes(const tn_problem *p)
+{
+    tn_recurrent r;
+    if (read(p, &r)) return 0;
+    size_t even = tn_recurrent_even_bytes(&r), rest = scratch_bytes(p);
+    return even >= SIZE_MAX / 16 || rest >= SIZE_MAX / 16 ? SIZE_MAX / 4 : even + rest;
 }
 
 /* ---- Launching -------------------------------------------------------------------------------*/
@@ -132,46 +148,92 @@ static tn_status run_layer(const tn_launch *l, const tn_recurrent *r, bool sendi
     return tn_cuda_run(l, function, &grid, pointers);
 }
 
-static tn_status launch_as(const tn_launch *l, bool sending)
+/* Of a block as many warps as a multiprocessor has tensor cores: more would take turns. */
+static tn_status run_tensor(const tn_launch *l, const tn_recurrent *r, layer_args *args)
+{
+    enum { ROWS = 8, OWN = 8 }; /* as in the kernel */
+    const tn_cuda_function *function;
+    int groups = ((int)r->units + OWN - 1) / OWN, blocks = 2;
+    while (groups > 4 * blocks) blocks *= 2;
+    int warps = (groups + blocks - 1) / blocks, all = blocks * warps * OWN;
+    int held = ((int)r->units + 31) / 32 * 32, wide = all > held ? all : held;
+    size_t line = ((size_t)wide + 63) / 64 * 64 + 32;
+    size_t bytes = (2 * ROWS * line + (size_t)warps * ROWS * OWN) * sizeof(uint16_t) + 16;
+    bool even = r->units % 8 == 0 && (uintptr_t)args->r % 16 == 0;
+    char options[160];
+    snprintf(options, sizeof options,
+             "-DCELL=%d -DUNITS=%d -DBLOCKS=%d -DWARPS=%d -DVEC=%d -DTYPE=%s", (int)r->cell,
+             (int)r->units, blocks, warps, even ? 8 : 1, tn_cuda_type(r->x->dtype));
+    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_recurrent_tensor,
+                                "recurrent_tensor", options, bytes, &function));
+    unsigned clusters = tn_cuda_blocks(r->batch, ROWS) * (unsigned)r->directions;
+    tn_cuda_grid grid = {.grid = {clusters * (unsigned)blocks},
+                         .block = {(unsigned)(32 * warps)},
+                         .shared_bytes = bytes,
+                         .cluster = (unsigned)blocks,
+                         .overlap = true};
+    void *pointers[] = {args};
+    return tn_cuda_run(l, function, &grid, pointers);
+}
+
+typedef enum manner { SENDING, BARRIER, TENSOR } manner;
+
+static tn_status launch_as(const tn_launch *l, manner how)
 {
     tn_recurrent r;
     tn_verdict verdict = read(l->problem, &r);
     TN_CHECK(!verdict, TN_INTERNAL, "launching a problem that is not taken: %s", verdict);
     if (r.batch == 0) return NULL;
-    char *scratch = l->scratch;
+    char *scratch = l->scratch, *room = NULL;
+    if (how == TENSOR && tn_recurrent_even_bytes(&r)) {
+        room = scratch;
+        scratch += tn_recurrent_even_bytes(&r);
+    }
     for (int i = 0; i < r.layers; i++) {
         tn_recurrent_layer layer;
         tn_recurrent_layer_of(&r, i, scratch + tn_recurrent_gate_bytes(&r), &layer);
-        TN_TRY(tn_recurrent_project(l, &r, i, layer.x, scratch));
+        TN_TRY(tn_recurrent_project(l, &r, i, layer.x, scratch, room));
         layer_args args = args_of(&r, &layer, scratch);
-        TN_TRY(run_layer(l, &r, sending, &args));
+        TN_TRY(how == TENSOR ? run_tensor(l, &r, &args) : run_layer(l, &r, how == SENDING, &args));
     }
     return NULL;
 }
 
 static tn_status launch_sending(const tn_launch *l)
 {
-    return launch_as(l, true);
+    return launch_as(l, SENDING);
 }
 
 static tn_status launch_barrier(const tn_launch *l)
 {
-    return launch_as(l, false);
+    return launch_as(l, BARRIER);
 }
 
-#define ROW(called, operator_name, launches)                                                       \
+static tn_status launch_tensor(const tn_launch *l)
+{
+    return launch_as(l, TENSOR);
+}
+
+#define ROW(called, operator_name, takes, scratch, launches)                                       \
     {                                                                                              \
-        .name = called, .op = operator_name, .revision = 1, .needs = TN_SM90, .accepts = accepts,  \
-        .scratch_bytes = scratch_bytes, .launch = launches                                         \
+        .name = called, .op = operator_name, .revision = 1, .needs = TN_SM90, .accepts = takes,    \
+        .scratch_bytes = scratch, .launch = launches                                               \
     }
 
 extern const tn_tactic tn_cuda_recurrent_cluster[];
 const tn_tactic tn_cuda_recurrent_cluster[] = {
-    ROW("cuda.recurrent_stack.any.cluster_sending", "RecurrentStack", launch_sending),
-    ROW("cuda.recurrent_stack.any.cluster_barrier", "RecurrentStack", launch_barrier),
-    ROW("cuda.lstm.any.cluster_sending", "LSTM", launch_sending),
-    ROW("cuda.lstm.any.cluster_barrier", "LSTM", launch_barrier),
-    ROW("cuda.gru.any.cluster_sending", "GRU", launch_sending),
-    ROW("cuda.gru.any.cluster_barrier", "GRU", launch_barrier),
+    ROW("cuda.recurrent_stack.half.cluster_tensor", "RecurrentStack", accepts_halves,
+        tensor_scratch_bytes, launch_tensor),
+    ROW("cuda.recurrent_stack.any.cluster_sending", "RecurrentStack", accepts, scratch_bytes,
+        launch_sending),
+    ROW("cuda.recurrent_stack.any.cluster_barrier", "RecurrentStack", accepts, scratch_bytes,
+        launch_barrier),
+    ROW("cuda.lstm.half.cluster_tensor", "LSTM", accepts_halves, tensor_scratch_bytes,
+        launch_tensor),
+    ROW("cuda.lstm.any.cluster_sending", "LSTM", accepts, scratch_bytes, launch_sending),
+    ROW("cuda.lstm.any.cluster_barrier", "LSTM", accepts, scratch_bytes, launch_barrier),
+    ROW("cuda.gru.half.cluster_tensor", "GRU", accepts_halves, tensor_scratch_bytes, launch_tensor),
+    ROW("cuda.gru.any.cluster_sending", "GRU", accepts, scratch_bytes, launch_sending),
+    ROW("cuda.gru.any.cluster_barrier", "GRU", accepts, scratch_bytes, launch_barrier),
     {0},
 };

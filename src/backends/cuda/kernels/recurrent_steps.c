@@ -164,7 +164,7 @@ static tn_status launch(const tn_launch *l)
     for (int i = 0; i < r.layers; i++) {
         tn_recurrent_layer layer;
         tn_recurrent_layer_of(&r, i, scratch + at.gates, &layer);
-        TN_TRY(tn_recurrent_project(l, &r, i, layer.x, scratch));
+        TN_TRY(tn_recurrent_project(l, &r, i, layer.x, scratch, NULL));
         step_args args = layer_args(&r, &layer, &at, scratch);
         TN_TRY(run_steps(l, &r, &k, phases, &args));
     }
