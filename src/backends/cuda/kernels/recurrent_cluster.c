@@ -148,13 +148,13 @@ static tn_status run_layer(const tn_launch *l, const tn_recurrent *r, bool sendi
     return tn_cuda_run(l, function, &grid, pointers);
 }
 
-/* Of a block as many warps as a multiprocessor has tensor cores: more would take turns. */
+/* Few blocks: sending costs more than warps that take turns. */
 static tn_status run_tensor(const tn_launch *l, const tn_recurrent *r, layer_args *args)
 {
     enum { ROWS = 8, OWN = 8 }; /* as in the kernel */
     const tn_cuda_function *function;
     int groups = ((int)r->units + OWN - 1) / OWN, blocks = 2;
-    while (groups > 4 * blocks) blocks *= 2;
+    while (groups > 8 * blocks) blocks *= 2;
     int warps = (groups + blocks - 1) / blocks, all = blocks * warps * OWN;
     int held = ((int)r->units + 31) / 32 * 32, wide = all > held ? all : held;
     size_t line = ((size_t)wide + 63) / 64 * 64 + 32;
