@@ -17,7 +17,7 @@ int tune_options(build_flags *flags, tool_option *out)
          "on what it was built for"},
         {"threads", OPTION_INT, &flags->threads, "N", "CPU threads; 0 (default) takes all cores"},
         {"budget", OPTION_NUMBER, &flags->budget_ms, "MS",
-         "time for measuring tactics, default 2000; below 0 only estimates"},
+         "time for measuring tactics, default 2000; 0 (or below) only estimates"},
         {"tolerance", OPTION_NUMBER, &flags->tolerance, "X",
          "largest relative L2 difference to the unoptimised graph; default: that of the precision, "
          "1e-5 for float32"},
@@ -31,6 +31,7 @@ int tune_options(build_flags *flags, tool_option *out)
         {"dump", OPTION_TEXT, &flags->dump, "FOLDER", "write the graph here after every pass"},
         {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
     };
+    flags->budget_ms = 2000;
     memcpy(out, rows, sizeof(rows));
     return (int)(sizeof(rows) / sizeof(rows[0]));
 }
@@ -103,7 +104,7 @@ static void make_config(const build_flags *flags, tn_build_config *out)
         .profile_count = profile_count,
         .no_check = flags->no_check,
         .no_optimize = flags->no_optimize,
-        .budget_ms = flags->budget_ms,
+        .budget_ms = flags->budget_ms > 0 ? flags->budget_ms : -1, /* 0 is tenon.h's default */
         .tolerance = flags->tolerance,
         .timings_path = flags->timings,
         .dump_folder = flags->dump,

@@ -49,6 +49,14 @@ expect 1 "input 'data'" classify --vocab=$words/vocab.txt --engine=curve/curve.o
 # build, then use the engine without the model
 cp bilstm10/lstm.onnx "$work/model.onnx"
 expect 0 'built' build "$work/model.onnx" -o "$work/a.engine"
+expect 0 'measured in this build' build "$work/model.onnx" -o "$work/m.engine" --budget=20 --report
+"$tenon" build "$work/model.onnx" -o "$work/m.engine" --budget=0 --report >"$work/out" 2>&1
+if ! grep -q 'measured in this build' "$work/out" && grep -q '^built' "$work/out"; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAIL: tenon build --budget=0 measured something"
+fi
 rm "$work/model.onnx"
 expect 0 '2 passed, 0 failed' check "$work/a.engine" bilstm10 --rtol=0 --atol=1.5e-5
 expect 0 'tuned .* for cpu' tune "$work/a.engine" -o "$work/t.engine" --budget=50
