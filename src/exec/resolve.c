@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "exec/context.h"
 #include "tensor/tensor.h"
 
@@ -305,6 +306,9 @@ static tn_status resolve_offsets(tn_context *context, tn_resolved *r, bool card,
         item[count++] = (tn_lifetime){r->step[i].scratch_bytes, i, i, 0};
     }
     TN_TRY(tn_memory_plan(item, count, &r->arena, bytes));
+    if (count && tn_log_on(TN_LOG_VERBOSE))
+        tn_log(TN_LOG_VERBOSE, "intermediates: %zu bytes, where %zu live at once", *bytes,
+               tn_memory_lower_bound(item, count));
     for (int64_t i = 0; i < count; i++) *offset[i] = item[i].offset;
     return NULL;
 }
