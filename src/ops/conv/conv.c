@@ -87,6 +87,9 @@ void tn_conv_window(const tn_problem *p, int weights, tn_window *out)
     tn_window_of(&params->window, &p->in[0], p->in[weights].dim + 2, &p->out[0], out);
 }
 
+/* Output channels that are held as doubles at a time, one thread for each. */
+enum { PLANES_AT_ONCE = 16 };
+
 size_t tn_conv_wide_bytes(const tn_problem *p)
 {
     size_t bytes = 0;
@@ -94,7 +97,9 @@ size_t tn_conv_wide_bytes(const tn_problem *p)
     for (int i = 0; i < p->in_count; i++)
         bytes = tn_wide_add(bytes, tn_wide_tensor_bytes(&p->in[i]));
     tn_conv_window(p, 1, &w);
-    return tn_wide_add(bytes, tn_wide_bytes(w.out_count));
+    int64_t planes;
+    if (!tn_mul_i64(w.out_count, PLANES_AT_ONCE, &planes)) planes = INT64_MAX;
+    return tn_wide_add(bytes, tn_wide_bytes(planes));
 }
 
 /* plane += weight * x shifted by one tap. */
@@ -128,37 +133,60 @@ void tn_conv_add_channel(const tn_window *w, const double *x, const double *weig
     }
 }
 
+typedef struct wide_job {
+    const tn_problem *p;
+    tn_window w;
+    const double *x, *weights, *bias, *residual;
+    const tn_epilogue *epilogue;
+    double *planes;
+    int64_t sample, first; /* of the output channels that are done now */
+} wide_job;
+
+static tn_status run_planes(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const wide_job *job = arg;
+    const tn_problem *p = job->p;
+    const tn_conv_params *params = p->params;
+    const tn_window *w = &job->w;
+    const tn_tensor *y = &p->out[0];
+    int64_t each = p->in[1].dim[1], outputs = y->dim[1], channels = p->in[0].dim[1];
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t o = job->first + at, to = (job->sample * outputs + o) * w->out_count;
+        int64_t first = o / (outputs / params->group) * each;
+        double *plane = job->planes + at * w->out_count;
+        for (int64_t i = 0; i < w->out_count; i++) plane[i] = job->bias ? job->bias[o] : 0;
+        for (int64_t c = 0; c < each; c++)
+            tn_conv_add_channel(w, job->x + (job->sample * channels + first + c) * w->in_count,
+                                job->weights + (o * each + c) * w->kernel_count, plane);
+        for (int64_t i = 0; job->epilogue && i < w->out_count; i++) {
+            if (job->residual) plane[i] += job->residual[to + i];
+            plane[i] = tn_epilogue_of(job->epilogue, plane[i]);
+        }
+        tn_store_f64s(y->dtype, y->data, to, w->out_count, plane);
+    }
+    return NULL;
+}
+
 tn_status tn_conv_run_wide(const tn_launch *l, int residual_index, const tn_epilogue *epilogue)
 {
     const tn_problem *p = l->problem;
-    const tn_conv_params *params = p->params;
     const tn_tensor *y = &p->out[0];
     void *scratch = l->scratch;
-    const double *x = tn_wide_load(&scratch, &p->in[0]);
-    const double *weights = tn_wide_load(&scratch, &p->in[1]);
-    const double *bias = tn_wide_has(p, 2) ? tn_wide_load(&scratch, &p->in[2]) : NULL;
-    const double *residual = residual_index > 0 && tn_wide_has(p, residual_index)
-                                 ? tn_wide_load(&scratch, &p->in[residual_index])
-                                 : NULL;
-    tn_window w;
-    tn_conv_window(p, 1, &w);
-    double *plane = tn_wide_take(&scratch, w.out_count);
-    int64_t each = p->in[1].dim[1], outputs = y->dim[1], channels = p->in[0].dim[1];
-    if (w.out_count == 0) return NULL;
-    for (int64_t n = 0; n < y->dim[0]; n++) {
-        for (int64_t o = 0; o < outputs; o++) {
-            for (int64_t i = 0; i < w.out_count; i++) plane[i] = bias ? bias[o] : 0;
-            int64_t first = o / (outputs / params->group) * each;
-            for (int64_t c = 0; c < each; c++)
-                tn_conv_add_channel(&w, x + (n * channels + first + c) * w.in_count,
-                                    weights + (o * each + c) * w.kernel_count, plane);
-            for (int64_t i = 0; epilogue && i < w.out_count; i++) {
-                if (residual) plane[i] += residual[(n * outputs + o) * w.out_count + i];
-                plane[i] = tn_epilogue_of(epilogue, plane[i]);
-            }
-            tn_store_f64s(y->dtype, y->data, (n * outputs + o) * w.out_count, w.out_count, plane);
+    wide_job job = {.p = p, .epilogue = epilogue};
+    job.x = tn_wide_load(&scratch, &p->in[0]);
+    job.weights = tn_wide_load(&scratch, &p->in[1]);
+    if (tn_wide_has(p, 2)) job.bias = tn_wide_load(&scratch, &p->in[2]);
+    if (residual_index > 0 && tn_wide_has(p, residual_index))
+        job.residual = tn_wide_load(&scratch, &p->in[residual_index]);
+    tn_conv_window(p, 1, &job.w);
+    job.planes = scratch;
+    if (job.w.out_count == 0) return NULL;
+    for (job.sample = 0; job.sample < y->dim[0]; job.sample++)
+        for (job.first = 0; job.first < y->dim[1]; job.first += PLANES_AT_ONCE) {
+            int64_t some = TN_MIN(y->dim[1] - job.first, (int64_t)PLANES_AT_ONCE);
+            TN_TRY(tn_pool_run(l->pool, some, 1, run_planes, &job));
         }
-    }
     return NULL;
 }
 

@@ -81,7 +81,7 @@ static tn_status reference(const tn_launch *l)
     tn_matmul_wide_begin(p, scratch, &wide);
     int64_t count = wide.plan.m * wide.plan.n;
     if (count == 0) return NULL;
-    tn_matmul_wide_batch(p, &wide, 0);
+    TN_TRY(tn_matmul_wide_batch(l, &wide, 0));
     for (int64_t i = 0; i < count; i++) {
         double sum = wide.c[i];
         if (bias) sum += bias[i % wide.plan.n];

@@ -121,19 +121,42 @@ void tn_matmul_wide_begin(const tn_problem *p, void *scratch, tn_matmul_wide *ou
     out->c = tn_wide_take(&scratch, out->plan.m * out->plan.n);
 }
 
-void tn_matmul_wide_batch(const tn_problem *p, const tn_matmul_wide *wide, int64_t batch)
-{
-    const tn_matmul_plan *plan = &wide->plan;
-    const tn_tensor *weights = &p->in[1];
+typedef struct wide_job {
+    const tn_matmul_wide *wide;
+    const tn_tensor *weights;
     int64_t a_at, b_at;
-    tn_matmul_offsets(plan, batch, &a_at, &b_at);
-    for (int64_t i = 0; i < plan->m * plan->n; i++) wide->c[i] = 0;
+} wide_job;
+
+/* Columns [begin, end) of c: threads share nothing, and each sum is the same however many there
+ * are. */
+static tn_status multiply_columns(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const wide_job *job = arg;
+    const tn_matmul_wide *wide = job->wide;
+    const tn_matmul_plan *plan = &wide->plan;
+    int64_t n = plan->n, count = end - begin;
+    (void)thread;
+    for (int64_t i = 0; i < plan->m; i++)
+        for (int64_t j = begin; j < end; j++) wide->c[i * n + j] = 0;
     for (int64_t k = 0; k < plan->k; k += ROWS_AT_ONCE) {
         int64_t some = TN_MIN(ROWS_AT_ONCE, plan->k - k);
-        tn_load_f64s(weights->dtype, weights->data, b_at + k * plan->n, some * plan->n, wide->b);
-        tn_wide_matmul(plan->m, plan->n, some, wide->a + a_at + k, plan->k, wide->b, plan->n,
-                       wide->c, plan->n);
+        for (int64_t i = 0; i < some; i++)
+            tn_load_f64s(job->weights->dtype, job->weights->data, job->b_at + (k + i) * n + begin,
+                         count, wide->b + i * n + begin);
+        tn_wide_matmul(plan->m, count, some, wide->a + job->a_at + k, plan->k, wide->b + begin, n,
+                       wide->c + begin, n);
     }
+    return NULL;
+}
+
+tn_status tn_matmul_wide_batch(const tn_launch *l, const tn_matmul_wide *wide, int64_t batch)
+{
+    enum { SMALL = 1 << 16 }; /* products that no thread is woken for */
+    const tn_matmul_plan *plan = &wide->plan;
+    wide_job job = {.wide = wide, .weights = &l->problem->in[1]};
+    tn_matmul_offsets(plan, batch, &job.a_at, &job.b_at);
+    int64_t each = TN_MAX(plan->k, (int64_t)1) * TN_MAX(plan->m, (int64_t)1);
+    return tn_pool_run(l->pool, plan->n, SMALL / each + 1, multiply_columns, &job);
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -175,7 +198,7 @@ static tn_status reference(const tn_launch *l)
     int64_t count = wide.plan.m * wide.plan.n;
     if (count == 0) return NULL;
     for (int64_t at = 0; at < wide.plan.batch; at++) {
-        tn_matmul_wide_batch(p, &wide, at);
+        TN_TRY(tn_matmul_wide_batch(l, &wide, at));
         tn_store_f64s(y->dtype, y->data, at * count, count, wide.c);
     }
     return NULL;

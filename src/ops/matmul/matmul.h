@@ -27,6 +27,8 @@ typedef struct tn_matmul_wide {
 } tn_matmul_wide;
 size_t tn_matmul_wide_bytes(const tn_problem *p);
 void tn_matmul_wide_begin(const tn_problem *p, void *scratch, tn_matmul_wide *out);
-void tn_matmul_wide_batch(const tn_problem *p, const tn_matmul_wide *wide, int64_t batch);
+/* By the threads of the launch. */
+tn_status tn_matmul_wide_batch(const tn_launch *l, const tn_matmul_wide *wide,
+                               int64_t batch) TN_MUST_USE;
 
 #endif
