@@ -94,8 +94,8 @@ tn_status tn_cuda_run(const tn_launch *l, const tn_cuda_function *function,
                       const tn_cuda_grid *grid, void **args) TN_MUST_USE;
 
 /* tn_card_calls.together, by kernels/program.c. */
-tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int count,
-                           uint64_t hidden, int *taken) TN_MUST_USE;
+tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int count, uint64_t hidden,
+                           int *taken) TN_MUST_USE;
 
 static inline tn_cuda_stream *tn_cuda_stream_of(const tn_launch *l)
 {
