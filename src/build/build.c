@@ -18,9 +18,10 @@ typedef struct builder {
     const tn_graph *source;
     const tn_engine *tuned; /* the engine whose portable graph that is; NULL: of no engine */
     tn_build_config config;
-    tn_graph *graph;   /* optimised: the portable graph */
-    tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
-    tn_map held;       /* names of results that stay in float32 all the same: those in the record */
+    tn_graph *graph;    /* optimised: the portable graph */
+    tn_graph *lowered;  /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
+    tn_precision asked; /* for; config.precision is what is used */
+    tn_map held; /* names of results that stay in float32 all the same: those in the record */
     tn_engine *engine;
     tn_shape_sets shapes;
     tn_timings timings;
@@ -57,7 +58,7 @@ static tn_status optimise(builder *b)
     uint64_t begin = tn_clock_ns();
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
-    b->record.precision = b->config.precision;
+    b->record.precision = b->asked = b->config.precision;
     b->record.profiles = b->config.profiles;
     b->record.profile_count = b->config.profile_count;
     b->record.optimised = !b->config.no_optimize;
@@ -173,7 +174,7 @@ static tn_status check(builder *b)
     tn_gate gate = {.original = b->source,
                     .optimised = graph_of(b),
                     .exact = b->lowered && b->engine->card && is_half(b) ? b->graph : NULL,
-                    .precision = b->config.precision,
+                    .precision = b->asked,
                     .engine = b->engine,
                     .chooser = &b->chooser,
                     .shapes = &b->shapes,
@@ -214,6 +215,21 @@ static tn_status try(builder *b)
     return check(b);
 }
 
+/* What the gate does not let pass even so is not sold as if it did: the next better precision is
+ * used, at the tolerance of what was asked for. */
+static bool step_up(builder *b, tn_status why)
+{
+    tn_precision from = b->config.precision;
+    if (from == TN_PRECISION_F32) return false;
+    b->config.precision = is_half(b) ? TN_PRECISION_TF32 : TN_PRECISION_F32;
+    b->record.precision = b->config.precision;
+    b->record.held_count = 0;
+    tn_map_init(&b->held, &b->arena);
+    tn_log(TN_LOG_WARNING, "%s instead of %s, which loses too much here: %s",
+           tn_precision_name(b->config.precision), tn_precision_name(from), tn_status_message(why));
+    return true;
+}
+
 /* Layers that lose too much in 16 bits are held back in float32, more of them each time. */
 static tn_status build(builder *b)
 {
@@ -221,11 +237,16 @@ static tn_status build(builder *b)
     TN_TRY(tn_shapes_of(b->source, &b->config, &b->arena, &b->shapes));
     tn_status status = try(b);
     int held = 0;
-    for (int round = 0; tn_status_code(status) == TN_MISMATCH && round < HOLD_ROUNDS_MAX; round++) {
-        if (b->record.held_count == held) break;
+    for (int round = 1; tn_status_code(status) == TN_MISMATCH; round++) {
+        if (b->record.held_count > held && round <= HOLD_ROUNDS_MAX) {
+            tn_log(TN_LOG_INFO, "%d layers are held back in float32, after: %s",
+                   b->record.held_count, tn_status_message(status));
+        } else if (step_up(b, status)) {
+            round = 0;
+        } else {
+            break;
+        }
         held = b->record.held_count;
-        tn_log(TN_LOG_INFO, "%d layers are held back in float32, after: %s", held,
-               tn_status_message(status));
         forget(b);
         status = try(b);
     }

@@ -168,20 +168,23 @@ static tn_status add_suspect(tn_gate *gate, const char *name)
     return NULL;
 }
 
-/* All that lose half the tolerance by themselves; if none does, the one that loses most. */
+/* All that lose half the tolerance by themselves, or half of what the worst of them loses. */
 static tn_status collect(search *s, tn_gate *gate)
 {
-    const tn_node *worst = NULL;
-    double most = 0, own, *error = TN_NEW_ARRAY(&s->arena, double, s->original->next_id);
-    TN_CHECK(error, TN_OUT_OF_MEMORY, "no memory to look for layers to hold back");
-    memset(error, 0, sizeof(*error) * s->original->next_id);
+    uint32_t ids = s->original->next_id;
+    double most = 0, *error = TN_NEW_ARRAY(&s->arena, double, ids);
+    double *own = TN_NEW_ARRAY(&s->arena, double, ids);
+    TN_CHECK(error && own, TN_OUT_OF_MEMORY, "no memory to look for layers to hold back");
+    memset(error, 0, sizeof(*error) * ids);
     for (const tn_node *node = s->original->first; node; node = node->next) {
-        TN_TRY(own_error(s, node, error, &own));
-        if (own > most) most = own, worst = node;
-        if (own > gate->tolerance_used / 2 && gate->suspect_count < TN_SUSPECTS_MAX)
-            TN_TRY(add_suspect(gate, node->out[0]->name));
+        TN_TRY(own_error(s, node, error, &own[node->id]));
+        most = fmax(most, own[node->id]);
     }
-    return gate->suspect_count || !worst ? NULL : add_suspect(gate, worst->out[0]->name);
+    double least = fmin(gate->tolerance_used, most) / 2;
+    for (const tn_node *node = s->original->first; node && most > 0; node = node->next)
+        if (own[node->id] >= least && gate->suspect_count < TN_SUSPECTS_MAX)
+            TN_TRY(add_suspect(gate, node->out[0]->name));
+    return NULL;
 }
 
 tn_status tn_gate_find_suspects(tn_gate *gate, const tn_tensor *inputs)

@@ -103,6 +103,18 @@ static const tn_port *port_of(const tn_port *port, int count, int index)
     return &port[index < count ? index : count - 1];
 }
 
+/* What quantisation rounds next to it would fall to other steps. */
+static bool is_quantised(const tn_node *node)
+{
+    for (int i = 0; i < node->in_count; i++)
+        if (node->in[i] && node->in[i]->producer &&
+            !strcmp(node->in[i]->producer->op->name, "DequantizeLinear"))
+            return true;
+    for (int64_t i = 0; i < node->out[0]->use_count; i++)
+        if (!strcmp(node->out[0]->use[i].node->op->name, "QuantizeLinear")) return true;
+    return false;
+}
+
 /* A number that the type cannot hold would become infinite. */
 static bool fits(const lowering *l, const tn_value *constant)
 {
@@ -120,6 +132,7 @@ static bool can_lower(const lowering *l, const tn_node *node)
     if (!is_listed(op) || !node->out_count || !is_f32(node->out[0]) || node->out[0]->known.at)
         return false;
     if (l->held && tn_map_find(l->held, node->out[0]->name)) return false;
+    if (is_quantised(node)) return false;
     if (!(port_of(op->out, op->out_count, 0)->types & (UINT32_C(1) << l->dtype))) return false;
     for (int i = 0; i < node->in_count; i++) {
         if (!is_f32(node->in[i])) continue;
@@ -163,15 +176,45 @@ static tn_status round_constant(lowering *l, const tn_value *value, tn_value **o
     return tn_graph_add_constant(l->graph, NULL, &to, false, out);
 }
 
+/* A mask that is made of a finite number below the range of the type: attention under -inf is
+ * another than under any number, where all keys are masked. */
+static bool is_below(const lowering *l, const tn_value *value)
+{
+    const tn_node *node = value->producer;
+    for (int i = 0; node && i < node->in_count; i++) {
+        const tn_value *in = node->in[i];
+        if (!is_f32(in) || !tn_value_is_constant(in) || tn_tensor_count(&in->constant) != 1)
+            continue;
+        float number = *(const float *)in->constant.data;
+        if (isfinite(number) && (double)number < -l->largest) return true;
+    }
+    return false;
+}
+
+/* Numbers below the range of the type end where it does. */
+static tn_status bound(lowering *l, tn_value *value, tn_node *before, tn_value **out)
+{
+    tn_node *node;
+    tn_value *in[] = {value, NULL};
+    TN_TRY(tn_graph_add_scalar(l->graph, TN_DTYPE_F32, -l->largest, &in[1]));
+    TN_TRY(tn_graph_add_node(l->graph, tn_op_find(NULL, "Max"), "", in, 2, NULL, 1, before, &node));
+    TN_TRY(tn_node_lower(node));
+    TN_TRY(tn_node_infer(node));
+    *out = node->out[0];
+    return NULL;
+}
+
 static tn_status twin_of(lowering *l, tn_value *value, tn_node *before, tn_value **out)
 {
     tn_node *node;
+    tn_value *from = value;
     *out = (int64_t)value->id < l->twin_count ? l->twin[value->id] : NULL;
     if (*out) return NULL;
     if (tn_value_is_constant(value)) {
         TN_TRY(round_constant(l, value, out));
     } else {
-        TN_TRY(cast(l, value, l->dtype, before, &node));
+        if (is_below(l, value)) TN_TRY(bound(l, value, before, &from));
+        TN_TRY(cast(l, from, l->dtype, before, &node));
         *out = node->out[0];
     }
     return remember(l, value, *out);

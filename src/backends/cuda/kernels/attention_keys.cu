@@ -100,14 +100,16 @@ static __device__ __forceinline__ void take_tile(const uint32 (*a)[HEAD / STEP][
             for (int j = 0; j < TILES; j++)
                 most = fmaxf(most, fmaxf(s[m][j][2 * i], s[m][j][2 * i + 1]));
             for (int n = 1; n < 4; n <<= 1) most = fmaxf(most, __shfl_xor_sync(FULL, most, n));
-            float base = most == NEVER ? 0 : -most * scale;
-            float rest = exp2_approx(fmaf(now->top[m][i], scale, base));
+            /* The difference first: where every key is masked by -3e38, products would differ by
+             * more than all that an exponent can be. */
+            float base = most == NEVER ? 0 : most;
+            float rest = exp2_approx((now->top[m][i] - base) * scale);
 #pragma unroll
             for (int j = 0; j < TILES; j++)
 #pragma unroll
                 for (int c = 0; c < 2; c++) {
                     float *x = &s[m][j][2 * i + c];
-                    *x = exp2_approx(fmaf(*x, scale, base));
+                    *x = exp2_approx((*x - base) * scale);
                     added += *x;
                 }
             now->top[m][i] = most;
@@ -205,11 +207,11 @@ static __device__ __forceinline__ bool add_up(const problem &p, state *now, floa
         if (first + query >= p.q_rows) continue;
 #pragma unroll
         for (int w = 0; w < KEY_WARPS; w++) most = fmaxf(most, tops[w * QUERIES + query]);
-        float base = most == NEVER ? 0 : -most * p.scale * LOG2E;
+        float base = most == NEVER ? 0 : most;
 #pragma unroll
         for (int w = 0; w < KEY_WARPS; w++) {
             int at = w * QUERIES + query;
-            float share = exp2_approx(fmaf(tops[at], p.scale * LOG2E, base));
+            float share = exp2_approx((tops[at] - base) * (p.scale * LOG2E));
             total += share * totals[at];
 #pragma unroll
             for (int e = 0; e < 8; e++) sum[e] += share * sums[at * WIDE + column + e];
