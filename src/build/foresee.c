@@ -2,7 +2,6 @@
  * part of a second each: what a build will measure is known before it begins, so it is compiled by
  * all threads at once. And what the engine will launch at the shapes that it was built for is known
  * at its end: that code goes into the file, and a machine that loads it compiles nothing. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -98,12 +97,6 @@ static tn_status keep_at(tn_context *context, const tn_engine *engine, const tn_
     return tn_exec_context_foresee(context, codes);
 }
 
-static int compare_codes(const void *a, const void *b)
-{
-    const tn_card_code *x = a, *y = b;
-    return strcmp(x->name, y->name);
-}
-
 /* Shapes that cannot be looked at leave no code: it will be compiled when it is needed. */
 tn_status tn_keep_code(tn_engine *engine, const tn_shape_sets *shapes)
 {
@@ -120,7 +113,6 @@ tn_status tn_keep_code(tn_engine *engine, const tn_shape_sets *shapes)
                    tn_status_message(status));
     }
     tn_exec_context_free(context);
-    if (codes->count) qsort(codes->at, (size_t)codes->count, sizeof *codes->at, compare_codes);
     tn_log(TN_LOG_INFO, "%lld pieces of code were kept in %.0f ms", (long long)codes->count,
            (double)(tn_clock_ns() - begin) / 1e6);
     return NULL;

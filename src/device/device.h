@@ -267,6 +267,9 @@ typedef struct tn_card_calls {
     void (*range)(const char *name);
     /* Code from an engine file, to be used instead of making it where it fits. It is copied. */
     tn_status (*take_code)(tn_card *card, const tn_card_code *code, int64_t count);
+    /* Adds to codes of this card what later cards can use in their place: for an engine file, since
+     * making it takes as long as making the code. NULL: there is no such thing. */
+    tn_status (*add_portable)(tn_card *card, tn_pool *pool, tn_card_codes *codes);
 } tn_card_calls;
 
 typedef struct tn_backend {

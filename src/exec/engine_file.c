@@ -5,6 +5,7 @@
  *
  * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
  * plan builds a new one from the graph (build/build.c), so an engine file never goes stale. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "exec/exec.h"
@@ -52,15 +53,39 @@ static tn_status write_constants(const tn_engine *engine, tn_writer *out)
     return NULL;
 }
 
-static void write_code(const tn_engine *engine, tn_writer *out)
+static int compare_codes(const void *a, const void *b)
 {
-    tn_write_u32(out, (uint32_t)engine->code.count);
-    for (int64_t i = 0; i < engine->code.count; i++) {
-        const tn_card_code *c = &engine->code.at[i];
-        tn_write_text(out, c->name);
-        tn_write_u64(out, c->count);
-        tn_write_bytes(out, c->bytes, c->count);
+    const tn_card_code *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* The engine's own, and what later cards can use. */
+static tn_status gather_code(const tn_engine *engine, tn_card_codes *codes)
+{
+    int64_t count = engine->code.count;
+    TN_TRY(tn_arena_grow(codes->arena, &codes->at, 0, &codes->capacity, count, sizeof *codes->at));
+    if (count) memcpy(codes->at, engine->code.at, (size_t)count * sizeof *codes->at);
+    codes->count = count;
+    if (count && engine->card && engine->card->backend->card->add_portable)
+        TN_TRY(engine->card->backend->card->add_portable(engine->card, engine->pool, codes));
+    if (count) qsort(codes->at, (size_t)codes->count, sizeof *codes->at, compare_codes);
+    return NULL;
+}
+
+static tn_status write_code(const tn_engine *engine, tn_writer *out)
+{
+    tn_arena arena;
+    tn_arena_init(&arena);
+    tn_card_codes codes = {.arena = &arena};
+    tn_status status = gather_code(engine, &codes);
+    tn_write_u32(out, (uint32_t)codes.count);
+    for (int64_t i = 0; i < codes.count && !status; i++) {
+        tn_write_text(out, codes.at[i].name);
+        tn_write_u64(out, codes.at[i].count);
+        tn_write_bytes(out, codes.at[i].bytes, codes.at[i].count);
     }
+    tn_arena_fini(&arena);
+    return status;
 }
 
 static tn_status write_section(const tn_engine *engine, int kind, tn_writer *out)
@@ -76,7 +101,7 @@ static tn_status write_section(const tn_engine *engine, int kind, tn_writer *out
         tn_write_bytes(out, engine->graph_text, engine->graph_text_bytes);
         break;
     case REPORT: tn_write_bytes(out, engine->report, strlen(engine->report)); break;
-    case CODE: write_code(engine, out); break;
+    case CODE: return write_code(engine, out);
     default: break;
     }
     return NULL;

@@ -304,8 +304,8 @@ static void do_one(job *j, int64_t i, int thread)
     tn_status status;
     if (j->portable) {
         tn_card_code *p = &j->portable[i];
-        status = tn_cuda_compile(w->source, w->options, j->arch, &j->arena[thread], &p->bytes,
-                                 &p->count);
+        status = tn_cuda_compile_once(w->source, w->options, j->arch, &j->arena[thread], &p->bytes,
+                                      &p->count);
         if (status) p->count = 0;
     } else {
         code *c;
@@ -336,10 +336,9 @@ static tn_status do_all(job *j, tn_pool *pool)
 }
 
 static tn_status add_code(tn_card_codes *codes, const struct wish *w, const char *arch,
-                          const void *bytes, size_t count, bool *fresh)
+                          const void *bytes, size_t count)
 {
     char *name;
-    *fresh = false;
     TN_TRY(tn_cuda_code_name(w->source, w->options, arch, codes->arena, &name));
     for (int64_t i = 0; i < codes->count; i++)
         if (!strcmp(codes->at[i].name, name)) return NULL;
@@ -349,51 +348,23 @@ static tn_status add_code(tn_card_codes *codes, const struct wish *w, const char
     TN_TRY(tn_arena_grow(codes->arena, &codes->at, codes->count, &codes->capacity, codes->count + 1,
                          sizeof *codes->at));
     codes->at[codes->count++] = (tn_card_code){name, copy, count};
-    *fresh = true;
     return NULL;
 }
 
-/* The code for this card; only what is new stays among the wishes. */
-static tn_status collect_code(const job *j, struct tn_cuda_wishes *w, tn_card_codes *codes)
+static tn_status collect_code(const job *j, tn_card_codes *codes)
 {
     char arch[32];
-    int64_t left = 0;
-    for (int64_t i = 0; i < w->count; i++) {
+    for (int64_t i = 0; i < j->wishes->count; i++) {
+        const struct wish *w = j->wishes->at[i];
         code *c;
-        bool fresh = false;
-        if (w->at[i]->missing) continue;
+        if (w->missing) continue;
         lock_store();
-        tn_status status = code_get(j->card, w->at[i]->source, w->at[i]->options, &c);
+        tn_status status = code_get(j->card, w->source, w->options, &c);
         unlock_store();
         if (!status && c->bytes && !c->translated)
-            TN_TRY(add_code(codes, w->at[i], arch_of(j->card, arch, sizeof arch), c->bytes,
-                            c->count, &fresh));
-        if (fresh) w->at[left++] = w->at[i];
+            TN_TRY(add_code(codes, w, arch_of(j->card, arch, sizeof arch), c->bytes, c->count));
     }
-    w->count = left;
     return NULL;
-}
-
-/* And in the driver's own language, for cards that come later. */
-static tn_status collect_portable(job *j, const struct tn_cuda_wishes *w, tn_pool *pool,
-                                  tn_arena *arena, tn_card_codes *codes)
-{
-    char arch[32];
-    bool fresh;
-    int threads = tn_pool_threads(pool);
-    snprintf(arch, sizeof arch, "compute_%d%d", j->card->major, j->card->minor);
-    j->arch = arch;
-    j->portable = TN_NEW_ARRAY(arena, tn_card_code, w->count);
-    j->arena = TN_NEW_ARRAY(arena, tn_arena, threads);
-    TN_CHECK(j->portable && j->arena, TN_OUT_OF_MEMORY, "no memory to keep code");
-    for (int i = 0; i < threads; i++) tn_arena_init(&j->arena[i]);
-    tn_status status = do_all(j, pool);
-    for (int64_t i = 0; i < w->count && !status; i++)
-        if (j->portable[i].count)
-            status =
-                add_code(codes, w->at[i], arch, j->portable[i].bytes, j->portable[i].count, &fresh);
-    for (int i = 0; i < threads; i++) tn_arena_fini(&j->arena[i]);
-    return status;
 }
 
 static tn_status foresee(const tn_cuda_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
@@ -412,13 +383,10 @@ static tn_status foresee(const tn_cuda_card *card, tn_card_work *work, int64_t c
         if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     }
     job j = {.card = card, .wishes = &wishes};
-    const char *why;
     TN_TRY(do_all(&j, pool));
     for (int64_t i = 0; i < wishes.whose_count; i++)
         wishes.whose[i].work->missing |= wishes.whose[i].wish->missing;
-    if (!codes) return NULL;
-    TN_TRY(collect_code(&j, &wishes, codes));
-    return tn_nvrtc_open(&why) ? collect_portable(&j, &wishes, pool, arena, codes) : NULL;
+    return codes ? collect_code(&j, codes) : NULL;
 }
 
 tn_status tn_cuda_foresee(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
@@ -430,6 +398,72 @@ tn_status tn_cuda_foresee(tn_card *card, tn_card_work *work, int64_t count, tn_p
     tn_arena_fini(&arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
 }
+
+/* ---- For cards that come later: in the driver's own language ---------------------------------*/
+
+static const tn_cuda_source *find_source(const char *name, size_t bytes)
+{
+    for (int i = 0; tn_cuda_sources[i]; i++)
+        if (strlen(tn_cuda_sources[i]->name) == bytes &&
+            !memcmp(tn_cuda_sources[i]->name, name, bytes))
+            return tn_cuda_sources[i];
+    return NULL;
+}
+
+/* A code says in its name what it was made of: "sm_90a softmax 0123456789abcdef -DT=float". What
+ * was made of other text than this library's, or for another card, stays alone. */
+static tn_status wish_again(struct tn_cuda_wishes *w, const char *arch, const char *name)
+{
+    const tn_cuda_function *nobody;
+    char *again;
+    const char *source = name + strcspn(name, " ") + 1;
+    if (strncmp(name, arch, strlen(arch)) || source[-1] != ' ') return NULL;
+    size_t bytes = strcspn(source, " "),
+           hash = source[bytes] ? strcspn(source + bytes + 1, " ") : 0;
+    const tn_cuda_source *found = find_source(source, bytes);
+    if (!found || source[bytes + 1 + hash] != ' ') return NULL;
+    const char *options = source + bytes + hash + 2;
+    TN_TRY(tn_cuda_code_name(found, options, arch, w->arena, &again));
+    return strcmp(again, name) ? NULL : wish(w, found, options, &nobody);
+}
+
+static tn_status add_portable(job *j, tn_pool *pool, tn_arena *arena, tn_card_codes *codes)
+{
+    char arch[32], own[32];
+    int threads = tn_pool_threads(pool);
+    arch_of(j->card, own, sizeof own);
+    for (int64_t i = 0; i < codes->count; i++)
+        TN_TRY(wish_again(j->wishes, own, codes->at[i].name));
+    snprintf(arch, sizeof arch, "compute_%d%d", j->card->major, j->card->minor);
+    j->arch = arch;
+    j->portable = TN_NEW_ARRAY(arena, tn_card_code, j->wishes->count);
+    j->arena = TN_NEW_ARRAY(arena, tn_arena, threads);
+    TN_CHECK(j->portable && j->arena, TN_OUT_OF_MEMORY, "no memory to keep code");
+    for (int i = 0; i < threads; i++) tn_arena_init(&j->arena[i]);
+    tn_status status = do_all(j, pool);
+    for (int64_t i = 0; i < j->wishes->count && !status; i++)
+        if (j->portable[i].count)
+            status =
+                add_code(codes, j->wishes->at[i], arch, j->portable[i].bytes, j->portable[i].count);
+    for (int i = 0; i < threads; i++) tn_arena_fini(&j->arena[i]);
+    return status;
+}
+
+tn_status tn_cuda_add_portable(tn_card *card, tn_pool *pool, tn_card_codes *codes)
+{
+    tn_arena arena;
+    const char *why;
+    if (!tn_nvrtc_open(&why)) return NULL;
+    tn_arena_init(&arena);
+    struct tn_cuda_wishes wishes = {.arena = &arena};
+    tn_map_init(&wishes.seen, &arena);
+    job j = {.card = (tn_cuda_card *)card, .wishes = &wishes};
+    tn_status status = add_portable(&j, pool, &arena, codes);
+    tn_arena_fini(&arena);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
+}
+
+/* ---- From an engine file ---------------------------------------------------------------------*/
 
 static bool is_wanted(const tn_cuda_card *card, const tn_card_code *c)
 {
