@@ -1,9 +1,11 @@
 /* What only a real card can show of the runtime: what a run costs the host, that contexts on two
- * streams overlap, that threads share an engine, and that nothing is allocated on the way.
+ * streams overlap, that threads share an engine, that several cards do not get in each other's way,
+ * and that nothing is allocated on the way.
  *
  *     gpu_runtime [ORDINAL]
  *
  * Exit 1: a claim does not hold. Exit 77: there is no card. */
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -240,6 +242,115 @@ static void share_between_threads(const tn_engine *engine)
     claim(wrong == 0, "threads share an engine");
 }
 
+/* ---- Two cards -------------------------------------------------------------------------------*/
+
+enum { IMAGE_CHANNELS = 8, IMAGE_SIDE = 32 }; /* ROWS * WIDTH elements */
+
+/* With float16 in its products, so that every library is asked. */
+static tn_engine *build_image(const char *device)
+{
+    tn_text text = {0};
+    const int64_t dim[] = {IMAGE_CHANNELS, IMAGE_CHANNELS, 3, 3}, four = 4, two = 2;
+    tn_tensor constant[3];
+    tn_graph *graph;
+    tn_engine *engine;
+    must(tn_tensor_new(TN_DTYPE_F32, dim, 4, &constant[0]));
+    must(tn_tensor_fill_random(&constant[0], 1, -0.2, 0.2));
+    must(tn_tensor_new(TN_DTYPE_I64, &four, 1, &constant[1]));
+    must(tn_tensor_new(TN_DTYPE_I64, &two, 1, &constant[2]));
+    memcpy(constant[1].data, (int64_t[]){1, IMAGE_CHANNELS, IMAGE_SIDE, IMAGE_SIDE}, 32);
+    memcpy(constant[2].data, (int64_t[]){ROWS, WIDTH}, 16);
+    tn_text_printf(&text,
+                   "graph \"image\" {\n  input %%x : f32[%d,%d]\n  const %%w : f32[%d,%d,3,3]=#0\n"
+                   "  const %%s : i64[4]=#1\n  const %%t : i64[2]=#2\n  %%h0 = Reshape(%%x, %%s)\n",
+                   ROWS, WIDTH, IMAGE_CHANNELS, IMAGE_CHANNELS);
+    for (int i = 0; i < 6; i++)
+        tn_text_printf(&text, "  %%c%d = Conv{pads=[1,1,1,1]}(%%h%d, %%w)\n  %%h%d = Relu(%%c%d)\n",
+                       i, i, i + 1, i);
+    tn_text_printf(&text, "  %%y = Reshape(%%h6, %%t)\n  output \"y\" = %%y\n}\n");
+    must(tn_graph_parse(text.at, text.bytes, constant, 3, &graph));
+    tn_build_config config = {.size = sizeof config,
+                              .device = device,
+                              .precision = TN_PRECISION_F16,
+                              .budget_ms = 200,
+                              .no_check = true};
+    must(tn_build_engine(graph, &config, &engine));
+    tn_graph_free(graph);
+    for (int i = 0; i < 3; i++) tn_tensor_free(&constant[i]);
+    tn_text_fini(&text);
+    return engine;
+}
+
+/* The same engine, loaded for another card. */
+static tn_engine *move(const tn_engine *engine, tn_card *card)
+{
+    tn_writer image = {0};
+    tn_engine *moved;
+    must(tn_engine_file_write(engine, &image));
+    must(tn_exec_engine_new(engine->backend, 1, &moved));
+    must(tn_engine_file_read(moved, (tn_mapping){image.at, image.count}, "the engine"));
+    moved->card = card;
+    must(tn_exec_engine_ready(moved));
+    return moved; /* the image is its memory, for as long as this program lives */
+}
+
+/* One thread runs an engine on two cards by turns, with the same data: the same bits, if the cards
+ * are alike, whoever compiled, and whatever was current before. */
+static void use_two_cards(tn_engine *(*build)(const char *device), const char *what)
+{
+    static float y[2][ROWS * WIDTH], first[ROWS * WIDTH];
+    const tn_card_calls *calls = tn_backend_cuda.card;
+    tn_card *card[2];
+    tn_engine *engine[2];
+    runner r[2];
+    int wrong = 0;
+    for (int i = 0; i < 2; i++) must(calls->open(i, &card[i]));
+    engine[0] = build("cuda:0");
+    engine[1] = move(engine[0], card[1]);
+    for (int i = 0; i < 2; i++) open_runner(&r[i], engine[i], 1);
+    copy(engine[0], first, r[0].out, sizeof first);
+    for (int round = 0; round < 100; round++) {
+        for (int i = 0; i < 2; i++) must(tn_exec_context_enqueue(r[i].context, NULL));
+        for (int i = 0; i < 2; i++) must(tn_exec_context_wait(r[i].context));
+        for (int i = 0; i < 2; i++) copy(engine[i], y[i], r[i].out, sizeof y[i]);
+        for (int i = 0; i < 2; i++) wrong += memcmp(y[i], first, sizeof first) != 0;
+    }
+    bool alike = !strcmp(card[0]->info.name, card[1]->info.name);
+    claim(wrong == 0 || !alike, what);
+    for (int i = 0; i < 2; i++) {
+        close_runner(&r[i]);
+        tn_exec_engine_release(engine[i]);
+    }
+    /* The second card builds for itself, too. */
+    engine[1] = build("cuda:1");
+    open_runner(&r[1], engine[1], 1);
+    copy(engine[1], y[1], r[1].out, sizeof y[1]);
+    double worst = 0;
+    for (int i = 0; i < ROWS * WIDTH; i++) worst = fmax(worst, fabs((double)(y[1][i] - first[i])));
+    claim(worst < 1e-2, "an engine built for the second card computes the same");
+    close_runner(&r[1]);
+    tn_exec_engine_release(engine[1]);
+}
+
+static tn_engine *build_short_chain(const char *device)
+{
+    return build_chain(device, DEPTH);
+}
+
+static void use_cards(void)
+{
+    tn_device_info info[2];
+    const char *why;
+    int count;
+    must(tn_backend_cuda.devices(info, 2, &count, &why));
+    if (count < 2) {
+        printf("SKIP two cards: there is one\n");
+        return;
+    }
+    use_two_cards(build_short_chain, "two cards run an engine of products side by side");
+    use_two_cards(build_image, "two cards run an engine of convolutions side by side");
+}
+
 int main(int argc, char **argv)
 {
     static const tn_allocator counting = {.resize = counting_resize};
@@ -257,5 +368,6 @@ int main(int argc, char **argv)
     measure_overlap(engine);
     share_between_threads(engine);
     tn_exec_engine_release(engine);
+    use_cards();
     return failures != 0;
 }

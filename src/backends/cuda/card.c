@@ -6,11 +6,9 @@
 #include "backends/cuda/dnn.h"
 #include "backends/cuda/lt.h"
 
-enum { CARDS_MAX = 16 };
-
 static struct {
     pthread_mutex_t lock;
-    tn_cuda_card *card[CARDS_MAX];
+    tn_cuda_card *card[TN_CUDA_CARDS_MAX];
 } opened = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const tn_cu *driver(void)
@@ -125,7 +123,8 @@ static tn_status open_card(int ordinal, tn_card **out)
 {
     tn_status status = NULL;
     *out = NULL;
-    TN_CHECK(ordinal >= 0 && ordinal < CARDS_MAX, TN_NOT_FOUND, "there is no card %d", ordinal);
+    TN_CHECK(ordinal >= 0 && ordinal < TN_CUDA_CARDS_MAX, TN_NOT_FOUND, "there is no card %d",
+             ordinal);
     pthread_mutex_lock(&opened.lock);
     if (!opened.card[ordinal]) status = open_new(ordinal, &opened.card[ordinal]);
     if (!status) *out = &opened.card[ordinal]->card;
@@ -348,6 +347,7 @@ static const tn_card_calls calls = {
     .software = software,
     .range = tn_nvtx_range,
     .take_code = tn_cuda_take_code,
+    .add_portable = tn_cuda_add_portable,
 };
 
 /* ---- The backend -----------------------------------------------------------------------------*/

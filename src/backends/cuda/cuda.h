@@ -14,6 +14,8 @@
 
 extern const tn_backend tn_backend_cuda;
 
+enum { TN_CUDA_CARDS_MAX = 16 }; /* ordinals below that can be opened */
+
 /* What a tactic may need (tn_tactic.needs): the compute capability is at least so much. */
 enum { TN_SM75 = 1, TN_SM80 = 2, TN_SM89 = 4, TN_SM90 = 8, TN_SM100 = 16 };
 
@@ -67,10 +69,11 @@ tn_status tn_cuda_compile_once(const tn_cuda_source *source, const char *options
  */
 tn_status tn_cuda_code_name(const tn_cuda_source *source, const char *options, const char *arch,
                             tn_arena *arena, char **out) TN_MUST_USE;
-/* foresee and take_code of tn_card_calls. */
+/* foresee, take_code and add_portable of tn_card_calls. */
 tn_status tn_cuda_foresee(tn_card *card, tn_card_work *work, int64_t count, tn_pool *pool,
                           tn_card_codes *codes) TN_MUST_USE;
 tn_status tn_cuda_take_code(tn_card *card, const tn_card_code *code, int64_t count) TN_MUST_USE;
+tn_status tn_cuda_add_portable(tn_card *card, tn_pool *pool, tn_card_codes *codes) TN_MUST_USE;
 
 typedef struct tn_cuda_function tn_cuda_function;
 /* The kernel `entry` (extern "C") of a source under these options ("-DT=float -DROWS=4"; compile

@@ -119,9 +119,10 @@ enum { ANSWERS_MAX = 1024 };
 /* Answers stand at their hash or close behind; a full place is written over. */
 static struct {
     pthread_mutex_t lock;
-    bool begun;
-    tn_dnn_handle handle; /* NULL once begun: it does not start */
-    tn_cuda_card *card;
+    struct asked_card {
+        tn_cuda_card *card;   /* NULL: not asked yet */
+        tn_dnn_handle handle; /* NULL: it does not start */
+    } on[TN_CUDA_CARDS_MAX];
     struct answer {
         tn_dnn_conv conv;
         size_t bytes;
@@ -129,43 +130,42 @@ static struct {
     } answer[ANSWERS_MAX];
 } asked = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static tn_status begin_asking(void)
+/* The card is entered. */
+static tn_status begin_asking(int ordinal, tn_dnn_handle *out)
 {
+    struct asked_card *on = &asked.on[ordinal];
     tn_card *card;
-    if (asked.begun) return NULL;
-    TN_TRY(tn_backend_cuda.card->open(0, &card));
-    asked.card = (tn_cuda_card *)card;
-    TN_TRY(tn_cuda_enter(asked.card));
-    asked.begun = true;
-    tn_dnn_result result = dnn.calls.create(&asked.handle);
-    if (!result) return NULL;
-    asked.handle = NULL;
-    tn_log(TN_LOG_WARNING, "cuDNN does not start (error %d) and is not used", result);
+    TN_TRY(tn_backend_cuda.card->open(ordinal, &card));
+    TN_TRY(tn_cuda_enter((tn_cuda_card *)card));
+    if (!on->card) {
+        on->card = (tn_cuda_card *)card;
+        tn_dnn_result result = dnn.calls.create(&on->handle);
+        if (result) {
+            on->handle = NULL;
+            tn_log(TN_LOG_WARNING, "cuDNN does not start (error %d) and is not used", result);
+        }
+    }
+    *out = on->handle;
     return NULL;
 }
 
-tn_status tn_dnn_first_handle(tn_dnn_handle *out)
+tn_status tn_dnn_card_handle(int ordinal, tn_dnn_handle *out)
 {
     const char *why;
     *out = NULL;
     TN_CHECK(tn_dnn_open(&why), TN_UNAVAILABLE, "%s", why);
     pthread_mutex_lock(&asked.lock);
-    tn_status status = begin_asking();
-    if (!status) *out = asked.handle;
+    tn_status status = begin_asking(ordinal, out);
     pthread_mutex_unlock(&asked.lock);
-    return status ? status : tn_cuda_enter(asked.card);
+    return status;
 }
 
-static tn_status ask(const tn_dnn_conv *conv, bool *known, size_t *bytes)
+static tn_status ask(tn_dnn_handle handle, const tn_dnn_conv *conv, bool *known, size_t *bytes)
 {
     words d = {0};
-    *known = false;
-    *bytes = 0;
-    TN_TRY(tn_cuda_enter(asked.card));
     tn_status status = words_make(conv, false, &d);
     if (!status)
-        *known =
-            !dnn.calls.workspace(asked.handle, d.x, d.w, d.window, d.y, conv->algorithm, bytes);
+        *known = !dnn.calls.workspace(handle, d.x, d.w, d.window, d.y, conv->algorithm, bytes);
     words_free(&d);
     return status;
 }
@@ -173,10 +173,11 @@ static tn_status ask(const tn_dnn_conv *conv, bool *known, size_t *bytes)
 static tn_status answer_get(const tn_dnn_conv *conv, bool *known, size_t *bytes)
 {
     enum { STEPS = 4 };
-    TN_TRY(begin_asking());
+    tn_dnn_handle handle;
     *known = false;
     *bytes = 0;
-    if (!asked.handle) return NULL;
+    TN_TRY(begin_asking(0, &handle)); /* a problem does not say where it will run */
+    if (!handle) return NULL;
     uint64_t hash = tn_hash_bytes(conv, sizeof *conv);
     struct answer *place = &asked.answer[hash % ANSWERS_MAX];
     for (uint64_t i = 0; i < STEPS; i++) {
@@ -191,7 +192,7 @@ static tn_status answer_get(const tn_dnn_conv *conv, bool *known, size_t *bytes)
             break;
         }
     }
-    TN_TRY(ask(conv, known, bytes));
+    TN_TRY(ask(handle, conv, known, bytes));
     *place = (struct answer){*conv, *bytes, true, *known};
     return NULL;
 }

@@ -76,10 +76,10 @@ typedef struct tn_dnn {
 const tn_dnn *tn_dnn_open(const char **why);
 size_t tn_dnn_version(void); /* 0: missing, or it does not say */
 
-/* The library's handle of a stream, and one of its own for questions, on the first card; NULL where
- * it does not start. */
+/* The library's handle of a stream, and one of a card's own for questions, which enters that card;
+ * NULL where it does not start. */
 tn_status tn_dnn_handle_of(tn_cuda_stream *stream, tn_dnn_handle *out) TN_MUST_USE;
-tn_status tn_dnn_first_handle(tn_dnn_handle *out) TN_MUST_USE;
+tn_status tn_dnn_card_handle(int ordinal, tn_dnn_handle *out) TN_MUST_USE;
 
 /* A convolution of dense tensors [N, C, ...] with `axes` spatial axes, 2 or 3. */
 typedef struct tn_dnn_conv {

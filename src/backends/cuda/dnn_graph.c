@@ -91,7 +91,7 @@ typedef struct calls {
 
 typedef struct entry {
     tn_dnn_graph graph;
-    int count;
+    int ordinal, count;
     desc config[TN_DNN_CHOICES], plan[TN_DNN_CHOICES];
     size_t workspace[TN_DNN_CHOICES];
     bool tried[TN_DNN_CHOICES];
@@ -99,7 +99,7 @@ typedef struct entry {
 
 enum { KNOWN_MAX = 512, MADE_MAX = 64 };
 
-/* What was asked lives as long as the process: plans belong to the card, not to a stream. */
+/* What was asked lives as long as the process: plans belong to a card, not to a stream. */
 static struct {
     pthread_mutex_t lock;
     bool begun, usable;
@@ -289,16 +289,19 @@ static void choose(entry *e, tn_dnn_handle handle)
 }
 
 /* NULL: nothing is known, and nothing can be. The lock is held. */
-static entry *entry_get(const tn_dnn_graph *graph)
+static entry *entry_get(int ordinal, const tn_dnn_graph *graph)
 {
     tn_dnn_handle handle;
     uint64_t at = tn_hash_bytes(graph, sizeof *graph) % KNOWN_MAX;
     for (; all.known[at]; at = (at + 1) % KNOWN_MAX)
-        if (!memcmp(&all.known[at]->graph, graph, sizeof *graph)) return all.known[at];
+        if (all.known[at]->ordinal == ordinal &&
+            !memcmp(&all.known[at]->graph, graph, sizeof *graph))
+            return all.known[at];
     if (all.known_count == KNOWN_MAX / 2 || !begin()) return NULL;
-    if (tn_dnn_first_handle(&handle) || !handle) return NULL;
+    if (tn_dnn_card_handle(ordinal, &handle) || !handle) return NULL;
     entry *e = tn_alloc_zero(sizeof *e);
     if (!e) return NULL;
+    e->ordinal = ordinal;
     e->graph = *graph;
     choose(e, handle);
     all.known_count++;
@@ -312,7 +315,8 @@ static bool make_plan(entry *e, int choice)
     desc plan = NULL;
     if (e->tried[choice]) return e->plan[choice] != NULL;
     e->tried[choice] = true;
-    if (tn_dnn_first_handle(&handle) || !handle || all.calls.make(PLAN, &plan)) return false;
+    if (tn_dnn_card_handle(e->ordinal, &handle) || !handle || all.calls.make(PLAN, &plan))
+        return false;
     if (all.calls.set(plan, PLAN_HANDLE, OF_HANDLE, 1, &handle) ||
         all.calls.set(plan, PLAN_CONFIG, OF_DESC, 1, &e->config[choice]) ||
         all.calls.finalize(plan) ||
@@ -328,7 +332,7 @@ static bool make_plan(entry *e, int choice)
 int tn_dnn_graph_choices(const tn_dnn_graph *graph)
 {
     pthread_mutex_lock(&all.lock);
-    const entry *e = entry_get(graph);
+    const entry *e = entry_get(0, graph);
     int count = e ? e->count : 0;
     pthread_mutex_unlock(&all.lock);
     return count;
@@ -337,7 +341,7 @@ int tn_dnn_graph_choices(const tn_dnn_graph *graph)
 bool tn_dnn_graph_workspace(const tn_dnn_graph *graph, int choice, size_t *bytes)
 {
     pthread_mutex_lock(&all.lock);
-    entry *e = entry_get(graph);
+    entry *e = entry_get(0, graph);
     bool known = e && choice < e->count && make_plan(e, choice);
     *bytes = known ? e->workspace[choice] : 0;
     pthread_mutex_unlock(&all.lock);
@@ -379,7 +383,7 @@ tn_status tn_dnn_graph_run(tn_cuda_stream *stream, const tn_dnn_graph *graph, in
     TN_TRY(tn_dnn_handle_of(stream, &handle));
     if (!handle) return NULL;
     pthread_mutex_lock(&all.lock);
-    entry *e = entry_get(graph);
+    entry *e = entry_get(stream->card->card.ordinal, graph);
     bool ready = e && choice < e->count && make_plan(e, choice) &&
                  e->workspace[choice] <= operands->workspace_bytes;
     *known = ready && execute(e, choice, handle, operands);

@@ -16,7 +16,7 @@ typedef struct tn_dnn_graph {
 } tn_dnn_graph;
 
 /* How many engines there are, at most TN_DNN_CHOICES; 0 where the library has none, or is none. On
- * the first card; answers are remembered. */
+ * the first card, since a problem does not say where it will run; answers are remembered. */
 int tn_dnn_graph_choices(const tn_dnn_graph *graph);
 /* Makes the plan of a choice ready, which may take a while. False: it does not work after all. */
 bool tn_dnn_graph_workspace(const tn_dnn_graph *graph, int choice, size_t *bytes);
