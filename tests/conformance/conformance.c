@@ -1,4 +1,5 @@
-/* Runs all cases of a suite, a process each, and holds the passes against a manifest.
+/* Runs all cases of a suite, a process each, and holds the passes against a manifest. On a card,
+ * where a process takes long to begin, a few processes share the cases.
  *
  *     conformance [options] FOLDER
  *
@@ -32,6 +33,7 @@ static const char usage[] =
     "  --rtol=X --atol=X     tolerance (1e-3, 1e-5)\n"
     "  --timeout=SECONDS     for each case (20)\n"
     "  --jobs=N              processes at a time (2)\n"
+    "  --share               a process runs case after case until one fails\n"
     "  --expect-cases=N      fail if fewer cases are found\n"
     "  --no-optimize         no passes, reference kernels\n"
     "  --verbose             a line for each case\n"
@@ -39,9 +41,9 @@ static const char usage[] =
     "exit code: 0 as the manifest says, 1 not so, 2 wrong usage or too few cases\n";
 
 typedef struct job {
-    pid_t pid; /* 0: free */
-    int fd;
-    long index;
+    pid_t pid;   /* 0: there is no process */
+    int in, out; /* it reads numbers of cases, and writes their outcomes */
+    long index;  /* -1: it has nothing to do */
     time_t deadline;
 } job;
 
@@ -52,40 +54,73 @@ static void no_log(void *self, tn_log_level level, const char *line)
     (void)line;
 }
 
-static void start_job(job *j, test_case *c, long index, const options *o)
+/* Cases by their numbers, until there is none below 0. */
+static void serve(int in, int out, const test_case *cases, const options *o)
 {
-    int ends[2];
+    outcome result;
+    long index;
+    tn_set_log(no_log, NULL, TN_LOG_ERROR);
+    while (read(in, &index, sizeof(index)) == (ssize_t)sizeof(index) && index >= 0) {
+        run_case(&cases[index], o, &result);
+        if (write(out, &result, sizeof(result)) != (ssize_t)sizeof(result)) _exit(3);
+    }
+    _exit(0);
+}
+
+static void start_process(job *j, const test_case *cases, const options *o)
+{
+    int in[2], out[2];
     fflush(NULL);
-    if (pipe(ends) != 0 || (j->pid = fork()) < 0) {
+    if (pipe(in) != 0 || pipe(out) != 0 || (j->pid = fork()) < 0) {
         fprintf(stderr, "conformance: cannot start a process: %s\n", strerror(errno));
         exit(2);
     }
     if (j->pid == 0) {
-        outcome result;
-        close(ends[0]);
-        tn_set_log(no_log, NULL, TN_LOG_ERROR);
-        run_case(c, o, &result);
-        ssize_t written = write(ends[1], &result, sizeof(result));
-        _exit(written == (ssize_t)sizeof(result) ? 0 : 3);
+        close(in[1]);
+        close(out[0]);
+        serve(in[0], out[1], cases, o);
     }
-    close(ends[1]);
-    j->fd = ends[0];
-    j->index = index;
-    j->deadline = time(NULL) + o->timeout_s;
+    close(in[0]);
+    close(out[1]);
+    j->in = in[1];
+    j->out = out[0];
 }
 
-/* The child has written, died, or run out of time. */
+static void start_job(job *j, const test_case *cases, long index, const options *o)
+{
+    if (!j->pid) start_process(j, cases, o);
+    j->index = index;
+    j->deadline = time(NULL) + o->timeout_s;
+    /* A process that is gone says so when its outcome is read. */
+    ssize_t written = write(j->in, &index, sizeof(index));
+    (void)written;
+}
+
+static int end_process(job *j)
+{
+    const long none = -1;
+    int status = 0;
+    ssize_t written = write(j->in, &none, sizeof(none));
+    (void)written;
+    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR) continue;
+    close(j->in);
+    close(j->out);
+    j->pid = 0;
+    return status;
+}
+
+/* The child has written, died, or run out of time. It goes on to another case only where processes
+ * are shared, and never after a failure. */
 static void finish_job(job *j, test_case *c, bool late, const options *o)
 {
-    int status = 0;
-    ssize_t got = 0;
+    ssize_t got = late ? 0 : read(j->out, &c->outcome, sizeof(c->outcome));
+    bool whole = got == (ssize_t)sizeof(c->outcome);
     if (late) kill(j->pid, SIGKILL);
-    else got = read(j->fd, &c->outcome, sizeof(c->outcome));
-    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR) continue;
+    int status = o->share && whole && c->outcome.verdict != FAILED ? 0 : end_process(j);
     if (late) {
         c->outcome.verdict = FAILED;
         snprintf(c->outcome.note, sizeof(c->outcome.note), "time limit of %d s", o->timeout_s);
-    } else if (got != (ssize_t)sizeof(c->outcome)) {
+    } else if (!whole) {
         c->outcome.verdict = FAILED;
         snprintf(c->outcome.note, sizeof(c->outcome.note), "CRASH: %s %d",
                  WIFSIGNALED(status) ? "signal" : "exit code",
@@ -95,8 +130,7 @@ static void finish_job(job *j, test_case *c, bool late, const options *o)
     for (char *at = c->outcome.note; *at; at++)
         if (*at == '\n') *at = ' ';
     c->done = true;
-    close(j->fd);
-    j->pid = 0;
+    j->index = -1;
     if (o->verbose)
         printf("%s %s%s%s\n",
                c->outcome.verdict == PASSED   ? "pass"
@@ -109,24 +143,28 @@ static void run_all(test_case *cases, long count, const options *o)
 {
     job jobs[JOBS_MAX] = {0};
     long next = 0, running = 0;
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < o->jobs; i++) jobs[i].index = -1;
     while (next < count || running) {
         struct pollfd wait[JOBS_MAX];
         for (int i = 0; i < o->jobs; i++) {
-            if (!jobs[i].pid && next < count) {
-                start_job(&jobs[i], &cases[next], next, o);
+            if (jobs[i].index < 0 && next < count) {
+                start_job(&jobs[i], cases, next, o);
                 next++, running++;
             }
-            wait[i] = (struct pollfd){.fd = jobs[i].pid ? jobs[i].fd : -1, .events = POLLIN};
+            wait[i] = (struct pollfd){.fd = jobs[i].index < 0 ? -1 : jobs[i].out, .events = POLLIN};
         }
         if (poll(wait, (nfds_t)o->jobs, 500) < 0 && errno != EINTR) break;
         for (int i = 0; i < o->jobs; i++) {
-            if (!jobs[i].pid) continue;
+            if (jobs[i].index < 0) continue;
             bool ready = wait[i].revents & (POLLIN | POLLHUP), late = time(NULL) > jobs[i].deadline;
             if (!ready && !late) continue;
             finish_job(&jobs[i], &cases[jobs[i].index], !ready, o);
             running--;
         }
     }
+    for (int i = 0; i < o->jobs; i++)
+        if (jobs[i].pid) end_process(&jobs[i]);
 }
 
 /* ---- Summary
@@ -263,13 +301,21 @@ static long compare_manifest(test_case *cases, long count, const options *o)
 static bool read_options(int argc, char **argv, options *o)
 {
     static const struct option known[] = {
-        {"mode", required_argument, NULL, 'm'},   {"manifest", required_argument, NULL, 'f'},
-        {"keep", required_argument, NULL, 'k'},   {"bless", no_argument, NULL, 'b'},
-        {"filter", required_argument, NULL, 'F'}, {"rtol", required_argument, NULL, 'r'},
-        {"atol", required_argument, NULL, 'a'},   {"timeout", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},   {"expect-cases", required_argument, NULL, 'e'},
-        {"no-optimize", no_argument, NULL, 'n'},  {"verbose", no_argument, NULL, 'v'},
-        {"operators", no_argument, NULL, 'O'},    {0},
+        {"mode", required_argument, NULL, 'm'},
+        {"manifest", required_argument, NULL, 'f'},
+        {"keep", required_argument, NULL, 'k'},
+        {"bless", no_argument, NULL, 'b'},
+        {"filter", required_argument, NULL, 'F'},
+        {"rtol", required_argument, NULL, 'r'},
+        {"atol", required_argument, NULL, 'a'},
+        {"timeout", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"expect-cases", required_argument, NULL, 'e'},
+        {"no-optimize", no_argument, NULL, 'n'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"operators", no_argument, NULL, 'O'},
+        {"share", no_argument, NULL, 's'},
+        {0},
     };
     *o = (options){.rtol = 1e-3, .atol = 1e-5, .timeout_s = 20, .jobs = 2};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -293,6 +339,7 @@ static bool read_options(int argc, char **argv, options *o)
         case 'n': o->no_optimize = true; break;
         case 'v': o->verbose = true; break;
         case 'O': o->operators = true; break;
+        case 's': o->share = true; break;
         default: return false;
         }
     }

@@ -1,5 +1,6 @@
 /* The conformance runner: finds test cases in the layout of the ONNX backend tests, runs each in a
- * process of its own through the public API, and compares with what is expected to pass. */
+ * process of its own (or in one that ran others before) through the public API, and compares with
+ * what is expected to pass. */
 #ifndef TN_TESTS_CONFORMANCE_H
 #define TN_TESTS_CONFORMANCE_H
 
@@ -30,6 +31,7 @@ typedef struct options {
     bool dynamic; /* every dim of the inputs is declared dynamic */
     bool written; /* the model is written as ONNX and read again first */
     bool no_optimize, bless, verbose, operators;
+    bool share; /* processes run case after case */
     double rtol, atol;
     int timeout_s, jobs;
     long expected_cases;

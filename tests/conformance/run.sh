@@ -14,6 +14,8 @@ runner=$build/tests/conformance
 jobs=$(nproc 2>/dev/null || echo 2)
 mkdir -p "$results" || exit 2
 [ -x "$runner" ] || { echo "there is no $runner; build first"; exit 2; }
+share=() # a process on a card takes longer to begin than its case
+case ${TENON_DEVICE:-cpu} in cpu) ;; *) share=(--share) ;; esac
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 code=0 summary=()
@@ -26,7 +28,7 @@ modes() {
         case " ${TN_MODES:-$mode} " in *" $mode "*) ;; *) continue ;; esac
         local out=$results/$name.$mode.txt
         echo "== $name, inputs $mode"
-        if ! "$runner" --verbose --operators --mode="$mode" --jobs="$jobs" --expect-cases="$cases" ${bless[@]+"${bless[@]}"} \
+        if ! "$runner" --verbose --operators --mode="$mode" --jobs="$jobs" --expect-cases="$cases" ${bless[@]+"${bless[@]}"} ${share[@]+"${share[@]}"} \
             --manifest="tests/conformance/expected-$name-$mode.txt" "$folder" >"$out" 2>&1; then
             code=1
         fi

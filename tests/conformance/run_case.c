@@ -1,5 +1,6 @@
 /* One case through the public API: load, build without the gate and without measuring, run every
- * data set, compare. Runs in a child process, so nothing needs to survive a failure. */
+ * data set, compare. Runs in a child process, so nothing needs to survive a failure: such a process
+ * gets no other case. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
