@@ -13,6 +13,18 @@ const tn_case tn_quantize_linear_cases[] = {
     {.problem = "QuantizeLinear{output_dtype=i16} f32[3]={1e9,-1e9,7} f32={2}",
      .expect = "i16[3]={32767,-32768,4}"},
     {.problem = "QuantizeLinear f32[2,5,3] f32[5]={0.1,0.2,0.3,0.4,0.5} u8[5]={0,1,2,3,128}"},
+    {.problem = "QuantizeLinear f32[3,1000] f32={0.013} i8={-7}", .lo = -2, .hi = 2},
+    {.problem = "QuantizeLinear{axis=-1} f16[7,12] f16[12] i8[12]", .lo = 0.01, .hi = 3},
+    {.problem = "QuantizeLinear bf16[5,31] f32={0.25}", .hi = 70},
+    {.problem = "QuantizeLinear{precision=f16} f32[67] f32={0.01} u16={1000}",
+     .lo = -30,
+     .hi = 900},
+    {.problem = "QuantizeLinear i32[41] f32={3.5} i16={-5}", .lo = -200000, .hi = 200000},
+    {.problem = "QuantizeLinear{axis=0, block_size=3} f32[7,9] f32[3,9] i8[3,9]",
+     .lo = 0.1,
+     .hi = 9},
+    {.problem = "QuantizeLinear f32[4]={nan,inf,-inf,0} f32={1} u8={9}",
+     .expect = "u8[4]={9,255,0,9}"},
     {0},
 };
 
@@ -27,6 +39,11 @@ const tn_case tn_dequantize_linear_cases[] = {
          "i8[2,2]={1,0,0,0}",
      .expect = "f32[3,2]={0,20,2,40,500,6000}"},
     {.problem = "DequantizeLinear i32[2]={-5,7} f16={0.5}", .expect = "f16[2]={-2.5,3.5}"},
+    {.problem = "DequantizeLinear u8[3,333] f32={0.02} u8={121}", .hi = 256},
+    {.problem = "DequantizeLinear{axis=2} i8[2,3,8,5] f32[8] i8[8]", .lo = -128, .hi = 127},
+    {.problem = "DequantizeLinear i32[61] f32={0.0003}", .lo = -1e9, .hi = 1e9},
+    {.problem = "DequantizeLinear{output_dtype=f16} u16[50] f32={0.01} u16={3000}", .hi = 60000},
+    {.problem = "DequantizeLinear i16[9,7] bf16={0.5} i16={-2}", .lo = -900, .hi = 900},
     {0},
 };
 
@@ -37,6 +54,7 @@ const tn_case tn_dynamic_quantize_linear_cases[] = {
     {.problem = "DynamicQuantizeLinear f32[2]={255,510}",
      .expect = "u8[2]={128,255} f32={2} u8={0}"},
     {.problem = "DynamicQuantizeLinear f32[2]={0,0}", .expect = "u8[2]={0,0} f32={1} u8={0}"},
+    {.problem = "DynamicQuantizeLinear f32[5,1234]", .lo = -3, .hi = 5},
     {0},
 };
 
@@ -84,6 +102,13 @@ const tn_case tn_conv_integer_cases[] = {
      .expect = "i32[1,1,3]={1,3,5}"},
     {.problem = "ConvInteger u8[1,1,2]={2,3} i8[2,1,1]={1,-2} u8={0} i8[2]={0,1}",
      .expect = "i32[1,2,2]={2,3,-6,-9}"},
+    {.problem =
+         "ConvInteger{group=2, pads=[1,2,0,1], strides=[2,1]} u8[2,6,9,7] i8[4,3,3,2]! u8={100}",
+     .lo = -128,
+     .hi = 256},
+    {.problem = "ConvInteger{dilations=[2]} i8[3,5,20] u8[7,5,3] i8={-3} u8={128}",
+     .lo = -128,
+     .hi = 256},
     {0},
 };
 
@@ -93,5 +118,13 @@ const tn_case tn_qlinear_conv_cases[] = {
          "QLinearConv u8[1,1,2]={3,5} f32={0.5} u8={1} u8[2,1,1]={2,4} f32[2]={2,1} u8[2]={0,0} "
          "f32={2} u8={10} i32[2]={4,-4}",
      .expect = "u8[1,2,2]={14,16,11,13}"},
+    {.problem = "QLinearConv{pads=[1,1,1,1], strides=[2,2]} u8[2,8,15,13] f32={0.02} u8={120} "
+                "i8[12,8,3,3]! f32={0.01}! i8={0}! f32={0.4} u8={128} i32[12]",
+     .lo = -128,
+     .hi = 256},
+    {.problem = "QLinearConv{group=6, auto_pad=SAME_UPPER} i8[1,6,10,11] f32={0.03} i8={-4} "
+                "u8[6,1,3,3] f32[6] u8[6] f32={0.5} i8={3}",
+     .lo = 0,
+     .hi = 127},
     {0},
 };

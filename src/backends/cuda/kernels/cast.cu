@@ -21,14 +21,7 @@ template <> struct is_float<double> {
     static constexpr bool yes = true;
 };
 
-/* A float that rounds to fewer bits as the wider number would: cut, with its last bit set if
- * anything was cut off. */
-static __device__ __forceinline__ float sticky(double x)
-{
-    float y = __double2float_rz(x);
-    return (double)y == x ? y : __uint_as_float(__float_as_uint(y) | 1);
-}
-static __device__ __forceinline__ float sticky(float x) { return x; }
+/* Of other types than common.cuh has it. */
 static __device__ __forceinline__ float sticky(half x) { return to_float(x); }
 static __device__ __forceinline__ float sticky(bf16 x) { return to_float(x); }
 template <class From> static __device__ __forceinline__ float sticky(From x)

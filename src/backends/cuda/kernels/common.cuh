@@ -372,6 +372,15 @@ struct alignas(sizeof(Element) * LENGTH < 16 ? sizeof(Element) * LENGTH : 16) ve
     Element at[LENGTH];
 };
 
+/* A float that rounds to fewer bits as the wider number would: cut, with its last bit set if
+ * anything was cut off. */
+static __device__ __forceinline__ float sticky(double x)
+{
+    float y = __double2float_rz(x);
+    return (double)y == x ? y : __uint_as_float(__float_as_uint(y) | 1);
+}
+static __device__ __forceinline__ float sticky(float x) { return x; }
+
 /* Toward zero and modulo 2^64; what is not finite gives 0. */
 static __device__ __forceinline__ uint64 whole(double x)
 {
