@@ -5,7 +5,7 @@
  * the shapes of a run, our tiles do the work.
  *
  * It multiplies floats faster, as such and as tf32, where k runs along memory in both operands:
- * "deep" tactics turn constant weights round. */
+ * "deep" tactics turn constant weights round, and round them where they are to be tf32. */
 #include <string.h>
 
 #include "backends/cuda/kernels/product.h"
@@ -70,6 +70,15 @@ static tn_status pack(const tn_problem *p, void *dst)
     for (int64_t k = 0; k < x.k; k += BLOCK)
         for (int64_t n = 0; n < x.n; n++)
             for (int64_t i = k; i < TN_MIN(k + BLOCK, x.k); i++) to[n * x.k + i] = w[i * x.ldb + n];
+    return NULL;
+}
+
+static tn_status pack_tf32(const tn_problem *p, void *dst)
+{
+    uint32_t *at = dst;
+    size_t count = packed_bytes(p) / sizeof *at;
+    TN_TRY(pack(p, dst));
+    for (size_t i = 0; i < count; i++) at[i] = tn_cuda_round_tf32(at[i]);
     return NULL;
 }
 
@@ -188,12 +197,12 @@ CHOICES(FUNCTIONS, deep_tf32_, true, true)
      .launch = launch_##name_##k,                                                                  \
      __VA_ARGS__},
 #define ANY .needs = TN_SM75
-#define DEEP .packed_bytes = packed_bytes, .pack = pack, .unused = unused
+#define DEEP(how) .packed_bytes = packed_bytes, .pack = how, .unused = unused
 #define TF32 .precision = TN_PRECISION_TF32, .needs = TN_SM80
 #define OP(op, text)                                                                               \
-    CHOICES(ROW, deep_tf32_, op, text ".tf32.lt_deep_", TF32, DEEP)                                \
+    CHOICES(ROW, deep_tf32_, op, text ".tf32.lt_deep_", TF32, DEEP(pack_tf32))                     \
     CHOICES(ROW, wide_tf32_, op, text ".tf32.lt_", TF32)                                           \
-    CHOICES(ROW, deep_, op, text ".any.lt_deep_", ANY, DEEP)                                       \
+    CHOICES(ROW, deep_, op, text ".any.lt_deep_", ANY, DEEP(pack))                                 \
     CHOICES(ROW, wide_, op, text ".any.lt_", ANY)
 
 extern const tn_tactic tn_cuda_matmul_lt[];

@@ -70,6 +70,15 @@ tn_verdict tn_cuda_product_tile_fits(const tn_cuda_product *x, int tile);
 size_t tn_cuda_product_scratch(const tn_cuda_product *x, int tile);
 tn_status tn_cuda_product_run(const tn_launch *l, const tn_cuda_product *x, int tile) TN_MUST_USE;
 
+/* The bits of a float, to the nearest of 10 bits behind the point, of two the even one: tensor
+ * cores would cut off what they do not take, always toward zero, and the errors of a sum would add
+ * up. */
+static inline uint32_t tn_cuda_round_tf32(uint32_t bits)
+{
+    bool finite = (bits & 0x7f800000) != 0x7f800000;
+    return finite ? (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu : bits;
+}
+
 /* Products of at most TN_CUDA_FEW rows, or columns (product_rows.cu). */
 enum { TN_CUDA_FEW = 8 };
 tn_verdict tn_cuda_product_rows_fit(const tn_cuda_product *x);

@@ -54,13 +54,6 @@ static size_t packed_bytes(const tn_problem *p)
     return (size_t)(steps_of(&x) * ceil_div(x.n, GROUP) * GROUP * LINE);
 }
 
-/* To the nearest of 10 bits behind the point; of two the even one. */
-static uint32_t round_tf32(uint32_t bits)
-{
-    bool finite = (bits & 0x7f800000) != 0x7f800000;
-    return finite ? (bits + 0xfff + (bits >> 13 & 1)) & ~0x1fffu : bits;
-}
-
 static tn_status pack(const tn_problem *p, void *dst)
 {
     tn_cuda_product x;
@@ -82,7 +75,7 @@ static tn_status pack(const tn_problem *p, void *dst)
             }
             uint32_t bits;
             memcpy(&bits, from, sizeof bits);
-            bits = round_tf32(bits);
+            bits = tn_cuda_round_tf32(bits);
             memcpy(place, &bits, sizeof bits);
         }
     }
