@@ -384,7 +384,7 @@ TN_API TN_MUST_USE tn_status tn_model_simplify(tn_model *model, const tn_simplif
 typedef enum tn_precision {
     TN_PRECISION_F32,  /* 1e-5: exact float32 */
     TN_PRECISION_TF32, /* 1e-3: factors of products may lose bits */
-    TN_PRECISION_F16, /* 5e-3: float16 values on a card; products with float16 factors on the CPU */
+    TN_PRECISION_F16,  /* 5e-3: float16 values on a card; on the CPU what TF32 allows */
     TN_PRECISION_BF16, /* 2e-2: the same with bfloat16 */
 } tn_precision;
 

@@ -18,10 +18,9 @@ typedef struct builder {
     const tn_graph *source;
     const tn_engine *tuned; /* the engine whose portable graph that is; NULL: of no engine */
     tn_build_config config;
-    tn_graph *graph;    /* optimised: the portable graph */
-    tn_graph *lowered;  /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
-    tn_precision asked; /* for; config.precision is what is used */
-    tn_map held; /* names of results that stay in float32 all the same: those in the record */
+    tn_graph *graph;   /* optimised: the portable graph */
+    tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
+    tn_map held;       /* names of results that stay in float32 all the same: those in the record */
     tn_engine *engine;
     tn_shape_sets shapes;
     tn_timings timings;
@@ -58,7 +57,7 @@ static tn_status optimise(builder *b)
     uint64_t begin = tn_clock_ns();
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
-    b->record.precision = b->asked = b->config.precision;
+    b->record.precision = b->record.asked = b->config.precision;
     b->record.profiles = b->config.profiles;
     b->record.profile_count = b->config.profile_count;
     b->record.optimised = !b->config.no_optimize;
@@ -145,6 +144,7 @@ static tn_status choose_and_emit(builder *b)
         .values = values,
         .reference_only = config->no_optimize,
         .precision = config->precision,
+        .held = &b->held,
         .budget_ms = config->budget_ms == 0 ? BUDGET_MS_DEFAULT : config->budget_ms,
         .timings = &b->timings,
         .report = &b->record.choices,
@@ -173,8 +173,8 @@ static tn_status check(builder *b)
 {
     tn_gate gate = {.original = b->source,
                     .optimised = graph_of(b),
-                    .exact = b->lowered && b->engine->card && is_half(b) ? b->graph : NULL,
-                    .precision = b->asked,
+                    .exact = b->lowered && b->engine->card ? b->graph : NULL,
+                    .precision = b->record.asked,
                     .engine = b->engine,
                     .chooser = &b->chooser,
                     .shapes = &b->shapes,
@@ -223,6 +223,7 @@ static bool step_up(builder *b, tn_status why)
     if (from == TN_PRECISION_F32) return false;
     b->config.precision = is_half(b) ? TN_PRECISION_TF32 : TN_PRECISION_F32;
     b->record.precision = b->config.precision;
+    b->record.lowered = (tn_lowered){0};
     b->record.held_count = 0;
     tn_map_init(&b->held, &b->arena);
     tn_log(TN_LOG_WARNING, "%s instead of %s, which loses too much here: %s",
@@ -230,7 +231,8 @@ static bool step_up(builder *b, tn_status why)
     return true;
 }
 
-/* Layers that lose too much in 16 bits are held back in float32, more of them each time. */
+/* Layers that lose too much in a lower precision are held back in float32, more of them each time.
+ */
 static tn_status build(builder *b)
 {
     TN_TRY(optimise(b));
@@ -361,7 +363,7 @@ static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, in
     b->record.check = tn_arena_printf(&b->arena, "%s, for the plan before this one", check);
     TN_CHECK(b->record.check, TN_OUT_OF_MEMORY, "no memory for the report");
     b->record.rebuilt = b->record.optimised = true;
-    b->record.precision = b->config.precision;
+    b->record.precision = b->record.asked = b->config.precision;
     b->record.nodes_before = b->record.nodes_after = b->graph->node_count;
     return tn_report(b->engine, &b->record);
 }

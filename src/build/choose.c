@@ -238,6 +238,12 @@ int tn_choose_on_card(const tn_chooser *chooser, const tn_problem *p, const tn_t
     return list.count;
 }
 
+static bool is_held(const tn_chooser *c, const tn_node *node)
+{
+    return c->held && c->precision == TN_PRECISION_TF32 && node->out_count && node->out[0] &&
+           tn_map_has(c->held, node->out[0]->name);
+}
+
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_choices *out)
 {
     tn_problem p;
@@ -253,6 +259,11 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_
     if (known) tn_problem_print(&p, &text);
     else tn_text_printf(&text, "%s with run-time shapes", node->op->name);
     if (!may_card && chooser->engine->card) tn_text_printf(&text, ", on the host");
+    tn_precision allowed = chooser->precision;
+    if (is_held(chooser, node)) {
+        tn_text_printf(&text, ", held back");
+        chooser->precision = TN_PRECISION_F32;
+    }
     char *problem = NULL;
     status = tn_text_take(&text, &problem);
     const tn_choices *decided = status ? NULL : tn_map_find(&chooser->decided, problem);
@@ -266,6 +277,7 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_
             status = copy ? tn_map_put(&chooser->decided, problem, copy)
                           : TN_ERROR(TN_OUT_OF_MEMORY, "no memory for a choice");
     }
+    chooser->precision = allowed;
     tn_text_free(problem);
     tn_arena_fini(&arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;

@@ -85,12 +85,14 @@ static tn_status find_range(const tn_graph *graph, const tn_value *input, const 
 }
 
 static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_t *values,
-                      int attempt, uint64_t seed, tn_tensor *t)
+                      int attempt, int draw, uint64_t seed, tn_tensor *t)
 {
+    static const double low[TN_GATE_DRAWS] = {-1, 0, -4}, high[TN_GATE_DRAWS] = {1, 1, 4};
     tn_dtype_kind kind = tn_dtype_kind_of(t->dtype);
     range r;
     if (kind == TN_KIND_S || tn_tensor_count(t) == 0) return NULL; /* empty texts */
-    if (kind == TN_KIND_F || kind == TN_KIND_C) return tn_tensor_fill_random(t, seed, -1, 1);
+    if (kind == TN_KIND_F || kind == TN_KIND_C)
+        return tn_tensor_fill_random(t, seed, low[draw], high[draw]);
     TN_TRY(find_range(graph, input, values, &r));
     if (kind == TN_KIND_B) r = (range){0, 2};
     if (attempt == 1) r = (range){TN_MIN(r.hi - 1, INT64_C(1)), TN_MIN(r.hi - 1, INT64_C(1)) + 1};
@@ -99,12 +101,13 @@ static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_
 }
 
 tn_status tn_gate_inputs(const tn_graph *graph, const tn_shape_set *set, const int64_t *values,
-                         int attempt, tn_tensor *out)
+                         int attempt, int draw, tn_tensor *out)
 {
     for (int64_t i = 0; i < graph->input_count; i++) {
         const tn_value *input = graph->input[i];
         TN_TRY(tn_tensor_new(input->type.dtype, set->dim[i], set->rank[i], &out[i]));
-        TN_TRY_NOTE(fill(graph, input, values, attempt, (uint64_t)i + 1, &out[i]),
+        uint64_t seed = (uint64_t)i + 1 + ((uint64_t)draw << 32);
+        TN_TRY_NOTE(fill(graph, input, values, attempt, draw, seed, &out[i]),
                     "while making values for input '%s'", input->name);
     }
     return NULL;

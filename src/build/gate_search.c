@@ -156,7 +156,8 @@ static tn_status own_error(search *s, const tn_node *node, double *error, double
     double relative = v.difference.rel_l2 < 1 ? v.difference.rel_l2 : 1;
     for (int k = 0; k < node->out_count; k++)
         if (node->out[k]) error[node->out[k]->id] = relative;
-    if (got.dtype != want.dtype) *own = relative - before;
+    if (got.dtype != want.dtype || s->gate->precision == TN_PRECISION_TF32)
+        *own = relative - before;
     return NULL;
 }
 

@@ -32,9 +32,12 @@ tn_precision tn_precision_find(const char *name)
 
 static void print_precision(const tn_record *r, tn_text *out)
 {
-    if (r->precision == TN_PRECISION_F32) return;
+    if (r->asked == TN_PRECISION_F32) return;
     tn_text_printf(out, "precision: %s", tn_precision_name(r->precision));
-    if (r->lowered.low || r->held_count)
+    if (r->precision != r->asked)
+        tn_text_printf(out, " instead of %s, which loses too much here",
+                       tn_precision_name(r->asked));
+    if (r->lowered.low)
         tn_text_printf(out, ", %" PRId64 " nodes computed in it, %" PRId64 " in fp32",
                        r->lowered.low, r->lowered.kept);
     tn_text_printf(out, "\n");

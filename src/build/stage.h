@@ -89,8 +89,10 @@ typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
-    tn_precision precision;      /* the least that is allowed */
-    bool host_only;              /* inside graphs that the host runs */
+    tn_precision precision; /* the least that is allowed ... */
+    const tn_map
+        *held;      /* ... but where that is TF32, not to nodes with such results; may be NULL */
+    bool host_only; /* inside graphs that the host runs */
     struct tn_card_bench *bench; /* to measure on the engine's card; made when first needed, freed
                                     by the builder */
     double budget_ms;            /* for all that is left to measure; <= 0: estimate */
@@ -199,8 +201,8 @@ enum { TN_SUSPECTS_MAX = 16 };
 
 typedef struct tn_gate {
     const tn_graph *original, *optimised;
-    const tn_graph
-        *exact; /* what `optimised` was before its precision was lowered; NULL: it was not */
+    const tn_graph *exact; /* what `optimised` was before its precision was lowered; NULL: layers
+                              cannot be held back */
     tn_precision precision;
     const tn_engine *engine;
     tn_chooser *chooser; /* to make the same plan again with more outputs */
@@ -217,10 +219,11 @@ typedef struct tn_gate {
 /* MISMATCH names the first tensor that differs. */
 tn_status tn_gate_run(tn_gate *gate) TN_MUST_USE;
 /* Random but sensible values: tokens inside their tables, masks of 0 and 1. attempt 0: random, 1:
- * integers 1, 2: integers 0, for inputs that steer the graph. Memory of tn_tensor_new. */
+ * integers 1, 2: integers 0, for inputs that steer the graph. draw: 0 floats in [-1, 1), 1 in
+ * [0, 1), 2 in [-4, 4). Memory of tn_tensor_new. */
 tn_status tn_gate_inputs(const tn_graph *graph, const tn_shape_set *set, const int64_t *values,
-                         int attempt, tn_tensor *out) TN_MUST_USE;
-enum { TN_GATE_ATTEMPTS = 3 };
+                         int attempt, int draw, tn_tensor *out) TN_MUST_USE;
+enum { TN_GATE_ATTEMPTS = 3, TN_GATE_DRAWS = 3 };
 
 /* ---- Finishing (finish.c, report.c) ----------------------------------------------------------*/
 
@@ -238,8 +241,8 @@ typedef struct tn_record {
     double tolerance;
     int64_t nodes_before, nodes_after;
     bool optimised, rebuilt;
-    tn_precision precision;
-    const tn_profile *profiles; /* for those who build it again */
+    tn_precision precision, asked; /* better than what was asked for, where that loses too much */
+    const tn_profile *profiles;    /* for those who build it again */
     int profile_count;
     tn_lowered lowered;
     const char *held[TN_HELD_MAX]; /* results that the gate holds back in float32 */

@@ -428,7 +428,7 @@ static void tokens_stay_inside_their_tables(void **unused)
     tn_tensor in[3] = {0};
     assert_ok(tn_shapes_of(graph, &config, &arena, &sets));
     assert_ok(tn_shapes_values(graph, &sets.at[sets.opt], &arena, &values));
-    assert_ok(tn_gate_inputs(graph, &sets.at[sets.opt], values, 0, in));
+    assert_ok(tn_gate_inputs(graph, &sets.at[sets.opt], values, 0, 0, in));
     int64_t top = 0, ones = 0;
     for (int i = 0; i < 160; i++) {
         int64_t id = ((int64_t *)in[0].data)[i], m = ((int64_t *)in[1].data)[i];
