@@ -13,16 +13,37 @@ esac
 cd "$(dirname "$0")/../.."
 passed=0 failed=0 skipped=0
 
-check() { # MODEL FOLDER FLAGS...
-    local model=$1 folder=$2 out
+# On a card most of the time goes into making kernels and starting libraries: models side by side.
+at_once=1
+[ "${TENON_DEVICE:-cpu}" = cpu ] || at_once=$(nproc 2>/dev/null || echo 2)
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+count=0
+
+check_one() { # MODEL FOLDER FLAGS...
+    local model=$1 folder=$2 out better
     shift 2
     if out=$("$tenon" check "$model" "$folder" ${lower[@]+"${lower[@]}"} "$@" 2>&1); then
-        passed=$((passed + 1))
-        printf 'PASS %-60s %s\n' "$model" "$(printf '%s\n' "$out" | tail -n 1)"
+        # which precision was used, where it is a better one than was asked for
+        better=$(printf '%s\n' "$out" | grep -o '[a-z0-9]* instead of [a-z0-9]*' | tail -n 1)
+        printf 'PASS %-60s %s%s\n' "$model" "$(printf '%s\n' "$out" | tail -n 1)" "${better:+ ($better)}"
     else
-        failed=$((failed + 1))
         printf 'FAIL %s\n%s\n' "$model" "$out" | head -n 20
     fi
+}
+# in the background, as many at once as there may be; their words wait in files
+check() {
+    while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n; done
+    count=$((count + 1))
+    check_one "$@" >"$work/$(printf '%04d' $count)" &
+}
+tell() { # what was said, in order; the first line of each says how it went
+    local file
+    wait
+    for file in "$work"/[0-9]*; do
+        cat "$file"
+        if [ "$(head -c 4 "$file")" = PASS ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    done
 }
 
 check examples/bilstm10/lstm.onnx examples/bilstm10 --rtol=0 --atol=1.5e-5
@@ -54,8 +75,9 @@ if [ -d $models ]; then
     done
 else
     skipped=1
-    echo "SKIP ../shared/models is not here: only the exports in examples/ were checked"
 fi
+tell
+[ $skipped = 0 ] || echo "SKIP ../shared/models is not here: only the exports in examples/ were checked"
 # One engine serves every batch and length: the gate compares it with the reference at the smallest, a
 # middle and the largest shapes, and fails the build where they differ.
 sweep() { # MODEL INPUT INPUT
