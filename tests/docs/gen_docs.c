@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
+#include "backends/cuda/cuda.h"
 #include "ir/op.h"
 
 static int upgrade_floor(const tn_op *op)
@@ -116,6 +117,32 @@ static void print_reasons(void)
 
 /* ---- Operators -------------------------------------------------------------------------------*/
 
+/* "half.packed": what a kernel of a card takes and how it goes about it, without its tile. */
+static int kernel_words(const char *name, const char **at)
+{
+    *at = name;
+    for (int dots = 0; dots < 2 && **at; ++*at) dots += **at == '.';
+    return (int)strcspn(*at, "_");
+}
+
+/* Each once: kinds of kernels stand side by side in the table, but not always. */
+static void print_kernels(const tn_op *op)
+{
+    const tn_tactic *const *all = tn_backend_cuda.tactics();
+    const char *comma = "";
+    for (int i = 0; op->reference && all[i]; i++) {
+        const char *words, *other;
+        int bytes = kernel_words(all[i]->name, &words);
+        bool again = strcmp(all[i]->op, op->name) != 0;
+        for (int k = 0; k < i && !again; k++)
+            again = !strcmp(all[k]->op, op->name) && kernel_words(all[k]->name, &other) == bytes &&
+                    !memcmp(other, words, (size_t)bytes);
+        if (again) continue;
+        printf("%s`%.*s`", comma, bytes, words);
+        comma = ", ";
+    }
+}
+
 static void print_op(const tn_op *op)
 {
     char name[200];
@@ -140,6 +167,8 @@ static void print_op(const tn_op *op)
         printf("%s`%s`", comma, (*t)->name);
         comma = "<br>";
     }
+    printf(" | ");
+    print_kernels(op);
     printf(" | %d | ", cases);
     if (all) printf("%ld of %ld |\n", passed, all);
     else printf("none |\n");
@@ -176,16 +205,20 @@ static int print_ops(void)
         "it "
         "is stale.\n\n%d operators. Each has a reference kernel for every type listed, or is "
         "rewritten to "
-        "others when a model is imported; the tactics are the faster kernels beside it. The opset "
+        "others when a model is imported; the tactics are the faster kernels beside it, and those "
+        "of "
+        "cards, by the types they take and their algorithm (an operator without stays on the "
+        "host). "
+        "The opset "
         "column names the meaning kept inside; older forms are rewritten to it at import "
         "where it says \"all\". Own cases are those of the operator's folder, run by every kernel. "
         "Suite "
         "cases are those of ONNX 1.22.0, of its older releases, of other projects and of ours for "
         "other domains in which the operator stands: how many pass, of how many.\n\n",
         count);
-    printf("| operator | meaning | opset | input types | tactics beside the reference | own cases "
-           "| suite cases passed |\n"
-           "|---|---|---|---|---|---|---|\n");
+    printf("| operator | meaning | opset | input types | tactics beside the reference | on a card "
+           "| own cases | suite cases passed |\n"
+           "|---|---|---|---|---|---|---|---|\n");
     for (const tn_op *const *op = tn_op_table; *op; op++) print_op(*op);
     print_missing();
     print_reasons();
