@@ -95,8 +95,8 @@ static void test_held(void **state)
 /* Values leave the range of float16 in the middle and come back. */
 static const char overflow[] = "graph \"overflow\" {\n"
                                "  input %x : f32[64]\n"
-                               "  const %up : f32[1]={60000}\n"
-                               "  const %more : f32[1]={400}\n"
+                               "  const %up : f32[1]={15000}\n"
+                               "  const %more : f32[1]={1600}\n"
                                "  const %down : f32[1]={0.001}\n"
                                "  %a : f32[64] = Mul(%x, %up)\n"
                                "  %b : f32[64] = Mul(%a, %more)\n"
