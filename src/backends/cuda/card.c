@@ -356,7 +356,7 @@ static const tn_card_calls calls = {
 #include "backends/cuda/cuda_tactics.def"
 #undef TN_TACTICS
 
-enum { TABLE_MAX = 512 };
+enum { TABLE_MAX = 1024 };
 static const tn_tactic *table[TABLE_MAX + 1];
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 

@@ -40,6 +40,11 @@ enum {
     TN_CU_LAUNCH_CLUSTER = 4,
     TN_CU_LAUNCH_OVERLAP = 6,  /* programmatic stream serialization */
     TN_CU_POOL_KEEP_BYTES = 4, /* uint64: so much is not given back when it is free */
+    TN_CU_MAP_F16 = 6,
+    TN_CU_MAP_BF16 = 9,
+    TN_CU_MAP_TF32 = 11,
+    TN_CU_MAP_SWIZZLE_128 = 3, /* parts of 16 bytes exclusive-ored with the row */
+    TN_CU_MAP_PROMOTE_128 = 2, /* the second cache reads so many bytes */
 };
 
 /* What a pool of memory is made of. */
@@ -49,6 +54,11 @@ typedef struct tn_cu_pool_kind {
     size_t bytes_max; /* 0: no limit */
     char reserved[56];
 } tn_cu_pool_kind;
+
+/* How the copy engine finds boxes of a matrix; a kernel's parameter. */
+typedef struct tn_cu_tensor_map {
+    _Alignas(64) uint64_t opaque[16];
+} tn_cu_tensor_map;
 
 typedef struct tn_cu_launch_attribute {
     int id;
@@ -119,7 +129,11 @@ typedef struct tn_cu_launch_config {
     X(pool_set, "cuMemPoolSetAttribute", (tn_cu_pool pool, int which, void *value))                \
     X(pool_alloc, "cuMemAllocFromPoolAsync",                                                       \
       (tn_cu_pointer * at, size_t bytes, tn_cu_pool pool, tn_cu_stream stream))                    \
-    X(pool_free, "cuMemFreeAsync", (tn_cu_pointer at, tn_cu_stream stream))
+    X(pool_free, "cuMemFreeAsync", (tn_cu_pointer at, tn_cu_stream stream))                        \
+    X(map_tiled, "cuTensorMapEncodeTiled",                                                         \
+      (tn_cu_tensor_map * map, int type, unsigned rank, const void *at, const uint64_t *dims,      \
+       const uint64_t *step_bytes, const unsigned *box, const unsigned *strides, int interleave,   \
+       int swizzle, int promotion, int fill))
 
 typedef struct tn_nvrtc_program *tn_nvrtc_program;
 #define TN_NVRTC_CALLS(X)                                                                          \

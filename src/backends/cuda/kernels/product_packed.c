@@ -1,27 +1,34 @@
-/* MatMul, Gemm and Linear with constant weights by tensor cores (product_packed.cu). The weights
- * are laid out once, as tiles want them whatever their size: steps of 128 bytes along k; in a step
- * groups of eight columns; in a group a line of 128 bytes for each column. */
+/* MatMul, Gemm and Linear with constant weights by tensor cores: tiles (product_packed.cu), and
+ * larger ones whose operands the copy engine brings (product_ring.cu). The weights are laid out
+ * once, as both want them whatever their size: steps of 128 bytes along k; in a step groups of
+ * eight columns; in a group a line of 128 bytes for each column. */
 #include <stdio.h>
 #include <string.h>
 
 #include "backends/cuda/kernels/product.h"
 
-extern const tn_cuda_source tn_cuda_source_product_packed;
+extern const tn_cuda_source tn_cuda_source_product_packed, tn_cuda_source_product_ring;
 
 enum { LINE = 128, GROUP = 8, PART = 16 };
-enum { CARD = 132 }; /* multiprocessors of a large card */
+enum { CARD = 132 };              /* multiprocessors of a large card */
+enum { SHARED_HALF = 112 << 10 }; /* of a multiprocessor's: room for the next kernel's weights */
 
+/* m x n is made by a block, warp_m x warp_n by a warp; blocks of a cluster share k. */
 typedef struct tile {
-    int m, n, warp_m, warp_n, stages;
-    int groups; /* of four warps multiply together */
+    int m, n, splits;
+    bool ring; /* the copy engine brings, groups of four warps multiply, as many stages as fit */
+    int warp_m, warp_n, stages, groups;
 } tile;
-enum { TILE_32X64, TILE_64X64, TILE_128X128, GROUP_64X32, GROUP_64X64 };
+#define RING(m, n, splits)                                                                         \
+    {                                                                                              \
+        m, n, splits, true, 0, 0, 0, 0                                                             \
+    }
 /* Stages fill half of the shared memory, so that the next kernel's weights find room. */
-static const tile tiles[] = {
-    [TILE_32X64] = {32, 64, 16, 32, 8, 0},     [TILE_64X64] = {64, 64, 32, 32, 6, 0},
-    [TILE_128X128] = {128, 128, 64, 32, 3, 0}, [GROUP_64X32] = {64, 32, 16, 32, 8, 1},
-    [GROUP_64X64] = {64, 64, 16, 64, 6, 1},
-};
+#define WARPS(m, n, warp_m, warp_n, stages, splits, groups)                                        \
+    {                                                                                              \
+        m, n, splits, false, warp_m, warp_n, stages, groups                                        \
+    }
+static const tile tile_any = WARPS(64, 64, 32, 32, 6, 1, 0);
 
 /* As in product_packed.cu. */
 typedef struct shape {
@@ -90,34 +97,48 @@ static uint64_t unused(const tn_problem *p)
 
 /* ---- Which ones ------------------------------------------------------------------------------*/
 
-static tn_verdict accepts(const tn_problem *p, const tile *t, int splits, bool tf32)
+static tn_verdict fits(const tn_problem *p, bool tf32, tn_cuda_product *x)
 {
-    tn_cuda_product x;
-    tn_cuda_product_of(p, &x);
-    tn_verdict no = tn_cuda_product_fits(&x);
+    tn_cuda_product_of(p, x);
+    tn_verdict no = tn_cuda_product_fits(x);
     if (no) return no;
-    if (x.dtype != TN_DTYPE_F16 && x.dtype != TN_DTYPE_BF16 && x.dtype != TN_DTYPE_F32)
+    if (x->dtype != TN_DTYPE_F16 && x->dtype != TN_DTYPE_BF16 && x->dtype != TN_DTYPE_F32)
         return TN_NO("the operands are not f32, f16 or bf16");
-    if ((x.dtype == TN_DTYPE_F32) != tf32)
+    if ((x->dtype == TN_DTYPE_F32) != tf32)
         return tf32 ? TN_NO("the operands are not f32") : TN_NO("the operands are not f16 or bf16");
     if (!(p->in_constant & 2)) return TN_NO("the right operand is no constant");
-    if (x.rank || !x.a_deep) return TN_NO("the left operand is a batch, or lies along m");
-    if (x.m * x.lda >= INT64_MAX / 8) return TN_NO("the left operand is too large");
-    int64_t blocks = ceil_div(x.m, t->m) * ceil_div(x.n, t->n), steps = steps_of(&x);
-    if (blocks > INT32_MAX / 8) return TN_NO("there are too many tiles");
-    if (splits > 1 && blocks > CARD) return TN_NO("the tiles alone keep the card busy");
-    if (splits > 1 && steps < 2 * splits) return TN_NO("there is little to sum");
+    if (x->rank || !x->a_deep) return TN_NO("the left operand is a batch, or lies along m");
+    if (x->m * x->lda >= INT64_MAX / 8) return TN_NO("the left operand is too large");
+    return TN_YES;
+}
+
+static tn_verdict accepts(const tn_problem *p, const tile *t, bool tf32)
+{
+    tn_cuda_product x;
+    tn_verdict no = fits(p, tf32, &x);
+    if (no) return no;
+    int64_t tiles = ceil_div(x.m, t->m) * ceil_div(x.n, t->n), steps = steps_of(&x);
+    int64_t area = (int64_t)t->m * t->n;
+    if (tiles > INT32_MAX / 16) return TN_NO("there are too many tiles");
+    if (t->splits > 1 && tiles > CARD) return TN_NO("the tiles alone keep the card busy");
+    if (t->splits > 1 && steps < 2 * t->splits) return TN_NO("there is little to sum");
+    if (t->ring) {
+        if (x.k == 0) return TN_NO("there is nothing to sum");
+        if (x.lda * element_bytes(&x) % PART) return TN_NO("rows do not begin at whole parts");
+        if (t->splits > 1 && tiles * t->splits > 2 * CARD) return TN_NO("fewer parts are enough");
+        if (x.n * 2 <= t->n) return TN_NO("half of every tile would be empty");
+    }
     if (t->m > 32 && x.m * 2 <= t->m) return TN_NO("half of every tile would be empty");
-    if (t->m * t->n <= 64 * 32 && blocks > 4 * CARD) return TN_NO("larger tiles read less");
-    if (t->m * t->n <= 64 * 64 && blocks > 8 * CARD) return TN_NO("larger tiles read less");
-    if (t->m * t->n >= 128 * 128 && blocks * splits < CARD / 2)
+    if (area <= 64 * 32 && tiles > 4 * CARD) return TN_NO("larger tiles read less");
+    if (area <= 64 * 64 && tiles > 8 * CARD) return TN_NO("larger tiles read less");
+    if (area >= 128 * 128 && tiles * t->splits < CARD / 2)
         return TN_NO("smaller tiles keep more of the card busy");
     return TN_YES;
 }
 
 /* ---- Running ---------------------------------------------------------------------------------*/
 
-static tn_status launch(const tn_launch *l, const tile *t, int splits)
+static tn_status launch_warps(const tn_launch *l, const tile *t)
 {
     const tn_cuda_function *function;
     tn_cuda_product x;
@@ -125,10 +146,7 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     tn_cuda_product_of(l->problem, &x);
     if (x.m == 0 || x.n == 0) return NULL;
     /* Only compute capability 9 has such groups; weights lie alike for all tiles. */
-    if (t->groups && tn_cuda_stream_of(l)->card->major != 9) {
-        t = &tiles[TILE_64X64];
-        splits = 1;
-    }
+    if (t->groups && tn_cuda_stream_of(l)->card->major != 9) t = &tile_any;
     int64_t part = PART / element_bytes(&x);
     uint64_t line = tn_cuda_place(x.a, x.dtype) | (uint64_t)(x.lda | x.k);
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
@@ -137,10 +155,10 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     snprintf(options, sizeof options,
              "-DTYPE=%s -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d "
              "-DGROUPS=%d -DVA=%d -DVY=%d -DACT=%d",
-             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, splits, t->groups,
-             va, vy, (int)x.epilogue.kind);
+             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, t->splits,
+             t->groups, va, vy, (int)x.epilogue.kind);
     size_t shared = (size_t)(t->stages * (t->m + t->n) * LINE);
-    if (splits > 1) shared += (size_t)(t->m * t->n) * sizeof(float) + sizeof(uint64_t);
+    if (t->splits > 1) shared += (size_t)(t->m * t->n) * sizeof(float) + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_packed,
                                 "product_packed", options, shared, &function));
     shape s = {
@@ -159,10 +177,10 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
         .act_beta = x.epilogue.beta,
     };
     tn_cuda_grid grid = {
-        .grid = {(unsigned)(ceil_div(x.m, t->m) * s.tiles_n * splits)},
+        .grid = {(unsigned)(ceil_div(x.m, t->m) * s.tiles_n * t->splits)},
         .block = {(unsigned)(t->m / t->warp_m * (t->n / t->warp_n) * 32)},
         .shared_bytes = shared,
-        .cluster = (unsigned)splits,
+        .cluster = (unsigned)t->splits,
         .overlap = true,
     };
     void *args[] = {(void *)&x.a,        (void *)&l->packed, (void *)&x.c,
@@ -170,49 +188,158 @@ static tn_status launch(const tn_launch *l, const tile *t, int splits)
     return tn_cuda_run(l, function, &grid, args);
 }
 
+/* As in product_ring.cu. */
+typedef struct ring_shape {
+    int32_t m, n, k, tiles_n, groups, rows;
+    int64_t c_row, c_column, y_row;
+    float alpha, beta, act_alpha, act_beta;
+} ring_shape;
+
+/* Boxes of `rows` lines of a, zeros beyond its ends. */
+static tn_status map_of(const tn_launch *l, const tn_cuda_product *x, int rows,
+                        tn_cu_tensor_map *out)
+{
+    const char *why;
+    const uint64_t dims[] = {(uint64_t)x->k, (uint64_t)x->m};
+    const uint64_t step[] = {(uint64_t)(x->lda * element_bytes(x))};
+    const unsigned box[] = {(unsigned)(LINE / element_bytes(x)), (unsigned)rows}, one[] = {1, 1};
+    int type = x->dtype == TN_DTYPE_F16    ? TN_CU_MAP_F16
+               : x->dtype == TN_DTYPE_BF16 ? TN_CU_MAP_BF16
+                                           : TN_CU_MAP_TF32;
+    if (tn_cuda_stream_of(l)->card->wishes) return NULL;
+    TN_CU("describing a matrix",
+          tn_cu_open(&why)->map_tiled(out, type, 2, x->a, dims, step, box, one, 0,
+                                      TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_128, 0));
+    return NULL;
+}
+
+/* Weights lie alike for all: where there is no such engine, or a lies askew, tiles do it. */
+static bool has_ring(const tn_launch *l, const tn_cuda_product *x)
+{
+    const char *why;
+    const tn_cu *cu = tn_cu_open(&why);
+    return tn_cuda_stream_of(l)->card->major == 9 && cu && cu->map_tiled &&
+           (uintptr_t)x->a % PART == 0;
+}
+
+static tn_status launch_ring(const tn_launch *l, const tile *t)
+{
+    const tn_cuda_function *function;
+    tn_cuda_product x;
+    tn_cu_tensor_map map;
+    char options[240];
+    tn_cuda_product_of(l->problem, &x);
+    if (!has_ring(l, &x)) return launch_warps(l, &tile_any);
+    if (x.m == 0 || x.n == 0) return NULL;
+    uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
+    bool flat = x.c && x.c_row == 0 && x.c_column == 1;
+    if (flat) row |= tn_cuda_place(x.c, x.dtype);
+    int vy = tn_cuda_product_vector(2, row | (uint64_t)(x.n | x.y_row));
+    size_t room = (size_t)(t->m * t->n / t->splits * (t->splits - 1)) * sizeof(float);
+    size_t stage = (size_t)((t->m + t->n) * LINE);
+    int stages = (int)TN_MIN(TN_MAX((SHARED_HALF - room) / stage, (size_t)3), (size_t)8);
+    stages = (int)TN_MIN(stages, ceil_div(steps_of(&x), t->splits));
+    snprintf(options, sizeof options,
+             "-DTYPE=%s -DBM=%d -DBN=%d -DSTAGES=%d -DSPLITS=%d -DVY=%d -DACT=%d -DADD=%d "
+             "-DRESIDUAL=%d",
+             tn_cuda_type(x.dtype), t->m, t->n, stages, t->splits, vy, (int)x.epilogue.kind,
+             x.c ? 2 - flat : 0, x.residual != NULL);
+    size_t shared = (size_t)stages * (stage + 2 * sizeof(uint64_t)) + room + sizeof(uint64_t);
+    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_ring,
+                                "product_ring", options, shared, &function));
+    int64_t tiles_m = ceil_div(x.m, t->m), tiles_n = ceil_div(x.n, t->n);
+    ring_shape s = {
+        .m = (int32_t)x.m,
+        .n = (int32_t)x.n,
+        .k = (int32_t)x.k,
+        .tiles_n = (int32_t)tiles_n,
+        .groups = (int32_t)ceil_div(x.n, GROUP),
+        .rows = (int32_t)(ceil_div(x.m, tiles_m * GROUP) * GROUP), /* tiles alike in height */
+        .c_row = x.c_row,
+        .c_column = x.c_column,
+        .y_row = x.y_row,
+        .alpha = x.alpha,
+        .beta = x.beta,
+        .act_alpha = x.epilogue.alpha,
+        .act_beta = x.epilogue.beta,
+    };
+    TN_TRY(map_of(l, &x, s.rows, &map));
+    tn_cuda_grid grid = {
+        .grid = {(unsigned)(tiles_m * tiles_n * t->splits)},
+        .block = {(unsigned)(t->m * 2 + 32)},
+        .shared_bytes = shared,
+        .cluster = (unsigned)t->splits,
+        .overlap = true,
+    };
+    void *args[] = {&map, (void *)&l->packed, (void *)&x.c, (void *)&x.residual, (void *)&x.y, &s};
+    return tn_cuda_run(l, function, &grid, args);
+}
+
+static tn_status launch(const tn_launch *l, const tile *t)
+{
+    return t->ring ? launch_ring(l, t) : launch_warps(l, t);
+}
+
 /* ---- The tactics -----------------------------------------------------------------------------*/
 
-#define TILE(name, tile, splits)                                                                   \
+/* Few rows want the parts of one sum in many blocks; wide tiles are read less often. */
+#define EACH(X, ...)                                                                               \
+    X(ring_64x32, TN_SM90, RING(64, 32, 1), __VA_ARGS__)                                           \
+    X(ring_64x64, TN_SM90, RING(64, 64, 1), __VA_ARGS__)                                           \
+    X(ring_64x64_k2, TN_SM90, RING(64, 64, 2), __VA_ARGS__)                                        \
+    X(ring_64x64_k4, TN_SM90, RING(64, 64, 4), __VA_ARGS__)                                        \
+    X(ring_64x96, TN_SM90, RING(64, 96, 1), __VA_ARGS__)                                           \
+    X(ring_64x96_k2, TN_SM90, RING(64, 96, 2), __VA_ARGS__)                                        \
+    X(ring_64x96_k4, TN_SM90, RING(64, 96, 4), __VA_ARGS__)                                        \
+    X(ring_128x64, TN_SM90, RING(128, 64, 1), __VA_ARGS__)                                         \
+    X(ring_128x64_k2, TN_SM90, RING(128, 64, 2), __VA_ARGS__)                                      \
+    X(ring_128x64_k4, TN_SM90, RING(128, 64, 4), __VA_ARGS__)                                      \
+    X(ring_128x96, TN_SM90, RING(128, 96, 1), __VA_ARGS__)                                         \
+    X(ring_128x96_k2, TN_SM90, RING(128, 96, 2), __VA_ARGS__)                                      \
+    X(ring_128x96_k6, TN_SM90, RING(128, 96, 6), __VA_ARGS__)                                      \
+    X(ring_128x128, TN_SM90, RING(128, 128, 1), __VA_ARGS__)                                       \
+    X(ring_128x128_k2, TN_SM90, RING(128, 128, 2), __VA_ARGS__)                                    \
+    X(ring_128x128_k8, TN_SM90, RING(128, 128, 8), __VA_ARGS__)                                    \
+    X(64x64_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 1, 1), __VA_ARGS__)                          \
+    X(64x64_k2_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 2, 1), __VA_ARGS__)                       \
+    X(64x64_k4_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 4, 1), __VA_ARGS__)                       \
+    X(64x32_groups, TN_SM90, WARPS(64, 32, 16, 32, 8, 1, 1), __VA_ARGS__)                          \
+    X(64x32_k2_groups, TN_SM90, WARPS(64, 32, 16, 32, 8, 2, 1), __VA_ARGS__)                       \
+    X(32x64, TN_SM80, WARPS(32, 64, 16, 32, 8, 1, 0), __VA_ARGS__)                                 \
+    X(32x64_k2, TN_SM90, WARPS(32, 64, 16, 32, 8, 2, 0), __VA_ARGS__)                              \
+    X(64x64, TN_SM80, WARPS(64, 64, 32, 32, 6, 1, 0), __VA_ARGS__)                                 \
+    X(128x128, TN_SM80, WARPS(128, 128, 64, 32, 3, 1, 0), __VA_ARGS__)
+
+#define FUNCTIONS(name, feature, make, ...)                                                        \
+    static const tile tile_##name = make;                                                          \
     static tn_verdict accepts_half_##name(const tn_problem *p)                                     \
     {                                                                                              \
-        return accepts(p, &tiles[tile], splits, false);                                            \
+        return accepts(p, &tile_##name, false);                                                    \
     }                                                                                              \
     static tn_verdict accepts_tf32_##name(const tn_problem *p)                                     \
     {                                                                                              \
-        return accepts(p, &tiles[tile], splits, true);                                             \
+        return accepts(p, &tile_##name, true);                                                     \
     }                                                                                              \
     static tn_status launch_##name(const tn_launch *l)                                             \
     {                                                                                              \
-        return launch(l, &tiles[tile], splits);                                                    \
+        return launch(l, &tile_##name);                                                            \
     }
-#define EACH(X, ...)                                                                               \
-    X(64x64_groups, GROUP_64X64, 1, __VA_ARGS__)                                                   \
-    X(64x64_k2_groups, GROUP_64X64, 2, __VA_ARGS__)                                                \
-    X(64x64_k4_groups, GROUP_64X64, 4, __VA_ARGS__)                                                \
-    X(64x32_groups, GROUP_64X32, 1, __VA_ARGS__)                                                   \
-    X(64x32_k2_groups, GROUP_64X32, 2, __VA_ARGS__)                                                \
-    X(32x64, TILE_32X64, 1, __VA_ARGS__)                                                           \
-    X(32x64_k2, TILE_32X64, 2, __VA_ARGS__)                                                        \
-    X(64x64, TILE_64X64, 1, __VA_ARGS__)                                                           \
-    X(128x128, TILE_128X128, 1, __VA_ARGS__)
-
-#define FUNCTIONS(name, tile, splits, ...) TILE(name, tile, splits)
 EACH(FUNCTIONS, )
 
-#define ROW(name_, tile, splits, op_, text, kind, ...)                                             \
+#define ROW(name_, feature, op_, text, kind, ...)                                                  \
     {.name = "cuda." text "." #kind ".packed_" #name_,                                             \
      .op = op_,                                                                                    \
      .revision = 1,                                                                                \
-     .needs = (splits) > 1 || (tile) >= GROUP_64X32 ? TN_SM90 : TN_SM80,                           \
+     .needs = feature,                                                                             \
      .accepts = accepts_##kind##_##name_,                                                          \
      .packed_bytes = packed_bytes,                                                                 \
      .pack = pack,                                                                                 \
      .unused = unused,                                                                             \
      .launch = launch_##name_,                                                                     \
      __VA_ARGS__},
-#define HALF(name, tile, splits, op, text) ROW(name, tile, splits, op, text, half, )
-#define TF32(name, tile, splits, op, text)                                                         \
-    ROW(name, tile, splits, op, text, tf32, .precision = TN_PRECISION_TF32)
+#define HALF(name, feature, make, op, text) ROW(name, feature, op, text, half, )
+#define TF32(name, feature, make, op, text)                                                        \
+    ROW(name, feature, op, text, tf32, .precision = TN_PRECISION_TF32)
 #define OP(op, text) EACH(HALF, op, text) EACH(TF32, op, text)
 
 extern const tn_tactic tn_cuda_product_packed[];

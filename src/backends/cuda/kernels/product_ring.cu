@@ -1,0 +1,371 @@
+/* Products with packed weights by groups of four warps (9.0), fed by a warp that does nothing else:
+ * what product_packed.cu makes, in larger tiles, which are read less often.
+ *
+ *     y[m, n] = activation(alpha * sum over k of a(m, k) * w(n, k) + beta * c(m, n) + residual)
+ *
+ * A block makes `rows` x BN of y, at most BM; a group 64 rows of these. A stage of the ring in shared
+ * memory is one step along k, 128 bytes of each row of a and of w: the copy engine writes both as
+ * product_packed.cu has them, w in one piece as it lies packed, a by a map of it (zeros beyond its
+ * ends). `full` counts the bytes of a stage, `empty` the warps that are done with it. Weights depend
+ * on no kernel ahead: all stages get theirs before that one has ended, and the rest is fetched to
+ * the second cache. So is what is added to the sums, to registers, before the first product.
+ *
+ * SPLITS: blocks of a cluster that share the k of a tile. Each sends the others their part of the
+ * sums, eight columns at a time, and finishes its own; the order of adding is that of the blocks.
+ *
+ * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VY: elements of y
+ * written at once. ADD: c is 0 nothing, 1 a row for all, read VY at once, 2 anything. RESIDUAL: is
+ * there one. */
+#ifndef TYPE
+#define TYPE half
+#define BM 128
+#define BN 96
+#define STAGES 3
+#define SPLITS 2
+#define ACT 0
+#define VY 2
+#define ADD 1
+#define RESIDUAL 1
+#endif
+typedef TYPE T;
+
+enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof(T) };
+enum { A_BYTES = BM * LINE, B_BYTES = BN * LINE, STAGE_BYTES = A_BYTES + B_BYTES };
+enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, ROOM_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
+static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
+static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
+
+/* A map of a as the driver makes it. */
+struct alignas(64) tensor_map {
+    uint64 opaque[16];
+};
+
+struct shape {
+    int m, n, k, tiles_n, groups; /* groups of 8 columns */
+    int rows;                     /* of a tile; eights */
+    int64 c_row, c_column, y_row;
+    float alpha, beta, act_alpha, act_beta;
+};
+
+/* Where a block works: from which step on, and how many of them. */
+struct place {
+    int row, column, rank, step, count;
+};
+
+/* ---- Shared memory ---------------------------------------------------------------------------*/
+
+static __device__ __forceinline__ uint32 full(uint32 barriers, int stage)
+{
+    return barriers + stage * 16;
+}
+static __device__ __forceinline__ uint32 empty(uint32 barriers, int stage)
+{
+    return barriers + stage * 16 + 8;
+}
+static __device__ __forceinline__ uint32 partial(uint32 barriers)
+{
+    return barriers + STAGES * 16;
+}
+
+#if __CUDA_ARCH__ >= 900
+#define nine_asm asm volatile
+#else
+#define nine_asm(...)
+#endif
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define group_asm asm volatile
+#else
+#define group_asm(...)
+#endif
+
+static __device__ __forceinline__ void barrier_make_for(uint32 barrier, int count)
+{
+    nine_asm("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+static __device__ __forceinline__ void barrier_arrive(uint32 barrier)
+{
+    nine_asm("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+/* A box of the map, counted at the barrier. */
+static __device__ __forceinline__ void copy_box(uint32 to, const tensor_map *map, int k, int row,
+                                                uint32 barrier)
+{
+    nine_asm("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+             "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+             "l"(map), "r"(k), "r"(row), "r"(barrier)
+             : "memory");
+}
+static __device__ __forceinline__ void fetch_bulk(const void *from, uint32 bytes)
+{
+    nine_asm("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+}
+static __device__ __forceinline__ void fetch_map(const tensor_map *map)
+{
+    nine_asm("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+
+/* ---- The warp that brings ----------------------------------------------------------------------*/
+
+static __device__ __forceinline__ void bring(const tensor_map *map, const char *w, const shape &s,
+                                             const place &at, uint32 stages, uint32 barriers)
+{
+    uint32 weights = (uint32)min(BN, (s.groups - at.column / 8) * 8) * LINE;
+    uint32 bytes = weights + (uint32)s.rows * LINE;
+    int64 step_bytes = (int64)s.groups * (8 * LINE);
+    w += at.step * step_bytes + (int64)at.column * LINE;
+    for (int i = 0; i < STAGES && i < at.count; i++, w += step_bytes) {
+        barrier_expect(full(barriers, i), bytes);
+        copy_bulk(stages + i * STAGE_BYTES + A_BYTES, w, weights, full(barriers, i));
+    }
+    if (at.row == 0)
+        for (int i = STAGES; i < at.count; i++) fetch_bulk(w + (i - STAGES) * step_bytes, weights);
+    fetch_map(map);
+    tn_wait_for_producer();
+    for (int i = 0, now = 0, turn = 1; i < at.count; i++) {
+        uint32 to = stages + now * STAGE_BYTES, barrier = full(barriers, now);
+        if (i >= STAGES) {
+            barrier_wait(empty(barriers, now), turn);
+            barrier_expect(barrier, bytes);
+            copy_bulk(to + A_BYTES, w, weights, barrier);
+            w += step_bytes;
+        }
+        copy_box(to, map, (at.step + i) * BK, at.row, barrier);
+        if (++now == STAGES) now = 0, turn ^= 1;
+    }
+}
+
+/* ---- The warps that multiply -------------------------------------------------------------------*/
+
+/* Rows of 128 bytes, the parts of 16 exclusive-ored with the row, from a multiple of 1024 bytes on:
+ * eight rows are 1024 bytes. Adding 2 goes on by 32 bytes along the rows. */
+static __device__ __forceinline__ uint64 matrix_in_lines(uint32 at)
+{
+    return (uint64)(at >> 4 & 0x3fff) | (uint64)1 << 16 | (uint64)64 << 32 | (uint64)1 << 62;
+}
+/* Until at most so many of what was ended are under way. */
+template <int LEFT> static __device__ __forceinline__ void group_wait()
+{
+    group_asm("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+}
+/* No use of these sums is moved across. */
+static __device__ __forceinline__ void group_settle(float (*c)[4])
+{
+#pragma unroll
+    for (int i = 0; i < EIGHTS; i++)
+        group_asm("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
+}
+/* c[64,BN] += a[64, 32 bytes] b[BN, 32 bytes], of a group; warp w has rows 16 w on, as multiply_add
+ * has. */
+#define FOUR(j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
+#define SIXTEEN(j) FOUR(j), FOUR(j + 1), FOUR(j + 2), FOUR(j + 3)
+#define TO_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define TO_32                                                                                      \
+    TO_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define TO_48                                                                                      \
+    TO_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
+#define TO_64                                                                                      \
+    TO_48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define GROUP(n, to, operands, kind, more, ...)                                                    \
+    group_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;"                                           \
+              "wgmma.mma_async.sync.aligned.m64n" n kind " {" to "}, " operands                    \
+              ", add, 1, 1" more "; }"                                                             \
+              : __VA_ARGS__                                                                        \
+              : "l"(a), "l"(b))
+#if BN == 32
+#define GROUP_ANY(kind, more) GROUP("32", TO_16, "%16, %17", kind, more, SIXTEEN(0))
+#elif BN == 64
+#define GROUP_ANY(kind, more) GROUP("64", TO_32, "%32, %33", kind, more, SIXTEEN(0), SIXTEEN(4))
+#elif BN == 96
+#define GROUP_ANY(kind, more)                                                                      \
+    GROUP("96", TO_48, "%48, %49", kind, more, SIXTEEN(0), SIXTEEN(4), SIXTEEN(8))
+#else
+static_assert(BN == 128, "tiles are what groups multiply");
+#define GROUP_ANY(kind, more)                                                                      \
+    GROUP("128", TO_64, "%64, %65", kind, more, SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12))
+#endif
+static __device__ __forceinline__ void group_multiply_add(half, float (*c)[4], uint64 a, uint64 b)
+{
+    GROUP_ANY("k16.f32.f16.f16", ", 0, 0");
+}
+static __device__ __forceinline__ void group_multiply_add(bf16, float (*c)[4], uint64 a, uint64 b)
+{
+    GROUP_ANY("k16.f32.bf16.bf16", ", 0, 0");
+}
+static __device__ __forceinline__ void group_multiply_add(float, float (*c)[4], uint64 a, uint64 b)
+{
+    GROUP_ANY("k8.f32.tf32.tf32", "");
+}
+
+/* One step stays under way while the next is waited for. */
+static __device__ __forceinline__ void multiply(float (*sum)[4], int count, uint32 stages,
+                                                uint32 barriers)
+{
+    uint32 own = threadIdx.x / 128 * 64 * LINE;
+    for (int i = 0, now = 0, turn = 0, last = 0; i < count; i++) {
+        uint64 left = matrix_in_lines(stages + now * STAGE_BYTES + own);
+        uint64 right = matrix_in_lines(stages + now * STAGE_BYTES + A_BYTES);
+        barrier_wait(full(barriers, now), turn);
+        group_settle(sum);
+        group_asm("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+        for (int d = 0; d < LINE; d += 32)
+            group_multiply_add(T(), sum, left + d / 16, right + d / 16);
+        group_asm("wgmma.commit_group.sync.aligned;" ::: "memory");
+        group_wait<1>();
+        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(empty(barriers, last));
+        last = now;
+        if (++now == STAGES) now = 0, turn ^= 1;
+    }
+    group_wait<0>();
+    group_settle(sum);
+}
+
+/* What comes from the other blocks: a place for each thread, eight columns of its own, and sender.
+ */
+static __device__ __forceinline__ char *place_of(char *room, int sender, int eight)
+{
+    return room + ((sender * OWN + eight) * (WARPS * 32) + threadIdx.x) * 16;
+}
+
+/* Eight columns q of all are finished by block q / OWN. */
+static __device__ __forceinline__ void share(const float (*sum)[4], char *room, uint32 barrier,
+                                             int rank, float (*own)[4])
+{
+#pragma unroll
+    for (int q = 0; q < EIGHTS; q++) {
+        int to = q / OWN;
+        if (to == rank) continue;
+        char *place = place_of(room, rank < to ? rank : rank - 1, q % OWN);
+        cluster_send(cluster_address(shared_address(place), to), sum[q],
+                     cluster_address(barrier, to));
+    }
+    barrier_wait(barrier, 0);
+#pragma unroll
+    for (int q = 0; q < EIGHTS; q++) {
+        if (q / OWN != rank) continue;
+        float all[4] = {};
+        for (int sender = 0; sender < SPLITS; sender++) {
+            pack<float, 4> part = {{sum[q][0], sum[q][1], sum[q][2], sum[q][3]}};
+            if (sender != rank)
+                part = *(const pack<float, 4> *)place_of(room, sender < rank ? sender : sender - 1,
+                                                         q % OWN);
+#pragma unroll
+            for (int v = 0; v < 4; v++) all[v] += part.at[v];
+        }
+#pragma unroll
+        for (int v = 0; v < 4; v++) own[q % OWN][v] = all[v];
+    }
+}
+
+/* ---- What is added -----------------------------------------------------------------------------*/
+
+/* A thread's two rows of y, and its first column. */
+struct spot {
+    int row, column;
+    bool inside[2];
+
+    __device__ __forceinline__ spot(const shape &s, const place &at)
+    {
+        int own = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
+        row = at.row + own;
+        column = at.column + at.rank * (OWN * 8) + threadIdx.x % 4 * 2;
+        for (int h = 0; h < 2; h++)
+            inside[h] = own + h * 8 < s.rows && row + h * 8 < s.m;
+    }
+};
+
+struct added {
+    pack<T, 2> row[ADD == 1 ? OWN : 1], residual[RESIDUAL ? OWN : 1][2];
+
+    static __device__ __forceinline__ pack<T, 2> two(const T *from, int left)
+    {
+        pack<T, 2> x = {};
+        if (VY == 2 && left > 0) x = *(const pack<T, 2> *)from;
+        if (VY == 1)
+            for (int v = 0; v < 2; v++)
+                if (v < left) x.at[v] = from[v];
+        return x;
+    }
+    __device__ __forceinline__ added(const shape &s, const spot &at, const T *c,
+                                     const T *more)
+    {
+#pragma unroll
+        for (int q = 0; q < OWN; q++) {
+            int left = s.n - at.column - q * 8;
+            if (ADD == 1) row[q] = two(c + at.column + q * 8, left);
+            if (!RESIDUAL) continue;
+#pragma unroll
+            for (int h = 0; h < 2; h++)
+                residual[q][h] = two(more + (at.row + h * 8) * s.y_row + at.column + q * 8,
+                                     at.inside[h] ? left : 0);
+        }
+    }
+};
+
+static __device__ __forceinline__ void finish(const float (*sum)[4], const shape &s,
+                                              const spot &at, const added &by, const T *c, T *y)
+{
+#pragma unroll
+    for (int q = 0; q < OWN; q++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            int row = at.row + h * 8, column = at.column + q * 8;
+            pack<T, 2> out;
+#pragma unroll
+            for (int v = 0; v < 2; v++) {
+                float value = sum[q][h * 2 + v] * s.alpha;
+                if (ADD == 1) value += s.beta * to_float(by.row[q].at[v]);
+                if (ADD == 2 && at.inside[h] && column + v < s.n)
+                    value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
+                if (RESIDUAL) value += to_float(by.residual[q][h].at[v]);
+                from_float(activate_near<ACT>(value, s.act_alpha, s.act_beta), &out.at[v]);
+            }
+            T *to = y + row * s.y_row + column;
+            if (!at.inside[h]) continue;
+            if (VY == 2 && column < s.n) *(pack<T, 2> *)to = out;
+            if (VY == 1)
+                for (int v = 0; v < 2; v++)
+                    if (column + v < s.n) to[v] = out.at[v];
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
+    product_ring(const __grid_constant__ tensor_map a, const char *w, const T *c,
+                 const T *residual, T *y, const __grid_constant__ shape s)
+{
+    extern __shared__ __align__(1024) char memory[];
+    int tile = blockIdx.x / SPLITS, rank = blockIdx.x % SPLITS, steps = (s.k + BK - 1) / BK;
+    place at = {tile / s.tiles_n * s.rows, tile % s.tiles_n * BN, rank, steps * rank / SPLITS, 0};
+    at.count = steps * (rank + 1) / SPLITS - at.step;
+    char *room = memory + STAGES * STAGE_BYTES;
+    uint32 stages = shared_address(memory), barriers = shared_address(room) + ROOM_BYTES;
+    bool bringer = threadIdx.x == WARPS * 32;
+    if (bringer) {
+        for (int i = 0; i < STAGES; i++) {
+            barrier_make_for(full(barriers, i), 1);
+            barrier_make_for(empty(barriers, i), WARPS);
+        }
+        barrier_make_for(partial(barriers), 1);
+        barrier_made();
+        if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
+    }
+    if (SPLITS > 1) cluster_arrive();
+    tn_start_consumer();
+    __syncthreads();
+    if (bringer) bring(&a, w, s, at, stages, barriers);
+    if (threadIdx.x >= WARPS * 32) {
+        if (SPLITS > 1) cluster_wait();
+        return;
+    }
+    float sum[EIGHTS][4] = {};
+    spot mine(s, at);
+    tn_wait_for_producer();
+    added by(s, mine, c, residual);
+    multiply(sum, at.count, stages, barriers);
+    if constexpr (SPLITS > 1) {
+        float own[OWN][4];
+        cluster_wait(); /* the others' barriers are made */
+        share(sum, room, partial(barriers), rank, own);
+        finish(own, s, mine, by, c, y);
+    } else finish(sum, s, mine, by, c, y);
+}
