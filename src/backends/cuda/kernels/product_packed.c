@@ -17,18 +17,18 @@ enum { SHARED_HALF = 112 << 10 }; /* of a multiprocessor's: room for the next ke
 typedef struct tile {
     int m, n, splits;
     bool ring; /* the copy engine brings, groups of four warps multiply, as many stages as fit */
-    int warp_m, warp_n, stages, groups;
+    int warp_m, warp_n, stages;
 } tile;
 #define RING(m, n, splits)                                                                         \
     {                                                                                              \
-        m, n, splits, true, 0, 0, 0, 0                                                             \
+        m, n, splits, true, 0, 0, 0                                                                \
     }
 /* Stages fill half of the shared memory, so that the next kernel's weights find room. */
-#define WARPS(m, n, warp_m, warp_n, stages, splits, groups)                                        \
+#define WARPS(m, n, warp_m, warp_n, stages, splits)                                                \
     {                                                                                              \
-        m, n, splits, false, warp_m, warp_n, stages, groups                                        \
+        m, n, splits, false, warp_m, warp_n, stages                                                \
     }
-static const tile tile_any = WARPS(64, 64, 32, 32, 6, 1, 0);
+static const tile tile_any = WARPS(64, 64, 32, 32, 6, 1);
 
 /* As in product_packed.cu. */
 typedef struct shape {
@@ -145,8 +145,6 @@ static tn_status launch_warps(const tn_launch *l, const tile *t)
     char options[300];
     tn_cuda_product_of(l->problem, &x);
     if (x.m == 0 || x.n == 0) return NULL;
-    /* Only compute capability 9 has such groups; weights lie alike for all tiles. */
-    if (t->groups && tn_cuda_stream_of(l)->card->major != 9) t = &tile_any;
     int64_t part = PART / element_bytes(&x);
     uint64_t line = tn_cuda_place(x.a, x.dtype) | (uint64_t)(x.lda | x.k);
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
@@ -154,9 +152,9 @@ static tn_status launch_warps(const tn_launch *l, const tile *t)
     int vy = tn_cuda_product_vector(2, row | (uint64_t)(x.n | x.y_row));
     snprintf(options, sizeof options,
              "-DTYPE=%s -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d "
-             "-DGROUPS=%d -DVA=%d -DVY=%d -DACT=%d",
-             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, t->splits,
-             t->groups, va, vy, (int)x.epilogue.kind);
+             "-DVA=%d -DVY=%d -DACT=%d",
+             tn_cuda_type(x.dtype), t->m, t->n, t->warp_m, t->warp_n, t->stages, t->splits, va, vy,
+             (int)x.epilogue.kind);
     size_t shared = (size_t)(t->stages * (t->m + t->n) * LINE);
     if (t->splits > 1) shared += (size_t)(t->m * t->n) * sizeof(float) + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_packed,
@@ -291,24 +289,15 @@ static tn_status launch(const tn_launch *l, const tile *t)
     X(ring_64x96, TN_SM90, RING(64, 96, 1), __VA_ARGS__)                                           \
     X(ring_64x96_k2, TN_SM90, RING(64, 96, 2), __VA_ARGS__)                                        \
     X(ring_64x96_k4, TN_SM90, RING(64, 96, 4), __VA_ARGS__)                                        \
-    X(ring_128x64, TN_SM90, RING(128, 64, 1), __VA_ARGS__)                                         \
     X(ring_128x64_k2, TN_SM90, RING(128, 64, 2), __VA_ARGS__)                                      \
     X(ring_128x64_k4, TN_SM90, RING(128, 64, 4), __VA_ARGS__)                                      \
-    X(ring_128x96, TN_SM90, RING(128, 96, 1), __VA_ARGS__)                                         \
-    X(ring_128x96_k2, TN_SM90, RING(128, 96, 2), __VA_ARGS__)                                      \
     X(ring_128x96_k6, TN_SM90, RING(128, 96, 6), __VA_ARGS__)                                      \
     X(ring_128x128, TN_SM90, RING(128, 128, 1), __VA_ARGS__)                                       \
-    X(ring_128x128_k2, TN_SM90, RING(128, 128, 2), __VA_ARGS__)                                    \
     X(ring_128x128_k8, TN_SM90, RING(128, 128, 8), __VA_ARGS__)                                    \
-    X(64x64_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 1, 1), __VA_ARGS__)                          \
-    X(64x64_k2_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 2, 1), __VA_ARGS__)                       \
-    X(64x64_k4_groups, TN_SM90, WARPS(64, 64, 16, 64, 6, 4, 1), __VA_ARGS__)                       \
-    X(64x32_groups, TN_SM90, WARPS(64, 32, 16, 32, 8, 1, 1), __VA_ARGS__)                          \
-    X(64x32_k2_groups, TN_SM90, WARPS(64, 32, 16, 32, 8, 2, 1), __VA_ARGS__)                       \
-    X(32x64, TN_SM80, WARPS(32, 64, 16, 32, 8, 1, 0), __VA_ARGS__)                                 \
-    X(32x64_k2, TN_SM90, WARPS(32, 64, 16, 32, 8, 2, 0), __VA_ARGS__)                              \
-    X(64x64, TN_SM80, WARPS(64, 64, 32, 32, 6, 1, 0), __VA_ARGS__)                                 \
-    X(128x128, TN_SM80, WARPS(128, 128, 64, 32, 3, 1, 0), __VA_ARGS__)
+    X(32x64, TN_SM80, WARPS(32, 64, 16, 32, 8, 1), __VA_ARGS__)                                    \
+    X(32x64_k2, TN_SM90, WARPS(32, 64, 16, 32, 8, 2), __VA_ARGS__)                                 \
+    X(64x64, TN_SM80, WARPS(64, 64, 32, 32, 6, 1), __VA_ARGS__)                                    \
+    X(128x128, TN_SM80, WARPS(128, 128, 64, 32, 3, 1), __VA_ARGS__)
 
 #define FUNCTIONS(name, feature, make, ...)                                                        \
     static const tile tile_##name = make;                                                          \

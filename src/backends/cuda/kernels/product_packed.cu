@@ -12,9 +12,6 @@
  * SPLITS: blocks of a cluster that share the k of a tile. Each sends the others their part of the
  * sums, into shared memory, and finishes its own; the order of adding is that of the blocks.
  *
- * GROUPS: the multiplying is done by groups of four warps, BM x BN of a group's 64 rows at once, from
- * shared memory (9.0); a warp has 16 rows of the sums then, and TM is 16, TN is BN.
- *
  * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VA: elements of a
  * read at once, 16 bytes or one; VY: of y written at once. */
 #ifndef TYPE
@@ -25,7 +22,6 @@
 #define TN 32
 #define STAGES 6
 #define SPLITS 1
-#define GROUPS 0
 #define ACT 0
 #define VA 8
 #define VY 2
@@ -35,8 +31,7 @@ typedef TYPE T;
 enum { THREADS = BM / TM * (BN / TN) * 32, LINE = 128, PART = 16 / (int)sizeof(T), BK = 8 * PART };
 enum { PIECES = TM / 16 * (TN / 16), OWN = PIECES / SPLITS };
 enum { A_BYTES = BM * LINE, B_BYTES = BN * LINE };
-/* Steps of copies under way; a group still multiplies one step while the next is begun. */
-enum { AHEAD = STAGES - 1 - GROUPS };
+enum { AHEAD = STAGES - 1 }; /* steps of copies under way */
 static_assert(PIECES % SPLITS == 0, "blocks of a cluster finish equal parts");
 static_assert(BM * 8 % THREADS == 0 && BN * 8 % THREADS == 0, "a tile is a whole number of rounds");
 
@@ -96,110 +91,6 @@ static __device__ __forceinline__ void bring_weights(char *tile, const char *w, 
     }
 }
 
-/* ---- Tensor cores of four warps, which read shared memory themselves (9.0) ---------------------*/
-
-#if GROUPS
-#ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define group_asm asm volatile
-#else
-#define group_asm(...)
-#endif
-
-/* Rows of 128 bytes, the parts of 16 exclusive-ored with the row, from a multiple of 1024 bytes on:
- * eight rows are 1024 bytes. Adding 2 goes on by 32 bytes along the rows. */
-static __device__ __forceinline__ uint64 matrix_in_lines(const void *at)
-{
-    return (uint64)(shared_address(at) >> 4 & 0x3fff) | (uint64)1 << 16 | (uint64)64 << 32 |
-           (uint64)1 << 62;
-}
-/* What this thread's ended copies brought is seen by groups, after a barrier. */
-static __device__ __forceinline__ void copy_for_groups()
-{
-    group_asm("fence.proxy.async.shared::cta;" ::: "memory");
-}
-static __device__ __forceinline__ void group_begin()
-{
-    group_asm("wgmma.fence.sync.aligned;" ::: "memory");
-}
-static __device__ __forceinline__ void group_end()
-{
-    group_asm("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-/* Until at most so many of what was ended are under way. */
-template <int LEFT> static __device__ __forceinline__ void group_wait()
-{
-    group_asm("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
-}
-/* No use of these sums is moved across. */
-template <int COUNT> static __device__ __forceinline__ void group_settle(float (*c)[4])
-{
-#pragma unroll
-    for (int i = 0; i < COUNT; i++)
-        group_asm("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
-}
-/* c[64,N] += a[64, 32 bytes] b[N, 32 bytes], of a group of four warps; warp w has rows 16 w on, as
- * multiply_add has. */
-#define FOUR(j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
-#define SIXTEEN(j) FOUR(j), FOUR(j + 1), FOUR(j + 2), FOUR(j + 3)
-#define GROUP_32(kind, more) \
-    group_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;" \
-                 "wgmma.mma_async.sync.aligned.m64n32" kind " {" \
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15" \
-                 "}, %16, %17, add, 1, 1" more "; }" \
-                 : SIXTEEN(0) \
-                 : "l"(a), "l"(b))
-#define GROUP_64(kind, more) \
-    group_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;" \
-                 "wgmma.mma_async.sync.aligned.m64n64" kind " {" \
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
-                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31" \
-                 "}, %32, %33, add, 1, 1" more "; }" \
-                 : SIXTEEN(0), SIXTEEN(4) \
-                 : "l"(a), "l"(b))
-#define GROUP_128(kind, more) \
-    group_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;" \
-                 "wgmma.mma_async.sync.aligned.m64n128" kind " {" \
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
-                 "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
-                 "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
-                 "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63" \
-                 "}, %64, %65, add, 1, 1" more "; }" \
-                 : SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12) \
-                 : "l"(a), "l"(b))
-#define GROUP(kind, more)                                                                       \
-    static_assert(N == 32 || N == 64 || N == 128, "");                                             \
-    if constexpr (N == 32) GROUP_32(kind, more);                                                \
-    else if constexpr (N == 64) GROUP_64(kind, more);                                           \
-    else GROUP_128(kind, more)
-template <int N>
-static __device__ __forceinline__ void group_multiply_add(half, float (*c)[4], uint64 a, uint64 b)
-{
-    GROUP("k16.f32.f16.f16", ", 0, 0");
-}
-template <int N>
-static __device__ __forceinline__ void group_multiply_add(bf16, float (*c)[4], uint64 a, uint64 b)
-{
-    GROUP("k16.f32.bf16.bf16", ", 0, 0");
-}
-template <int N>
-static __device__ __forceinline__ void group_multiply_add(float, float (*c)[4], uint64 a, uint64 b)
-{
-    GROUP("k8.f32.tf32.tf32", "");
-}
-
-/* Begun here; the step before it has ended. */
-static __device__ __forceinline__ void multiply_tile(const char *a, const char *b, sums &sum)
-{
-    uint64 left = matrix_in_lines(a + threadIdx.x / 128 * 64 * LINE), right = matrix_in_lines(b);
-    group_settle<BN / 8>(sum.at[0]);
-    group_begin();
-#pragma unroll
-    for (int d = 0; d < LINE; d += 32)
-        group_multiply_add<BN>(T(), sum.at[0], left + d / 16, right + d / 16);
-    group_end();
-    group_wait<1>();
-}
-#else
 static __device__ __forceinline__ void multiply_tile(const char *a, const char *b, sums &sum)
 {
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -223,7 +114,6 @@ static __device__ __forceinline__ void multiply_tile(const char *a, const char *
                 multiply_add(T(), sum.at[i][j], x[i], &w[j / 2][j % 2 * 2]);
     }
 }
-#endif
 
 /* VY neighbours of a row. */
 static __device__ __forceinline__ void finish(const float *sum, int row, int column, const shape &s,
@@ -324,9 +214,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (int i = 0, now = 0; i < count; i++, now = now + 1 < STAGES ? now + 1 : 0) {
         int next = now + AHEAD < STAGES ? now + AHEAD : now + AHEAD - STAGES;
         copy_wait<AHEAD - 1>();
-#if GROUPS
-        copy_for_groups();
-#endif
         __syncthreads(); /* this tile is there, and nobody reads the next one any more */
         if (i + AHEAD < count) {
             from_a.bring(stage_a + next * A_BYTES, s, step + i + AHEAD);
@@ -335,10 +222,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         copy_group();
         multiply_tile(stage_a + now * A_BYTES, stage_b + now * B_BYTES, sum);
     }
-#if GROUPS
-    group_wait<0>();
-    group_settle<BN / 8>(sum.at[0]);
-#endif
 #if SPLITS > 1
     share(sum, room, barrier, rank);
 #endif
