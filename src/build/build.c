@@ -52,16 +52,27 @@ static void say(const char *what, uint64_t begin)
     tn_log(TN_LOG_INFO, "%s in %.0f ms", what, (double)(tn_clock_ns() - begin) / 1e6);
 }
 
+/* NULL: the CPU. */
+static tn_status find_card(const builder *b, tn_card **out)
+{
+    if (!b->tuned || b->config.device) return tn_build_card(b->config.device, out);
+    *out = b->tuned->card;
+    return NULL;
+}
+
 static tn_status optimise(builder *b)
 {
     uint64_t begin = tn_clock_ns();
+    tn_card *card;
     TN_TRY(tn_graph_clone(b->source, false, &b->graph));
     b->record.nodes_before = b->source->node_count;
     b->record.precision = b->record.asked = b->config.precision;
     b->record.profiles = b->config.profiles;
     b->record.profile_count = b->config.profile_count;
     b->record.optimised = !b->config.no_optimize;
-    if (!b->config.no_optimize) TN_TRY(tn_passes_run(b->graph, b->config.dump_folder));
+    TN_TRY(find_card(b, &card));
+    tn_pass_options options = {.dump_folder = b->config.dump_folder, .for_cpu = !card};
+    if (!b->config.no_optimize) TN_TRY(tn_passes_run_for(b->graph, &options));
     b->record.nodes_after = b->graph->node_count;
     say("optimised the graph", begin);
     return NULL;
@@ -209,8 +220,7 @@ static void forget(builder *b)
 static tn_status try(builder *b)
 {
     TN_TRY(tn_exec_engine_new(&tn_backend_cpu, b->config.threads, &b->engine));
-    if (b->tuned && !b->config.device) b->engine->card = b->tuned->card;
-    else TN_TRY(tn_build_card(b->config.device, &b->engine->card));
+    TN_TRY(find_card(b, &b->engine->card));
     TN_TRY(choose_and_emit(b));
     return check(b);
 }

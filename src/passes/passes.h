@@ -14,12 +14,14 @@ typedef struct tn_pass {
     bool only_files; /* makes files smaller; of no use to engines */
     bool only_engines;
     bool only_cards; /* for the plan of a card that may use tensor cores */
+    bool only_cpu;   /* for engines that are built for the CPU */
 } tn_pass;
 
 /* What passes are run for. */
 typedef struct tn_pass_options {
     const char *dump_folder; /* NULL, or where NN-name.tn is written after each pass */
     bool for_card;           /* tensor cores may be used, of tf32 or of 16 bits */
+    bool for_cpu;            /* nothing but the CPU will run it, as far as is known */
     bool for_file;           /* the graph is to be written as ONNX ... */
     int64_t opset;           /* ... of this opset: passes that need a later one are left out */
 } tn_pass_options;

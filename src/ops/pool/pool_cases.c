@@ -32,6 +32,17 @@ const tn_case tn_max_pool_cases[] = {
     {.problem = "MaxPool{kernel_shape=[4], strides=[3], pads=[2,1], ceil_mode=1} f32[2,3,9001]"},
     {.problem = "MaxPool{kernel_shape=[2,3,2]} f32[1,2,5,6,7]"},
     {.problem = "MaxPool{kernel_shape=[1,1]} f32[2,3,6,6]"},
+    {.problem = "MaxPool{kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]} u8[2,5,17,70]",
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem = "MaxPool{kernel_shape=[2,3,2], strides=[1,2,3], pads=[1,0,1,0,2,1]} i8[1,3,5,6,47]",
+     .lo = -128,
+     .hi = 128,
+     .tolerance = 1e-9},
+    {.problem = "MaxPool{kernel_shape=[3], dilations=[4], ceil_mode=1, strides=[5]} i8[2,2,99]",
+     .lo = -128,
+     .hi = 0,
+     .tolerance = 1e-9},
     {0},
 };
 

@@ -1,6 +1,7 @@
 /* MatMulInteger-10 and QLinearMatMul-21: products of 8-bit matrices, summed in 32 bits.
  * MatMulInteger gives the sums; QLinearMatMul quantises them again:
- * y = saturate(round(sum * a_scale * b_scale / y_scale) + y_zero_point). */
+ * y = saturate(round(sum * a_scale * b_scale / y_scale) + y_zero_point). QuantizedLinear, of the
+ * domain "tenon", adds a bias to the sums before, as QLinearConv does. */
 #include <math.h>
 
 #include "ops/matmul/matmul.h"
@@ -15,11 +16,11 @@ static const tn_port ins[] = {{"A", BYTE, 'A', 0},
                               {"a_zero_point", BYTE, 'A', TN_PORT_OPTIONAL},
                               {"b_zero_point", BYTE, 'B', TN_PORT_OPTIONAL}};
 static const tn_port outs[] = {{"Y", TN_DT(I32), 0, 0}};
-enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
+enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO, BIAS };
 static const tn_port linear_ins[] = {
-    {"a", BYTE, 'A', 0},        {"a_scale", SCALE, 'S', 0},    {"a_zero_point", BYTE, 'A', 0},
-    {"b", BYTE, 'B', 0},        {"b_scale", SCALE, 'S', 0},    {"b_zero_point", BYTE, 'B', 0},
-    {"y_scale", SCALE, 'S', 0}, {"y_zero_point", BYTE, 'Y', 0}};
+    {"a", BYTE, 'A', 0},        {"a_scale", SCALE, 'S', 0},     {"a_zero_point", BYTE, 'A', 0},
+    {"b", BYTE, 'B', 0},        {"b_scale", SCALE, 'S', 0},     {"b_zero_point", BYTE, 'B', 0},
+    {"y_scale", SCALE, 'S', 0}, {"y_zero_point", BYTE, 'Y', 0}, {"bias", TN_DT(I32), 0, 0}};
 static const tn_port linear_outs[] = {{"y", BYTE, 'Y', 0}};
 
 /* Shapes are MatMul's. */
@@ -56,6 +57,23 @@ static tn_status infer_linear(tn_infer *f)
     static const int some[] = {A_SCALE, A_ZERO, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO};
     TN_TRY(check_some(f, some, (int)TN_COUNT(some)));
     return infer_as_matmul(f, B, f->in[Y_ZERO].dtype);
+}
+
+static tn_status infer_biased(tn_infer *f)
+{
+    const tn_type *b = &f->in[B], *bias = &f->in[BIAS];
+    int64_t have, want;
+    TN_TRY(infer_linear(f));
+    if (bias->rank < 0 || b->rank < 0) return NULL;
+    bool fits = bias->rank == 1 && b->rank > 1;
+    if (fits && tn_expr_is_const(f->exprs, bias->dim[0], &have) &&
+        tn_expr_is_const(f->exprs, b->dim[b->rank - 1], &want))
+        fits = have == want;
+    char text[128], text_b[128];
+    TN_CHECK(fits, TN_INVALID, "bias is %s: it needs one value for each column of b, %s",
+             tn_type_text(f->exprs, bias, text, sizeof text),
+             tn_type_text(f->exprs, b, text_b, sizeof text_b));
+    return NULL;
 }
 
 /* One value of a scale or zero point: `index` of the row or column over all matrices. */
@@ -112,6 +130,7 @@ static void put_linear(const tn_problem *p, int64_t at, double sum, int64_t row,
     double scale = pick(&p->in[A_SCALE], row, rows) * pick(&p->in[B_SCALE], column, columns) /
                    pick(&p->in[Y_SCALE], row, rows);
     int64_t zero = (int64_t)pick(&p->in[Y_ZERO], row, rows);
+    sum += pick(optional(p, BIAS), column, columns);
     tn_store_i64(p->out[0].dtype, p->out[0].data, at,
                  tn_quantize_value(p->out[0].dtype, sum * scale, zero));
 }
@@ -130,6 +149,7 @@ static tn_status reference_linear(const tn_launch *l)
 
 extern const tn_case tn_matmul_integer_cases[];
 extern const tn_case tn_qlinear_matmul_cases[];
+extern const tn_case tn_quantized_linear_cases[];
 
 const tn_op tn_op_matmul_integer = {
     .name = "MatMulInteger",
@@ -155,4 +175,18 @@ const tn_op tn_op_qlinear_matmul = {
     .infer = infer_linear,
     .reference = reference_linear,
     .cases = tn_qlinear_matmul_cases,
+};
+
+const tn_op tn_op_quantized_linear = {
+    .name = "QuantizedLinear",
+    .domain = "tenon",
+    .since = 1,
+    .about = "the product of two quantised matrices and a bias, quantised",
+    .in = linear_ins,
+    .in_count = 9,
+    .out = linear_outs,
+    .out_count = 1,
+    .infer = infer_biased,
+    .reference = reference_linear,
+    .cases = tn_quantized_linear_cases,
 };

@@ -25,6 +25,17 @@ const tn_case tn_quantize_linear_cases[] = {
      .hi = 9},
     {.problem = "QuantizeLinear f32[4]={nan,inf,-inf,0} f32={1} u8={9}",
      .expect = "u8[4]={9,255,0,9}"},
+    {.problem = "QuantizeLinear f32[3]={nan,inf,-inf} f32={2} i8={5}",
+     .expect = "i8[3]={5,127,-128}"},
+    {.problem = "QuantizeLinear f32[3,2111] f32={0.03} i8={-7}",
+     .lo = -5,
+     .hi = 5,
+     .tolerance = 1e-9},
+    {.problem = "QuantizeLinear f32[70,33] f32[33] u8[33]", .lo = 0, .hi = 99, .tolerance = 1e-9},
+    {.problem = "QuantizeLinear{axis=-2} f32[2,7,371] f32[7] i8[7]",
+     .lo = 1,
+     .hi = 9,
+     .tolerance = 1e-9},
     {0},
 };
 
@@ -44,6 +55,9 @@ const tn_case tn_dequantize_linear_cases[] = {
     {.problem = "DequantizeLinear i32[61] f32={0.0003}", .lo = -1e9, .hi = 1e9},
     {.problem = "DequantizeLinear{output_dtype=f16} u16[50] f32={0.01} u16={3000}", .hi = 60000},
     {.problem = "DequantizeLinear i16[9,7] bf16={0.5} i16={-2}", .lo = -900, .hi = 900},
+    {.problem = "DequantizeLinear u8[3,2111] f32={0.03} u8={113}", .hi = 256},
+    {.problem = "DequantizeLinear i8[2,7,371] f32[7] i8[7]", .lo = -128, .hi = 128},
+    {.problem = "DequantizeLinear{axis=0} u8[9,5] f32[9]", .hi = 256},
     {0},
 };
 
@@ -96,6 +110,42 @@ const tn_case tn_qlinear_matmul_cases[] = {
     {0},
 };
 
+extern const tn_case tn_quantized_linear_cases[];
+const tn_case tn_quantized_linear_cases[] = {
+    {.problem =
+         "QuantizedLinear u8[1,2]={3,5} f32={0.5} u8={1} u8[2,1]={2,4} f32={2} u8={0} f32={4} "
+         "u8={10} i32[1]={-8}",
+     .expect = "u8[1,1]={13}"},
+    {.problem = "QuantizedLinear u8[1,300] f32={0.02} u8={3} i8[300,70]! f32[70] i8={0} f32={9} "
+                "u8={128} i32[70]",
+     .lo = -90,
+     .hi = 90,
+     .tolerance = 1e-9},
+    {.problem = "QuantizedLinear i8[2,3,65] f32={0.02} i8={-3} u8[65,33] f32={0.01} u8={120} "
+                "f32={0.7} i8={-8} i32[33]",
+     .hi = 250,
+     .tolerance = 1e-9},
+    {0},
+};
+
+extern const tn_case tn_quantized_add_cases[];
+const tn_case tn_quantized_add_cases[] = {
+    {.problem = "QuantizedAdd u8[1,3]={0,1,255} f32={2} u8={1} i8[1,3]={-1,5,100} f32={0.5} i8={1} "
+                "f32={1} u8={3}",
+     .expect = "u8[1,3]={0,5,255}"},
+    {.problem = "QuantizedAdd u8[2,3,7,111] f32={0.02} u8={120} u8[2,3,7,111] f32={0.013} u8={7} "
+                "f32={0.03} u8={0}",
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem =
+         "QuantizedAdd i8[5,9] f32={0.5} i8={-3} u8[5,9] f32={0.25} u8={128} f32={1} i8={-9}",
+     .lo = -128,
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem = "QuantizedAdd i8[0] f32={1} i8={0} i8[0] f32={1} i8={0} f32={1} i8={0}"},
+    {0},
+};
+
 extern const tn_case tn_conv_integer_cases[];
 const tn_case tn_conv_integer_cases[] = {
     {.problem = "ConvInteger{pads=[1,0]} u8[1,1,3]={2,3,4} u8[1,1,2]={1,1} u8={1}",
@@ -109,6 +159,17 @@ const tn_case tn_conv_integer_cases[] = {
     {.problem = "ConvInteger{dilations=[2]} i8[3,5,20] u8[7,5,3] i8={-3} u8={128}",
      .lo = -128,
      .hi = 256},
+    {.problem = "ConvInteger u8[2,3,9,11] u8[5,3,3,3]! u8={7} u8[5]", .hi = 256, .tolerance = 1e-9},
+    {.problem =
+         "ConvInteger{pads=[1,2,2,1], strides=[2,3]} i8[1,6,12,13] i8[4,6,3,2] i8={-5} i8={3}",
+     .lo = -128,
+     .hi = 128,
+     .tolerance = 1e-9},
+    {.problem = "ConvInteger{group=2, dilations=[2,1]} i8[1,10,9,40] u8[26,5,2,3]! i8={100}",
+     .lo = -128,
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem = "ConvInteger u8[0,3,4,4] i8[2,3,1,1]!"},
     {0},
 };
 
@@ -126,5 +187,30 @@ const tn_case tn_qlinear_conv_cases[] = {
                 "u8[6,1,3,3] f32[6] u8[6] f32={0.5} i8={3}",
      .lo = 0,
      .hi = 127},
+    {.problem = "QLinearConv{pads=[3,3,3,3], strides=[2,2]} u8[1,3,30,29] f32={0.02} u8={110} "
+                "i8[65,3,7,7]! f32[65] i8={0} f32={300} u8={0} i32[65]",
+     .lo = -99,
+     .hi = 127,
+     .tolerance = 1e-9},
+    {.problem =
+         "QLinearConv{pads=[1,1,1,1]} u8[2,70,7,7] f32={0.02} u8={3} i8[30,70,3,3]! f32={0.01} "
+         "i8[30] f32={2} i8={-9}",
+     .lo = -128,
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem =
+         "QLinearConv u8[1,520,5,14] f32={0.02} u8={128} u8[31,520,1,2]! f32={0.01} u8={128} "
+         "f32={3} u8={128} i32[31]",
+     .hi = 256,
+     .tolerance = 1e-9},
+    {.problem = "QLinearConv{group=9, pads=[1,1,1,1]} i8[1,9,20,21] f32={0.1} i8={-7} i8[9,1,3,3]! "
+                "f32={0.1} i8={0} f32={4} i8={1} i32[9]",
+     .lo = -128,
+     .hi = 128,
+     .tolerance = 1e-9},
+    {.problem =
+         "QLinearConv i8[3,8,50] f32={0.1} i8={-7} i8[5,8,4] f32={inf} i8={1} f32={4} i8={1}",
+     .lo = -128,
+     .hi = 128},
     {0},
 };

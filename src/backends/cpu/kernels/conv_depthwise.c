@@ -7,10 +7,8 @@
  * (sample, output channel); every sum runs over taps in rising order. */
 #include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/kernels/conv_cost.h"
-#include "backends/cpu/kernels/tile_end.h"
+#include "backends/cpu/kernels/conv_end.h"
 #include "backends/cpu/variant.h"
-#include "device/device.h"
-#include "ops/conv/conv.h"
 
 enum { GRAIN = 200000 }; /* multiply-adds worth a thread */
 enum { ROWS = BANDS_VECTORS };
@@ -317,11 +315,6 @@ static tn_status bands_share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
-static const void *data_of(const tn_problem *p, int index)
-{
-    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
-}
-
 static tn_status launch(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
@@ -334,16 +327,7 @@ static tn_status launch(const tn_launch *l)
     j.x = p->in[0].data;
     j.weights = p->in[1].data;
     j.y = p->out[0].data;
-    j.bias = data_of(p, 2);
-    j.low = -INFINITY;
-    j.end = (tile_end){.alpha = 1, .beta = 1, .y = j.y};
-    if (p->op[0] == 'F') {
-        const tn_fused_conv_params *params = p->params;
-        j.end.residual = data_of(p, 3);
-        if (params->epilogue.kind == TN_EPILOGUE_RELU && !j.end.residual) j.low = 0;
-        else j.end.function = params->epilogue;
-    }
-    tile_end_close(&j.end);
+    conv_end_split(p, &j.end, &j.bias, &j.low);
     int64_t work = j.bands.w.out_count * (j.bands.w.kernel_count + 4);
     return tn_pool_run(l->pool, outputs, 1 + GRAIN / work,
                        fixed_kind(&j.bands.w) ? fixed_share : bands_share, &j);

@@ -12,11 +12,9 @@
  * (sample, group, panel), and for the second into channels: no two threads share an output, and
  * every sum runs over (c, tap) in rising order. */
 #include "backends/cpu/kernels/conv_cost.h"
+#include "backends/cpu/kernels/conv_end.h"
 #include "backends/cpu/kernels/conv_planes.h"
-#include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/variant.h"
-#include "device/device.h"
-#include "ops/conv/conv.h"
 
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 enum { DEPTH = TILE_DEPTH, PANEL_FLOATS = (DEPTH + 1) * TILE_COLUMNS };
@@ -53,11 +51,6 @@ static tn_verdict accepts(const tn_problem *p)
     double floats = (double)all.channel * (double)p->in[0].dim[1];
     if (!all.fits || floats >= (double)PLANES_MAX) return TN_NO("its padding is too large");
     return TN_YES;
-}
-
-static const float *data_of(const tn_problem *p, int index)
-{
-    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
 }
 
 /* What the weights alone tell: x may not be known yet. */
@@ -353,13 +346,7 @@ static tn_status launch(const tn_launch *l)
     cut_scratch(p, &j, l->scratch);
     j.x = p->in[0].data;
     j.y = p->out[0].data;
-    j.end = (tile_end){.alpha = 1, .beta = 1, .bias = data_of(p, 2), .bias_row = 1, .y = j.y};
-    if (p->op[0] == 'F') {
-        const tn_fused_conv_params *params = p->params;
-        j.end.residual = data_of(p, 3);
-        j.end.function = params->epilogue;
-    }
-    tile_end_close(&j.end);
+    j.end = conv_end(p);
     j.simple = j.end.any && j.end.function.kind <= TN_EPILOGUE_RELU;
     j.bias = j.end.bias;
     j.residual = j.end.residual;

@@ -10,12 +10,10 @@
  * halves are cut into channels and into (patches, outputs): no two threads share an output, and
  * sums run over channels in rising order however it is cut. */
 #include "backends/cpu/kernels/conv_cost.h"
+#include "backends/cpu/kernels/conv_end.h"
 #include "backends/cpu/kernels/conv_planes.h"
-#include "backends/cpu/kernels/tile_end.h"
 #include "backends/cpu/kernels/winograd.h"
 #include "backends/cpu/variant.h"
-#include "device/device.h"
-#include "ops/conv/conv.h"
 
 enum { GRAIN = 500000, ROUND_BYTES = 2 << 20, BLOCK = 2 * TILE_ROWS, CHANNELS_MIN = 8 };
 
@@ -381,11 +379,6 @@ static tn_status run_round(job *j, tn_pool *pool)
     return tn_pool_run(pool, j->blocks * j->panels, 1 + GRAIN / work, run_outputs, j);
 }
 
-static const void *data_of(const tn_problem *p, int index)
-{
-    return index < p->in_count && p->in[index].dtype != TN_DTYPE_NONE ? p->in[index].data : NULL;
-}
-
 static tn_status run(const tn_launch *l, int tile, int points)
 {
     const tn_problem *p = l->problem;
@@ -396,16 +389,7 @@ static tn_status run(const tn_launch *l, int tile, int points)
     j.x = p->in[0].data;
     j.y = p->out[0].data;
     j.packed = l->packed;
-    j.bias = data_of(p, 2);
-    j.low = -INFINITY;
-    j.end = (tile_end){.alpha = 1, .beta = 1, .y = j.y};
-    if (p->op[0] == 'F') {
-        const tn_fused_conv_params *params = p->params;
-        j.end.residual = data_of(p, 3);
-        if (params->epilogue.kind == TN_EPILOGUE_RELU && !j.end.residual) j.low = 0;
-        else j.end.function = params->epilogue;
-    }
-    tile_end_close(&j.end);
+    conv_end_split(p, &j.end, &j.bias, &j.low);
     for (; j.sample < j.samples; j.sample += j.many) {
         j.round = TN_MIN(j.many, j.samples - j.sample);
         for (j.row = 0; j.row < j.rows; j.row += j.band) {

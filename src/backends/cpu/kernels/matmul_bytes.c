@@ -1,4 +1,4 @@
-/* MatMulInteger and QLinearMatMul: products of bytes in 32 bits, exact.
+/* MatMulInteger, QLinearMatMul and QuantizedLinear: products of bytes in 32 bits, exact.
  *
  * Instructions want a without sign and b with one, so 128 is added to the numbers (and to the zero
  * point) of an a with, and taken from those of a b without. Zero points leave the sums:
@@ -27,7 +27,7 @@ enum { ROWS = 32, GROUPS = 16, STEP_K = GROUPS * BYTES_GROUP, A_STEP = ROWS * GR
 enum { GROUP = 8 };         /* strips that meet a panel in turn */
 enum { GRAIN_NS = 4000 };   /* of work that are worth a thread */
 enum { QLINEAR_K = 33000 }; /* sums of more may not fit 32 bits */
-enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO }; /* of QLinearMatMul */
+enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO, BIAS }; /* of the last two */
 
 typedef struct job {
     tn_matmul_plan plan;
@@ -194,8 +194,9 @@ static tn_status pack(const tn_problem *p, void *dst)
 
 /* What columns and rows of a block need. */
 typedef struct ends {
-    double ratio[TILE_COLUMNS];    /* of a sum to y */
-    double b_scale[TILE_COLUMNS];  /* as given */
+    double ratio[TILE_COLUMNS];   /* of a sum to y */
+    double b_scale[TILE_COLUMNS]; /* as given */
+    double bias[TILE_COLUMNS];
     uint32_t b_zero[TILE_COLUMNS]; /* as far as b's sign was changed */
     const int32_t *b_sums;
 } ends;
@@ -229,7 +230,7 @@ static void put_bytes(const job *j, const ends *e, int64_t row, const int32_t *s
     double zero = (double)tn_load_i64(zeros->dtype, zeros->data, pick(p, Y_ZERO, row, j->a_rows));
     int32_t line[TILE_COLUMNS];
     for (int c = 0; c < TILE_COLUMNS; c++) {
-        double x = rint((double)sums[c] * e->ratio[c]) + zero;
+        double x = rint(((double)sums[c] + e->bias[c]) * e->ratio[c]) + zero;
         x = x == x ? x : zero;
         x = x > low ? x : low;
         line[c] = (int32_t)(x < high ? x : high);
@@ -296,6 +297,7 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
             int64_t index = b_at / j->plan.k + column + c;
             e.b_zero[c] = zero_of(j->p, j->b_zero, index, n, -j->b_flip);
             if (j->quantised) e.b_scale[c] = scale_of(j->p, B_SCALE, index, n);
+            if (BIAS < j->p->in_count) e.bias[c] = scale_of(j->p, BIAS, index, n);
         }
         for (int64_t s = group * GROUP; s < TN_MIN(j->strips, (group + 1) * GROUP); s++)
             run_block(j, batch, s, at % j->panels, &e);
@@ -351,5 +353,6 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_bytes)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_bytes)[] = {
     TACTIC("MatMulInteger", "matmulinteger"),
     TACTIC("QLinearMatMul", "qlinearmatmul"),
+    TACTIC("QuantizedLinear", "quantizedlinear"),
     {0},
 };

@@ -1,0 +1,502 @@
+/* QLinearConv and ConvInteger: convolutions of bytes, summed in 32 bits, exact. What a lane adds up
+ * in one step is a word: WORD channels at one position, times a word of weights.
+ *
+ *     x  [channel][position], bytes  -->  [channel / WORD][position], words, as planes
+ *     W  [strip][channel / WORD, tap][output of the strip], words, packed at build time
+ *     y[o, s] = sum over words of W[., o] * x[., s + tap], s in lanes
+ *
+ * Words are 32 bits, so they are moved about as the floats of conv_planes.h are. Instructions want
+ * x without sign and weights with one: 128 is added to, or taken from, the others and their zero
+ * points, and the zero points leave the sums
+ *
+ *     sum of (x - zx)(w - zw) = sum of x w  -  zx (sum of w)  -  zw (sum of x)  +  K zx zw
+ *
+ * where the padding holds zx, sums of w are packed with it, and those of x are a convolution by
+ * ones, which only weights with a zero point ask for. */
+#include <math.h>
+
+#include "backends/cpu/kernels/conv_cost.h"
+#include "backends/cpu/kernels/conv_planes.h"
+#include "backends/cpu/variant.h"
+#include "device/device.h"
+#include "ops/conv/conv.h"
+#include "ops/quantize/quantize.h"
+
+enum { GRAIN = 500000, PLANES_BYTES = 4 << 20 };
+enum { DEPTH = 512, BLOCK = 8 }; /* words gathered at a time; strips whose sums wait for the next */
+enum { SUMS_MAX = 33000 };       /* products; sums of more may not fit 32 bits */
+enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS }; /* of QLinearConv */
+
+#if defined(__AVX512VNNI__)
+enum { WORD = 4 };
+typedef uint8_t part;     /* of a word of x */
+typedef int8_t part_of_w; /* of a word of weights */
+
+TILE_INLINE vi32 dot(vi32 sum, vi32 x, int32_t w)
+{
+    return (vi32)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, _mm512_set1_epi32(w));
+}
+#else
+enum { WORD = 2 };
+typedef uint16_t part;
+typedef int16_t part_of_w;
+
+TILE_INLINE vi32 dot(vi32 sum, vi32 x, int32_t w)
+{
+#if defined(__AVX512BW__)
+    return sum + (vi32)_mm512_madd_epi16((__m512i)x, _mm512_set1_epi32(w));
+#elif defined(__AVX2__)
+    return sum + (vi32)_mm256_madd_epi16((__m256i)x, _mm256_set1_epi32(w));
+#else
+    return sum + (x & 0xffff) * (int16_t)w + (x >> 16) * (w >> 16);
+#endif
+}
+#endif
+
+typedef struct job {
+    const tn_problem *p;
+    planes planes;         /* of words */
+    const int64_t *offset; /* of taps */
+    int weights, x_zero, w_zero;
+    bool quantised;                    /* is y? */
+    int64_t groups, channels, outputs; /* channels and outputs of one group */
+    int64_t taps, words, depth;        /* words of the channels; of a sum */
+    int64_t strips, rows;              /* of a group; outputs of a strip */
+    int64_t panels, samples, round, parts;
+    int64_t first;            /* sample of this round */
+    uint8_t x_flip, w_flip;   /* 128 where the other sign is wanted */
+    uint32_t zero;            /* of x, as flipped */
+    bool any_zero;            /* of weights */
+    float *words_of, *source; /* of a round: x as words, and as planes where those are others */
+    uint32_t *packed;         /* written by packing alone */
+} job;
+
+/* ---- What fits -------------------------------------------------------------------------------*/
+
+/* What types and parameters alone tell: x may not be known yet. */
+static void read_weights(const tn_problem *p, job *j)
+{
+    const tn_conv_params *params = p->params;
+    *j = (job){.p = p, .weights = 1, .x_zero = 2, .w_zero = 3, .groups = params->group};
+    if (p->op[0] == 'Q')
+        j->weights = W, j->x_zero = X_ZERO, j->w_zero = W_ZERO, j->quantised = true;
+    const tn_tensor *w = &p->in[j->weights];
+    j->w_flip = w->dtype == TN_DTYPE_U8 ? 128 : 0;
+    j->channels = w->dim[1];
+    j->outputs = w->dim[0] / j->groups;
+    j->taps = tn_dims_product(w->dim, 2, w->rank);
+    j->words = (j->channels + WORD - 1) / WORD;
+    j->depth = j->words * j->taps;
+    j->strips = (j->outputs + TILE_ROWS - 1) / TILE_ROWS;
+    j->rows = j->strips ? (j->outputs + j->strips - 1) / j->strips : 1;
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    job j;
+    tn_window w;
+    planes all;
+    read_weights(p, &j);
+    tn_conv_window(p, j.weights, &w);
+    planes_of(&w, &all);
+    double floats = (double)all.channel * (double)p->in[0].dim[1];
+    if (!all.fits || floats >= (double)PLANES_MAX) return TN_NO("its padding is too large");
+    if (j.channels * j.taps > SUMS_MAX) return TN_NO("sums might not fit 32 bits");
+    return TN_YES;
+}
+
+static void read(const tn_problem *p, job *j)
+{
+    tn_window w;
+    read_weights(p, j);
+    tn_conv_window(p, j->weights, &w);
+    planes_of(&w, &j->planes);
+    j->x_flip = p->in[0].dtype == TN_DTYPE_I8 ? 128 : 0;
+    j->panels = tile_panels(w.out_count);
+    j->samples = p->out[0].dim[0];
+    int64_t bytes = j->groups * j->words * j->planes.channel * (int64_t)sizeof(float);
+    j->round = TN_MAX(1, TN_MIN(j->samples, PLANES_BYTES / (bytes + 1)));
+}
+
+static bool is_packed(const job *j)
+{
+    return j->p->in_constant >> j->weights & 1;
+}
+
+/* Weights of all groups, a row of ones, the sums of weights. */
+static int64_t sums_at(const job *j)
+{
+    return (j->groups * j->strips * j->rows + 1) * j->depth;
+}
+
+static size_t packed_size(const job *j)
+{
+    int64_t words = sums_at(j) + j->groups * j->outputs;
+    return tn_align_up((size_t)words * sizeof(uint32_t), TN_ALIGNMENT);
+}
+
+static size_t packed_bytes(const tn_problem *p)
+{
+    job j;
+    read_weights(p, &j);
+    return is_packed(&j) ? packed_size(&j) : 0;
+}
+
+static uint64_t unused(const tn_problem *p)
+{
+    job j;
+    read_weights(p, &j);
+    return is_packed(&j) ? UINT64_C(1) << j.weights : 0;
+}
+
+/* Parts of the scratch memory, in order; at NULL: only counted. */
+static size_t cut_scratch(job *j, char *at)
+{
+    int64_t all = j->round * j->groups * j->words, slack = TILE_COLUMNS;
+    size_t offsets = tn_align_up((size_t)j->taps * sizeof(int64_t), TN_ALIGNMENT);
+    size_t words = tn_align_up((size_t)(all * j->planes.w.in_count + slack) * 4, TN_ALIGNMENT);
+    size_t source = tn_align_up((size_t)(all * j->planes.channel + slack) * 4, TN_ALIGNMENT);
+    if (j->planes.direct) source = 0;
+    if (at) {
+        j->offset = (const int64_t *)(const void *)at;
+        j->words_of = (float *)(void *)(at + offsets);
+        j->source = source ? (float *)(void *)(at + offsets + words) : j->words_of;
+        if (!is_packed(j)) j->packed = (uint32_t *)(void *)(at + offsets + words + source);
+    }
+    return offsets + words + source + (is_packed(j) ? 0 : packed_size(j));
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    job j;
+    read(p, &j);
+    return cut_scratch(&j, NULL);
+}
+
+static double estimate_ns(const tn_problem *p)
+{
+    job j;
+    read(p, &j);
+    double vectors = cost_vectors(j.planes.w.out_count) * (double)(j.outputs + 8);
+    return cost_ns((double)(j.samples * j.groups * j.depth) * vectors,
+                   (double)packed_size(&j) / sizeof(float));
+}
+
+/* ---- Weights ---------------------------------------------------------------------------------*/
+
+static void put_part(uint32_t *word, int64_t index, uint8_t value)
+{
+    part_of_w wide = (int8_t)value;
+    memcpy((uint8_t *)word + index * (int64_t)sizeof wide, &wide, sizeof wide);
+}
+
+/* One output: its words lie `step` apart. */
+static void pack_output(const job *j, const uint8_t *w, uint32_t *to, int64_t step, uint32_t *sum)
+{
+    for (int64_t c = 0; c < j->channels; c++)
+        for (int64_t k = 0; k < j->taps; k++) {
+            uint8_t value = *w++ ^ j->w_flip;
+            *sum += (uint32_t)(int8_t)value;
+            put_part(to + (c / WORD * j->taps + k) * step, c % WORD, value);
+        }
+}
+
+static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    const uint8_t *w = j->p->in[j->weights].data;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t strip = at / j->outputs * j->strips + at % j->outputs / j->rows;
+        uint32_t *to = j->packed + strip * j->rows * j->depth + at % j->outputs % j->rows;
+        pack_output(j, w + at * j->channels * j->taps, to, j->rows, j->packed + sums_at(j) + at);
+    }
+    return NULL;
+}
+
+/* What is packed at run time needs not be the same every time, but for its zeros. */
+static tn_status pack_weights(job *j, tn_pool *pool)
+{
+    memset(j->packed, 0, packed_size(j));
+    uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
+    for (int64_t i = 0; i < j->channels * j->taps; i++)
+        put_part(ones + i / j->taps / WORD * j->taps + i % j->taps, i / j->taps % WORD, 1);
+    int64_t grain = 1 + GRAIN / 4 / (1 + j->channels * j->taps);
+    return tn_pool_run(pool, j->groups * j->outputs, grain, pack_share, j);
+}
+
+static tn_status pack(const tn_problem *p, void *dst)
+{
+    job j;
+    read_weights(p, &j);
+    j.packed = dst;
+    return is_packed(&j) ? pack_weights(&j, NULL) : NULL;
+}
+
+/* ---- x to words ------------------------------------------------------------------------------*/
+
+/* `count` channels, a constant at every call, `size` apart. */
+TILE_INLINE void make_words(int count, const uint8_t *x, int64_t size, uint8_t flip, float *to)
+{
+    for (int64_t i = 0; i < size; i++) {
+        uint32_t word = 0;
+        for (int c = 0; c < count; c++)
+            word |= (uint32_t)(x[c * size + i] ^ flip) << (int)sizeof(part) * 8 * c;
+        memcpy(to + i, &word, sizeof word);
+    }
+}
+
+static tn_status fill_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    int64_t size = j->planes.w.in_count;
+    const uint8_t *x = j->p->in[0].data;
+    uint32_t zeros = j->zero * (WORD == 4 ? 0x01010101u : 0x00010001u);
+    float outside;
+    memcpy(&outside, &zeros, sizeof outside);
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        int64_t c = at % j->words * WORD, group = j->first * j->groups + at / j->words;
+        const uint8_t *from = x + (group * j->channels + c) * size;
+        float *words = j->words_of + at * size;
+        switch (TN_MIN(WORD, j->channels - c)) {
+        case 1: make_words(1, from, size, j->x_flip, words); break;
+        case 2: make_words(2, from, size, j->x_flip, words); break;
+#if defined(__AVX512VNNI__)
+        case 3: make_words(3, from, size, j->x_flip, words); break;
+        default: make_words(4, from, size, j->x_flip, words); break;
+#endif
+        }
+        if (!j->planes.direct)
+            planes_fill(&j->planes, words, outside, j->source + at * j->planes.channel);
+    }
+    return NULL;
+}
+
+/* ---- Tiles -----------------------------------------------------------------------------------*/
+
+/* `rows` and `vectors` are constants at every call: the sums are registers. Words of weights lie
+ * `rows` together for each of k. */
+TILE_INLINE void tile_words(int rows, int vectors, int64_t k, const uint32_t *w, const float *panel,
+                            int32_t *sums, bool add)
+{
+    vi32 sum[TILE_ROWS][TILE_VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) {
+            sum[i][v] = (vi32){0};
+            if (add) memcpy(&sum[i][v], sums + i * TILE_COLUMNS + v * VF32_LANES, sizeof(vi32));
+        }
+    for (; k > 0; k--, w += rows, panel += TILE_COLUMNS) {
+        vi32 x[TILE_VECTORS];
+        for (int v = 0; v < vectors; v++) memcpy(&x[v], panel + v * VF32_LANES, sizeof x[v]);
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) sum[i][v] = dot(sum[i][v], x[v], (int32_t)w[i]);
+    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++)
+            memcpy(sums + i * TILE_COLUMNS + v * VF32_LANES, &sum[i][v], sizeof(vi32));
+}
+
+#define ROWS_CASE(rows)                                                                            \
+    case rows:                                                                                     \
+        if (count > VF32_LANES) tile_words(rows, 2, k, w, panel, sums, add);                       \
+        else tile_words(rows, 1, k, w, panel, sums, add);                                          \
+        break;
+
+/* sums[rows, TILE_COLUMNS], of which `count` columns are wanted. */
+static __attribute__((noinline)) void multiply(int64_t rows, int64_t count, int64_t k,
+                                               const uint32_t *w, const float *panel, int32_t *sums,
+                                               bool add)
+{
+    switch (rows) {
+        ROWS_CASE(1)
+        ROWS_CASE(2)
+        ROWS_CASE(3)
+        ROWS_CASE(4)
+        ROWS_CASE(5)
+        ROWS_CASE(6)
+#if TILE_ROWS == 12
+        ROWS_CASE(7)
+        ROWS_CASE(8)
+        ROWS_CASE(9)
+        ROWS_CASE(10)
+        ROWS_CASE(11)
+        ROWS_CASE(12)
+#endif
+    }
+}
+
+/* ---- Sums to outputs -------------------------------------------------------------------------*/
+
+/* One value, or one for each output. */
+static double pick(const tn_problem *p, int input, int64_t output)
+{
+    if (input >= p->in_count || p->in[input].dtype == TN_DTYPE_NONE) return 0;
+    const tn_tensor *t = &p->in[input];
+    return tn_load_f64(t->dtype, t->data, tn_tensor_count(t) == 1 ? 0 : output);
+}
+
+/* All lines are whole: what stands behind the count is not stored. */
+static void round_line(const int32_t *sums, double bias, double scale, double low, double high,
+                       int32_t zero, uint8_t *line)
+{
+    const double whole = 6755399441055744.0; /* 1.5 * 2^52: what is added to it is rounded */
+    for (int i = 0; i < TILE_COLUMNS; i++) {
+        double x = ((double)sums[i] + bias) * scale;
+        x = x > low ? x : low;
+        x = x < high ? x : high;
+        line[i] = (uint8_t)((int32_t)(x + whole - whole) + zero);
+    }
+}
+
+static void put_line(const job *j, int64_t output, const int32_t *sums, int64_t count, int64_t at)
+{
+    const tn_problem *p = j->p;
+    const tn_tensor *y = &p->out[0];
+    uint8_t line[TILE_COLUMNS];
+    if (!j->quantised) {
+        memcpy((int32_t *)y->data + at, sums, (size_t)count * sizeof(int32_t));
+        return;
+    }
+    double scale = pick(p, X_SCALE, 0) * pick(p, W_SCALE, output) / pick(p, Y_SCALE, 0);
+    double bias = pick(p, BIAS, output);
+    int32_t zero = (int32_t)pick(p, Y_ZERO, 0), least = y->dtype == TN_DTYPE_I8 ? -128 : 0;
+    if (isfinite(scale)) {
+        round_line(sums, bias, scale, least - zero, least + 255 - zero, zero, line);
+        memcpy((uint8_t *)y->data + at, line, (size_t)count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++)
+        tn_store_i64(y->dtype, y->data, at + i,
+                     tn_quantize_value(y->dtype, (sums[i] + bias) * scale, zero));
+}
+
+/* Output `o` of a group: its sums without what zero points add. x_sums: of x. */
+static void end_line(const job *j, int64_t group, int64_t o, int32_t *sums, const int32_t *x_sums,
+                     int64_t count, int64_t at)
+{
+    int64_t output = group * j->outputs + o;
+    uint32_t zero = (uint32_t)((int32_t)pick(j->p, j->w_zero, output) - j->w_flip);
+    uint32_t more = zero * (uint32_t)(j->channels * j->taps) - j->packed[sums_at(j) + output];
+    more *= j->zero;
+    if (j->any_zero)
+        for (int i = 0; i < TILE_COLUMNS; i++)
+            sums[i] = (int32_t)((uint32_t)sums[i] - zero * (uint32_t)x_sums[i]);
+    for (int i = 0; i < TILE_COLUMNS; i++) sums[i] = (int32_t)((uint32_t)sums[i] + more);
+    put_line(j, output, sums, count, at);
+}
+
+/* ---- All -------------------------------------------------------------------------------------*/
+
+typedef struct unit {
+    int64_t sample, group, first, count; /* sample of the round; positions */
+    int64_t from, to;                    /* strips */
+    const float *source;
+    piece piece[TILE_COLUMNS];
+    int64_t pieces;
+} unit;
+
+static void find_unit(const job *j, int64_t at, unit *u)
+{
+    int64_t share = at % j->parts;
+    at /= j->parts;
+    u->first = at % j->panels * TILE_COLUMNS;
+    u->group = at / j->panels % j->groups;
+    u->sample = at / j->panels / j->groups;
+    u->count = TN_MIN(TILE_COLUMNS, j->planes.w.out_count - u->first);
+    u->from = j->strips * share / j->parts;
+    u->to = j->strips * (share + 1) / j->parts;
+    int64_t step = j->planes.direct ? j->planes.w.in_count : j->planes.channel;
+    u->source = j->source + (u->sample * j->groups + u->group) * j->words * step;
+    u->pieces = planes_pieces(&j->planes, u->first, u->count, u->piece);
+}
+
+static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float *panel)
+{
+    int64_t step = j->planes.direct ? j->planes.w.in_count : j->planes.channel;
+    planes_cursor cursor = planes_at(u->source, step, j->offset, j->taps, row);
+    planes_gather(cursor, u->piece, u->pieces, rows, panel);
+}
+
+static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    _Alignas(TN_ALIGNMENT) float panel[(DEPTH + 1) * TILE_COLUMNS] = {0};
+    _Alignas(TN_ALIGNMENT) int32_t sums[BLOCK * TILE_ROWS * TILE_COLUMNS] = {0};
+    int32_t x_sums[TILE_COLUMNS] = {0};
+    const uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
+    int64_t size = j->planes.w.out_count;
+    unit u;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        find_unit(j, at, &u);
+        int64_t sample = j->first + u.sample, gathered = -1;
+        int64_t y = (sample * j->groups + u.group) * j->outputs * size + u.first;
+        for (int64_t block = u.from; block < u.to; block += BLOCK) {
+            int64_t last = TN_MIN(block + BLOCK, u.to);
+            int64_t row = 0;
+            do {
+                int64_t rows = TN_MIN(DEPTH, j->depth - row);
+                if (rows && gathered != row) gather(j, &u, row, rows, panel);
+                gathered = row;
+                for (int64_t s = block; s < last; s++) {
+                    const uint32_t *w =
+                        j->packed + ((u.group * j->strips + s) * j->depth + row) * j->rows;
+                    multiply(j->rows, u.count, rows, w, panel,
+                             sums + (s - block) * j->rows * TILE_COLUMNS, row > 0);
+                }
+                if (j->any_zero && block == u.from)
+                    multiply(1, u.count, rows, ones + row, panel, x_sums, row > 0);
+                row += DEPTH;
+            } while (row < j->depth);
+            for (int64_t o = block * j->rows; o < TN_MIN(last * j->rows, j->outputs); o++)
+                end_line(j, u.group, o, sums + (o - block * j->rows) * TILE_COLUMNS, x_sums,
+                         u.count, y + o * size);
+        }
+    }
+    return NULL;
+}
+
+static tn_status run_round(job *j, int64_t samples, tn_pool *pool)
+{
+    int64_t units = samples * j->groups * j->panels, threads = tn_pool_threads(pool);
+    TN_TRY(tn_pool_run(pool, samples * j->groups * j->words,
+                       1 + GRAIN / 4 / (1 + j->planes.channel), fill_share, j));
+    /* Few panels are shared out by their outputs, too. */
+    j->parts = 1;
+    if (units < 4 * threads) j->parts = TN_MIN(j->strips, (4 * threads + units - 1) / units);
+    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS / j->parts;
+    return tn_pool_run(pool, units * j->parts, 1 + GRAIN / work, run_share, j);
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    job j;
+    read(p, &j);
+    if (j.samples * j.outputs * j.planes.w.out_count == 0) return NULL;
+    cut_scratch(&j, l->scratch);
+    planes_offsets(&j.planes, (int64_t *)(uintptr_t)j.offset);
+    j.zero = (uint32_t)((int32_t)pick(p, j.x_zero, 0) + j.x_flip);
+    for (int64_t o = 0; o < j.groups * j.outputs && !j.any_zero; o++)
+        j.any_zero = (int32_t)pick(p, j.w_zero, o) != j.w_flip;
+    /* What was packed before is only read from here on. */
+    if (is_packed(&j)) j.packed = (uint32_t *)(uintptr_t)l->packed;
+    else TN_TRY(pack_weights(&j, l->pool));
+    for (; j.first < j.samples; j.first += j.round)
+        TN_TRY(run_round(&j, TN_MIN(j.round, j.samples - j.first), l->pool));
+    return NULL;
+}
+
+extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_bytes)[];
+#define TACTIC(op_name, text)                                                                      \
+    {                                                                                              \
+        .name = "cpu." text ".i8.words." TN_VARIANT_TEXT, .op = op_name, .revision = 1,            \
+        .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
+        .packed_bytes = packed_bytes, .pack = pack, .unused = unused, .launch = launch,            \
+    }
+const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_bytes)[] = {
+    TACTIC("ConvInteger", "convinteger"),
+    TACTIC("QLinearConv", "qlinearconv"),
+    {0},
+};

@@ -1,0 +1,105 @@
+/* MaxPool of bytes: the largest of the rows under a row of outputs, column by column, and then the
+ * largest of what lies under each window. */
+#include "backends/cpu/kernels/tile.h"
+#include "backends/cpu/variant.h"
+#include "device/device.h"
+#include "ops/pool/pool.h"
+
+enum { ROW_MAX = 8192, GRAIN = 400000 }; /* columns of x; bytes compared worth a thread */
+
+typedef struct job {
+    const tn_problem *p;
+    tn_window w;
+    uint8_t flip; /* 128: the bytes have a sign, and are compared without it */
+} job;
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    tn_window w;
+    if (p->in[0].dtype != TN_DTYPE_U8 && p->in[0].dtype != TN_DTYPE_I8)
+        return TN_NO("the operands are not bytes");
+    if (p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE) return TN_NO("Indices are asked for");
+    tn_pool_window(p, false, &w);
+    return w.in[2] <= ROW_MAX ? TN_YES : TN_NO("its rows are too long");
+}
+
+static void take_row(const uint8_t *restrict src, int64_t count, uint8_t flip,
+                     uint8_t *restrict most)
+{
+    for (int64_t i = 0; i < count; i++) {
+        uint8_t value = src[i] ^ flip;
+        most[i] = value > most[i] ? value : most[i];
+    }
+}
+
+/* `stride` is a constant where it is 1 or 2. */
+TILE_INLINE void take_columns(const tn_window *w, int64_t stride, const uint8_t *most,
+                              uint8_t *restrict y)
+{
+    for (int64_t k = 0; k < w->kernel[2]; k++) {
+        int64_t begin, end;
+        tn_window_range(w, 2, k, &begin, &end);
+        int64_t shift = k * w->dilation[2] - w->pad[2];
+        for (int64_t i = begin; i < end; i++) {
+            uint8_t value = most[i * stride + shift];
+            y[i] = value > y[i] ? value : y[i];
+        }
+    }
+}
+
+static void pool_row(const job *j, const uint8_t *x, int64_t d, int64_t h, uint8_t *y)
+{
+    const tn_window *w = &j->w;
+    uint8_t most[ROW_MAX];
+    memset(most, 0, (size_t)w->in[2]);
+    for (int64_t k = 0; k < w->kernel[0] * w->kernel[1]; k++) {
+        int64_t in_d = d * w->stride[0] + k / w->kernel[1] * w->dilation[0] - w->pad[0];
+        int64_t in_h = h * w->stride[1] + k % w->kernel[1] * w->dilation[1] - w->pad[1];
+        if (in_d >= 0 && in_d < w->in[0] && in_h >= 0 && in_h < w->in[1])
+            take_row(x + (in_d * w->in[1] + in_h) * w->in[2], w->in[2], j->flip, most);
+    }
+    memset(y, 0, (size_t)w->out[2]);
+    switch (w->stride[2]) {
+    case 1: take_columns(w, 1, most, y); break;
+    case 2: take_columns(w, 2, most, y); break;
+    default: take_columns(w, w->stride[2], most, y);
+    }
+    for (int64_t i = 0; i < w->out[2]; i++) y[i] ^= j->flip;
+}
+
+static tn_status share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    const tn_window *w = &j->w;
+    (void)thread;
+    for (int64_t plane = begin; plane < end; plane++) {
+        const uint8_t *x = (const uint8_t *)j->p->in[0].data + plane * w->in_count;
+        uint8_t *y = (uint8_t *)j->p->out[0].data + plane * w->out_count;
+        for (int64_t row = 0; row < w->out[0] * w->out[1]; row++)
+            pool_row(j, x, row / w->out[1], row % w->out[1], y + row * w->out[2]);
+    }
+    return NULL;
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    job j = {.p = p, .flip = p->in[0].dtype == TN_DTYPE_I8 ? 128 : 0};
+    tn_pool_window(p, false, &j.w);
+    int64_t planes = p->in[0].dim[0] * p->in[0].dim[1];
+    if (planes == 0 || j.w.out_count == 0) return NULL;
+    int64_t work = j.w.out[0] * j.w.out[1] * j.w.in[2] * j.w.kernel[0] * j.w.kernel[1];
+    return tn_pool_run(l->pool, planes, 1 + GRAIN / (1 + work), share, &j);
+}
+
+extern const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_bytes)[];
+const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_bytes)[] = {
+    {
+        .name = "cpu.maxpool.i8.rows." TN_VARIANT_TEXT,
+        .op = "MaxPool",
+        .revision = 1,
+        .accepts = accepts,
+        .launch = launch,
+    },
+    {0},
+};
