@@ -45,6 +45,7 @@ enum {
     TN_CU_MAP_TF32 = 11,
     TN_CU_MAP_SWIZZLE_128 = 3, /* parts of 16 bytes exclusive-ored with the row */
     TN_CU_MAP_PROMOTE_128 = 2, /* the second cache reads so many bytes */
+    TN_CU_MAP_PROMOTE_256 = 3,
 };
 
 /* What a pool of memory is made of. */
@@ -55,10 +56,10 @@ typedef struct tn_cu_pool_kind {
     char reserved[56];
 } tn_cu_pool_kind;
 
-/* How the copy engine finds boxes of a matrix; a kernel's parameter. */
-typedef struct tn_cu_tensor_map {
-    _Alignas(64) uint64_t opaque[16];
-} tn_cu_tensor_map;
+/* How the copy engine walks through a tensor (9.0). */
+typedef struct tn_cu_map {
+    _Alignas(64) uint64_t at[16];
+} tn_cu_map;
 
 typedef struct tn_cu_launch_attribute {
     int id;
@@ -131,9 +132,14 @@ typedef struct tn_cu_launch_config {
       (tn_cu_pointer * at, size_t bytes, tn_cu_pool pool, tn_cu_stream stream))                    \
     X(pool_free, "cuMemFreeAsync", (tn_cu_pointer at, tn_cu_stream stream))                        \
     X(map_tiled, "cuTensorMapEncodeTiled",                                                         \
-      (tn_cu_tensor_map * map, int type, unsigned rank, const void *at, const uint64_t *dims,      \
-       const uint64_t *step_bytes, const unsigned *box, const unsigned *strides, int interleave,   \
-       int swizzle, int promotion, int fill))
+      (tn_cu_map * map, int type, uint32_t rank, tn_cu_pointer at, const uint64_t *dim,            \
+       const uint64_t *step, const uint32_t *box, const uint32_t *stride, int interleave,          \
+       int swizzle, int promotion, int fill))                                                      \
+    X(map_windows, "cuTensorMapEncodeIm2col",                                                      \
+      (tn_cu_map * map, int type, uint32_t rank, tn_cu_pointer at, const uint64_t *dim,            \
+       const uint64_t *step, const int *lower, const int *upper, uint32_t channels,                \
+       uint32_t pixels, const uint32_t *stride, int interleave, int swizzle, int promotion,        \
+       int fill))
 
 typedef struct tn_nvrtc_program *tn_nvrtc_program;
 #define TN_NVRTC_CALLS(X)                                                                          \

@@ -22,6 +22,10 @@ const tn_case tn_conv_last_cases[] = {
                 "f16[2,3,27,31] f16[24,11,11,3]! f16[24]!"},
     {.problem = "ChannelsLastConv{strides=[2,2], pads=[1,1,1,1]} bf16[1,12,13,3] "
                 "bf16[20,3,3,3]! bf16[20]!"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[3,3,3,3], x_first=1} "
+                "f16[2,3,37,51] f16[72,7,7,3]! f16[72]!"},
+    {.problem = "ChannelsLastConv{strides=[1,2], pads=[1,0,1,2], x_first=1} bf16[3,2,20,19] "
+                "bf16[13,3,5,2]! bf16[13]!"},
     {.problem =
          "ChannelsLastConv{strides=[4,4], x_first=1} f16[1,3,32,32] f16[96,4,4,3]! f16[96]!"},
     /* single elements: a product */
@@ -44,6 +48,17 @@ const tn_case tn_conv_last_cases[] = {
                 "f32[9,3,3,5]! f32[9]! f32[3,13,17,9]"},
     {.problem = "ChannelsLastConv{pads=[1,1]} f16[3,50,16] f16[24,3,16]! f16[24]!"},
     {.problem = "ChannelsLastConv{pads=[1,1,1,1]} f16[2,30,30,32] f16[160,3,3,32] f16[160]"},
+    /* as tensor cores of four warps take them */
+    {.problem = "ChannelsLastConv{pads=[2,0,1,3], dilations=[2,1], strides=[1,2]} "
+                "bf16[2,9,11,64] bf16[72,2,4,64]! bf16[72]!"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[1,1,1,1]} "
+                "f16[3,15,14,128] f16[264,3,3,128]! f16[264]! f16[3,8,7,264]"},
+    {.problem = "ChannelsLastConv{activation=silu, pads=[0,0,-1,-1]} f16[1,6,5,192] "
+                "f16[64,1,1,192]"},
+    {.problem = "ChannelsLastConv{pads=[1,1]} f16[3,50,64] f16[24,3,64]! f16[24]!"},
+    {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[256,1,1,64]! f16[256]! "
+                "f16[9,28,28,256]"},
+    {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[136,1,1,64]! f16[136]!"},
     /* groups */
     {.problem = "ChannelsLastConv{group=4, pads=[1,1,1,1], activation=relu} f16[1,9,9,64] "
                 "f16[32,3,3,16]! f16[32]!"},

@@ -194,8 +194,7 @@ typedef struct ring_shape {
 } ring_shape;
 
 /* Boxes of `rows` lines of a, zeros beyond its ends. */
-static tn_status map_of(const tn_launch *l, const tn_cuda_product *x, int rows,
-                        tn_cu_tensor_map *out)
+static tn_status map_of(const tn_launch *l, const tn_cuda_product *x, int rows, tn_cu_map *out)
 {
     const char *why;
     const uint64_t dims[] = {(uint64_t)x->k, (uint64_t)x->m};
@@ -206,8 +205,8 @@ static tn_status map_of(const tn_launch *l, const tn_cuda_product *x, int rows,
                                            : TN_CU_MAP_TF32;
     if (tn_cuda_stream_of(l)->card->wishes) return NULL;
     TN_CU("describing a matrix",
-          tn_cu_open(&why)->map_tiled(out, type, 2, x->a, dims, step, box, one, 0,
-                                      TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_128, 0));
+          tn_cu_open(&why)->map_tiled(out, type, 2, (tn_cu_pointer)(uintptr_t)x->a, dims, step, box,
+                                      one, 0, TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_128, 0));
     return NULL;
 }
 
@@ -224,7 +223,7 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
 {
     const tn_cuda_function *function;
     tn_cuda_product x;
-    tn_cu_tensor_map map;
+    tn_cu_map map;
     char options[240];
     tn_cuda_product_of(l->problem, &x);
     if (!has_ring(l, &x)) return launch_warps(l, &tile_any);

@@ -1,0 +1,249 @@
+/* ChannelsLastConv of 16-bit elements on compute capability 9.0 (conv_last_group.cu). The copy
+ * engine walks through x, the weights and y by maps that the driver makes of them for each launch;
+ * elsewhere, and for windows that it cannot walk through, our other tiles do the work. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/cuda/index.h"
+#include "backends/cuda/kernels/conv_last.h"
+
+extern const tn_cuda_source tn_cuda_source_conv_last_group;
+
+enum { LINE = 128, STEP = 64, PLATE = 64 }; /* bytes; channels; rows and columns of y */
+
+typedef struct shape { /* as the kernel takes it */
+    tn_cu_map x, w, y, residual;
+    const void *bias, *residual_at;
+    void *y_at;
+    int32_t m, n, tiles, tiles_n;
+    int32_t steps, parts, channels;
+    int32_t stride[2], pad[2], dilation[2];
+    int32_t weights;
+    tn_cuda_divider out[2], by_parts, by_width;
+    float act_alpha, act_beta;
+} shape;
+
+typedef struct tile {
+    int groups, n; /* groups of four warps have 64 rows each */
+    int stages, tiles_y, splits, blocks;
+} tile;
+
+static size_t shared_bytes(const tile *t)
+{
+    size_t rows = 64 * (size_t)t->groups, columns = (size_t)t->n;
+    size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y;
+    size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
+    return stages * (rows + columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y) * 8;
+}
+
+/* ---- Questions -------------------------------------------------------------------------------*/
+
+/* What the copy engine's instructions can say. */
+static tn_verdict fits(const tn_problem *p, tn_window *w)
+{
+    const tn_conv_last_params *params = p->params;
+    const tn_tensor *x = &p->in[0], *y = &p->out[0];
+    int64_t channels = p->in[1].dim[p->in[1].rank - 1];
+    tn_conv_last_window(p, w);
+    tn_verdict no = tn_cuda_conv_last_fits(p, w);
+    if (no) return no;
+    if (y->dtype == TN_DTYPE_F32) return TN_NO("the operands are not f16 or bf16");
+    if (params->x_first) return TN_NO("x has its channels elsewhere");
+    if (params->fused.conv.group != 1) return TN_NO("there are groups");
+    if (tn_tensor_count(x) == 0 || tn_tensor_count(y) == 0) return TN_NO("there is nothing to do");
+    if (channels % 8 || y->dim[y->rank - 1] % 8)
+        return TN_NO("the channels are not whole vectors of 16 bytes");
+    if (w->kernel_count > 1 && channels % STEP)
+        return TN_NO("the channels of a tap are not a multiple of 64");
+    for (int i = 1; i < 3; i++) {
+        int64_t reach = (w->out[i] - 1) * w->stride[i] + 1 - w->pad[i] - w->in[i];
+        if (w->stride[i] > 8 || (w->kernel[i] - 1) * w->dilation[i] > 255 || w->pad[i] > 128 ||
+            w->pad[i] < -127 || reach < -128 || reach > 127)
+            return TN_NO("the window is too wide for the copy engine");
+    }
+    return TN_YES;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static tn_verdict accepts(const tn_problem *p, const tile *t)
+{
+    enum { MULTIPROCESSORS = 132 }; /* of the card that this is for */
+    tn_window w;
+    tn_verdict no = fits(p, &w);
+    if (no) return no;
+    int64_t m = p->out[0].dim[0] * w.out_count, n = p->out[0].dim[p->out[0].rank - 1];
+    int64_t tiles = ceil_div(m, 64 * t->groups) * ceil_div(n, t->n);
+    int64_t steps = ceil_div(p->in[1].dim[p->in[1].rank - 1], STEP) * w.kernel_count;
+    if (t->n > 64 && n <= t->n / 2) return TN_NO("the tile is too wide for so few channels");
+    if (t->groups > 1 && m <= 64) return TN_NO("half of every tile would be empty");
+    if (t->splits > 1 && tiles * t->splits > 2 * MULTIPROCESSORS)
+        return TN_NO("there is work enough without summing in parts");
+    if (t->splits > 1 && steps < 2 * t->splits)
+        return TN_NO("the sums are too short to be made in parts");
+    if (t->groups * t->n > 64 && t->splits == 1 && tiles < MULTIPROCESSORS / 3)
+        return TN_NO("the tile is too large for so few pixels");
+    return TN_YES;
+}
+
+/* ---- Maps ------------------------------------------------------------------------------------*/
+
+static int type_of(const tn_tensor *t)
+{
+    return t->dtype == TN_DTYPE_F16 ? TN_CU_MAP_F16 : TN_CU_MAP_BF16;
+}
+
+/* Boxes of 64 columns of a dense [rows, columns]. */
+static tn_status map_rows(const tn_tensor *t, const void *at, int64_t rows, int64_t columns,
+                          int64_t box_rows, tn_cu_map *out)
+{
+    const char *why;
+    uint64_t dim[2] = {(uint64_t)columns, (uint64_t)rows}, step[1] = {(uint64_t)columns * 2};
+    uint32_t box[2] = {PLATE, (uint32_t)box_rows}, stride[2] = {1, 1};
+    TN_CU("mapping a tensor", tn_cu_open(&why)->map_tiled(
+                                  out, type_of(t), 2, (tn_cu_pointer)(uintptr_t)at, dim, step, box,
+                                  stride, 0, TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_256, 0));
+    return NULL;
+}
+
+/* 64 channels of `rows` windows. A box goes around where the windows' first taps are; it ends
+ * `reach` beyond the last pixel of x. */
+static tn_status map_windows(const tn_problem *p, const tn_window *w, int rows, tn_cu_map *out)
+{
+    const char *why;
+    const tn_tensor *x = &p->in[0];
+    uint64_t channels = (uint64_t)x->dim[x->rank - 1], width = (uint64_t)w->in[2];
+    uint64_t height = (uint64_t)w->in[1], line = channels * 2;
+    uint64_t dim[4] = {channels, width, height, (uint64_t)x->dim[0]};
+    uint64_t step[3] = {line, line * width, line * width * height};
+    uint32_t stride[4] = {1, (uint32_t)w->stride[2], (uint32_t)w->stride[1], 1};
+    int lower[2], upper[2];
+    for (int i = 0; i < 2; i++) { /* along rows first */
+        lower[i] = (int)-w->pad[2 - i];
+        upper[i] = (int)((w->out[2 - i] - 1) * w->stride[2 - i] + 1 - w->pad[2 - i] - w->in[2 - i]);
+    }
+    TN_CU("mapping windows",
+          tn_cu_open(&why)->map_windows(out, type_of(x), 4, (tn_cu_pointer)(uintptr_t)x->data, dim,
+                                        step, lower, upper, STEP, (uint32_t)rows, stride, 0,
+                                        TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_256, 0));
+    return NULL;
+}
+
+/* ---- Running ---------------------------------------------------------------------------------*/
+
+static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, shape *s)
+{
+    const tn_conv_last_params *params = p->params;
+    const tn_tensor *y = &p->out[0];
+    int64_t m = y->dim[0] * w->out_count, n = y->dim[y->rank - 1];
+    int64_t channels = p->in[1].dim[p->in[1].rank - 1], parts = ceil_div(channels, STEP);
+    memset(s, 0, sizeof *s);
+    s->bias = tn_cuda_has(p, 2) ? p->in[2].data : NULL;
+    s->residual_at = tn_cuda_has(p, 3) ? p->in[3].data : NULL;
+    s->y_at = y->data;
+    s->m = (int32_t)m;
+    s->n = (int32_t)n;
+    s->tiles_n = (int32_t)ceil_div(n, t->n);
+    s->tiles = (int32_t)(ceil_div(m, 64 * t->groups) * s->tiles_n);
+    s->parts = (int32_t)parts;
+    s->steps = (int32_t)(parts * w->kernel_count);
+    s->channels = (int32_t)channels;
+    for (int i = 0; i < 2; i++) {
+        s->stride[i] = (int32_t)w->stride[1 + i];
+        s->pad[i] = (int32_t)w->pad[1 + i];
+        s->dilation[i] = (int32_t)w->dilation[1 + i];
+        s->out[i] = tn_cuda_divider_of(w->out[1 + i]);
+    }
+    s->weights = p->in_constant >> 1 & 1;
+    s->by_parts = tn_cuda_divider_of(parts);
+    s->by_width = tn_cuda_divider_of(w->kernel[2]);
+    s->act_alpha = params->fused.epilogue.alpha;
+    s->act_beta = params->fused.epilogue.beta;
+    TN_TRY(map_windows(p, w, 64 * t->groups, &s->x));
+    TN_TRY(map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
+    TN_TRY(map_rows(y, y->data, m, n, PLATE, &s->y));
+    return s->residual_at ? map_rows(y, s->residual_at, m, n, PLATE, &s->residual) : NULL;
+}
+
+static bool runs_here(const tn_launch *l, tn_window *w)
+{
+    const char *why;
+    const tn_problem *p = l->problem;
+    const tn_cu *cu = tn_cu_open(&why);
+    uintptr_t places = (uintptr_t)p->out[0].data;
+    for (int i = 0; i < p->in_count; i++)
+        if (tn_cuda_has(p, i)) places |= (uintptr_t)p->in[i].data;
+    return tn_cuda_stream_of(l)->card->major == 9 && cu->map_tiled && cu->map_windows &&
+           places % 16 == 0 && !fits(p, w);
+}
+
+static tn_status launch(const tn_launch *l, const tile *t)
+{
+    const tn_problem *p = l->problem;
+    const tn_conv_last_params *params = p->params;
+    tn_cuda_card *card = tn_cuda_stream_of(l)->card;
+    const tn_cuda_function *function;
+    char options[200];
+    tn_window w;
+    shape s;
+    if (!runs_here(l, &w)) return tn_cuda_conv_last_run(l);
+    snprintf(options, sizeof options,
+             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DSPLITS=%d -DBLOCKS=%d "
+             "-DRESIDUAL=%d -DACT=%d",
+             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->splits,
+             t->blocks, tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
+    TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_group, "conv_last_group", options,
+                                shared_bytes(t), &function));
+    if (card->wishes) return NULL;
+    TN_TRY(fill(p, &w, t, &s));
+    int64_t blocks = t->splits > 1 ? (int64_t)s.tiles * t->splits
+                                   : TN_MIN((int64_t)s.tiles, card->multiprocessors * t->blocks);
+    tn_cuda_grid grid = {.grid = {(unsigned)blocks},
+                         .block = {(unsigned)(128 * t->groups + 64)},
+                         .shared_bytes = shared_bytes(t),
+                         .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
+                         .overlap = true};
+    return tn_cuda_run(l, function, &grid, (void *[]){&s});
+}
+
+/* ---- Tactics ---------------------------------------------------------------------------------*/
+
+/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once */
+#define TILES(X)                                                                                   \
+    X(64x64, 1, 64, 3, 2, 1, 3)                                                                    \
+    X(128x64, 2, 64, 3, 2, 1, 2)                                                                   \
+    X(64x128, 1, 128, 3, 2, 1, 2)                                                                  \
+    X(128x128, 2, 128, 5, 2, 1, 1)                                                                 \
+    X(128x192, 2, 192, 4, 1, 1, 1)                                                                 \
+    X(128x256, 2, 256, 3, 1, 1, 1)                                                                 \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2)                                                                 \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2)                                                                 \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2)
+
+#define ANSWERS(name, ...)                                                                         \
+    static const tile tile_##name = {__VA_ARGS__};                                                 \
+    static tn_verdict accepts_##name(const tn_problem *p)                                          \
+    {                                                                                              \
+        return accepts(p, &tile_##name);                                                           \
+    }                                                                                              \
+    static tn_status launch_##name(const tn_launch *l)                                             \
+    {                                                                                              \
+        return launch(l, &tile_##name);                                                            \
+    }
+TILES(ANSWERS)
+
+#define ROW(tile_name, ...)                                                                        \
+    {                                                                                              \
+        .name = "cuda.channelslastconv.half.group_" #tile_name,                                    \
+        .op = "ChannelsLastConv",                                                                  \
+        .revision = 1,                                                                             \
+        .needs = TN_SM90,                                                                          \
+        .accepts = accepts_##tile_name,                                                            \
+        .launch = launch_##tile_name,                                                              \
+    },
+
+extern const tn_tactic tn_cuda_conv_last_group[];
+const tn_tactic tn_cuda_conv_last_group[] = {TILES(ROW){0}};

@@ -1,0 +1,520 @@
+/* Convolutions of 16-bit elements with the channels along memory, by tensor cores that four warps
+ * feed from shared memory (9.0): a product of the pixels' windows [m, k] and the weights [n, k].
+ *
+ *     y[m, n] = activation(sum over k of x(m, k) * w[n, k] + bias[n] + residual[m, n])
+ *
+ * A block makes BM x BN of y at a time, and goes on to the tile gridDim.x further on. One warp brings:
+ * a step is 64 channels of one tap, for which the copy engine finds the windows by itself, zeros
+ * where they leave x; stages of such steps go round between it and the GROUPS groups of four warps
+ * that multiply, 64 rows each. The residual comes into the tile that y leaves from, which another warp
+ * sends off, all as lines of 128 bytes whose eight parts of 16 are exclusive-ored with the line's
+ * number. Weights that are constants are on their way before the kernel ahead has ended.
+ *
+ * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
+ * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
+ *
+ * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
+#ifndef TYPE
+#define TYPE half
+#define GROUPS 1
+#define BN 64
+#define STAGES 4
+#define TILES_Y 2
+#define SPLITS 1
+#define BLOCKS 1
+#define RESIDUAL 1
+#define ACT 1
+#endif
+typedef TYPE T;
+
+enum {
+    BM = 64 * GROUPS,
+    MULTIPLIERS = 128 * GROUPS, /* threads; behind them the warps that bring, and that send off */
+    THREADS = MULTIPLIERS + 64,
+    LINE = 128,
+    BK = LINE / (int)sizeof(T),
+    PLATE = 64 * LINE, /* 64 rows of 64 columns of y */
+    X_BYTES = BM * LINE,
+    W_BYTES = BN * LINE,
+    STAGE = X_BYTES + W_BYTES,
+    EIGHTS = BN / 8, /* of columns */
+    OWN = EIGHTS / SPLITS,
+    Y_BYTES = BM * BN * 2,
+    REST = SPLITS > 1 ? BM * BN * 4 : TILES_Y * Y_BYTES, /* what the cluster sends, or y */
+};
+
+struct alignas(64) map { /* how the copy engine walks through a tensor: the driver's */
+    uint64 at[16];
+};
+struct shape { /* mirrored in conv_last_group.c */
+    map x, w, y, residual;
+    const T *bias, *residual_at;
+    T *y_at;
+    int32 m, n, tiles, tiles_n;
+    int32 steps, parts, channels; /* steps in all, and of a tap */
+    int32 stride[2], pad[2], dilation[2];
+    int32 weights; /* w is constant: nobody writes it before us */
+    divider out[2], by_parts, by_width;
+    float act_alpha, act_beta;
+};
+
+/* What only compute capability 9.0 has; elsewhere these kernels are never launched. */
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define hopper_asm asm volatile
+#else
+#define hopper_asm(...)
+#endif
+
+/* ---- Copies ------------------------------------------------------------------------------------*/
+
+static __device__ __forceinline__ void barrier_make_for(uint32 barrier, uint32 arrivals)
+{
+    hopper_asm("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+static __device__ __forceinline__ void barrier_arrive(uint32 barrier)
+{
+    hopper_asm("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+/* Of BM windows, from the pixel (h, w) of sample n on: 64 channels of the tap at (dh, dw). */
+static __device__ __forceinline__ void copy_windows(uint32 to, const map &x, int c, int w, int h, int n,
+                                                    int dw, int dh, uint32 barrier)
+{
+    hopper_asm("cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%2, %3, %4, %5}], [%6], {%7, %8};" ::"r"(to),
+               "l"(&x), "r"(c), "r"(w), "r"(h), "r"(n), "r"(barrier), "h"((uint16)dw),
+               "h"((uint16)dh)
+               : "memory");
+}
+static __device__ __forceinline__ void copy_box(uint32 to, const map &from, int column, int row,
+                                                uint32 barrier)
+{
+    hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+               "l"(&from), "r"(column), "r"(row), "r"(barrier)
+               : "memory");
+}
+static __device__ __forceinline__ void store_box(const map &to, int column, int row, uint32 from)
+{
+    hopper_asm("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(
+                   &to),
+               "r"(column), "r"(row), "r"(from)
+               : "memory");
+}
+/* Until what was stored has been read from shared memory. */
+static __device__ __forceinline__ void store_wait()
+{
+    hopper_asm("cp.async.bulk.commit_group;" ::: "memory");
+    hopper_asm("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+/* What this thread wrote to shared memory is seen by the copy engine, after a barrier. */
+static __device__ __forceinline__ void show_to_copies()
+{
+    hopper_asm("fence.proxy.async.shared::cta;" ::: "memory");
+}
+/* ---- Tensor cores of four warps ----------------------------------------------------------------*/
+
+/* Lines of 128 bytes, swizzled, from a multiple of 1024 bytes on: eight of them are 1024 bytes.
+ * Adding 2 goes on by 32 bytes along the lines. */
+static __device__ __forceinline__ uint64 matrix_at(uint32 at)
+{
+    return (uint64)(at >> 4 & 0x3fff) | (uint64)1 << 16 | (uint64)64 << 32 | (uint64)1 << 62;
+}
+static __device__ __forceinline__ void multiply_begin()
+{
+    hopper_asm("wgmma.fence.sync.aligned;" ::: "memory");
+}
+static __device__ __forceinline__ void multiply_end()
+{
+    hopper_asm("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+/* Until at most so many of what was ended are under way. */
+template <int LEFT> static __device__ __forceinline__ void multiply_wait()
+{
+    hopper_asm("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+}
+/* No use of these sums is moved across. */
+static __device__ __forceinline__ void settle(float (*c)[4])
+{
+#pragma unroll
+    for (int i = 0; i < EIGHTS; i++)
+        hopper_asm("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
+}
+/* c[64, BN] += x[64, 32 bytes] w[BN, 32 bytes]; warp i has rows 16 i on, as multiply_add has. */
+#define FOUR(j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
+#define SIXTEEN(j) FOUR(j), FOUR(j + 1), FOUR(j + 2), FOUR(j + 3)
+#define NAMES_32                                                                                   \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "   \
+    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define NAMES_64                                                                                   \
+    NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "  \
+             "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define NAMES_96                                                                                   \
+    NAMES_64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "  \
+             "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define NAMES_128                                                                                  \
+    NAMES_96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, "    \
+             "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "      \
+             "%123, %124, %125, %126, %127"
+#if BN == 64
+#define COLUMNS "n64"
+#define NAMES NAMES_32
+#define SUMS SIXTEEN(0), SIXTEEN(4)
+#define OPERANDS "%32, %33"
+#elif BN == 128
+#define COLUMNS "n128"
+#define NAMES NAMES_64
+#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12)
+#define OPERANDS "%64, %65"
+#elif BN == 192
+#define COLUMNS "n192"
+#define NAMES NAMES_96
+#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12), SIXTEEN(16), SIXTEEN(20)
+#define OPERANDS "%96, %97"
+#else
+static_assert(BN == 256, "");
+#define COLUMNS "n256"
+#define NAMES NAMES_128
+#define SUMS                                                                                       \
+    SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12), SIXTEEN(16), SIXTEEN(20), SIXTEEN(24),        \
+        SIXTEEN(28)
+#define OPERANDS "%128, %129"
+#endif
+#define MULTIPLY(type)                                                                             \
+    hopper_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;"                                          \
+               "wgmma.mma_async.sync.aligned.m64" COLUMNS "k16.f32." type "." type " {" NAMES      \
+               "}, " OPERANDS ", add, 1, 1, 0, 0; }"                                               \
+               : SUMS                                                                              \
+               : "l"(x), "l"(w))
+static __device__ __forceinline__ void multiply(half, float (*c)[4], uint64 x, uint64 w)
+{
+    MULTIPLY("f16");
+}
+static __device__ __forceinline__ void multiply(bf16, float (*c)[4], uint64 x, uint64 w)
+{
+    MULTIPLY("bf16");
+}
+
+/* ---- What is where -----------------------------------------------------------------------------*/
+
+/* Barriers of a block, by their addresses in shared memory. */
+struct barriers {
+    uint32 at;
+    __device__ uint32 full(int stage) const { return at + stage * 8; }            /* it was brought */
+    __device__ uint32 empty(int stage) const { return at + (STAGES + stage) * 8; } /* it was read */
+    __device__ uint32 sums() const { return at + 2 * STAGES * 8; } /* came from the cluster */
+    /* Of a tile of y: the residual is in it, y is, it has been sent off. */
+    __device__ uint32 residual(int y) const { return at + (2 * STAGES + 1 + y) * 8; }
+    __device__ uint32 written(int y) const { return residual(TILES_Y + y); }
+    __device__ uint32 sent(int y) const { return residual(2 * TILES_Y + y); }
+
+    __device__ void make() const
+    {
+        for (int i = 0; i < STAGES; i++) {
+            barrier_make_for(full(i), 1);
+            barrier_make_for(empty(i), 4 * GROUPS);
+        }
+        for (int y = 0; y < TILES_Y; y++) {
+            barrier_make_for(residual(y), 1);
+            barrier_make_for(written(y), MULTIPLIERS);
+            barrier_make_for(sent(y), 1);
+        }
+        barrier_make_for(sums(), 1);
+        barrier_made();
+        if (SPLITS > 1) barrier_expect(sums(), (SPLITS - 1) * OWN * MULTIPLIERS * 16);
+    }
+};
+
+/* COUNT places go round; the parity of their phases turns with every round. */
+template <int COUNT> struct turn {
+    int at = 0, parity = 0;
+    __device__ void next()
+    {
+        if (++at < COUNT) return;
+        at = 0;
+        parity ^= 1;
+    }
+};
+
+/* The tiles of a block, one by one. */
+struct tiles {
+    int tile = blockIdx.x / SPLITS;
+    turn<TILES_Y> y;
+    __device__ bool more(const shape &s) const { return tile < s.tiles; }
+    __device__ int row(const shape &s) const { return tile / s.tiles_n * BM; }
+    __device__ int column(const shape &s) const { return tile % s.tiles_n * BN; }
+    __device__ void next()
+    {
+        tile += gridDim.x / SPLITS;
+        y.next();
+    }
+};
+
+/* The share of k that a block has, in steps. */
+struct share {
+    int first, count;
+    __device__ share(const shape &s)
+    {
+        int rank = blockIdx.x % SPLITS;
+        first = s.steps * rank / SPLITS;
+        count = s.steps * (rank + 1) / SPLITS - first;
+    }
+};
+
+/* ---- Bringing, by one thread -------------------------------------------------------------------*/
+
+/* Where a step's 64 channels stand. */
+struct tap {
+    int h, w, part;
+    __device__ tap(const shape &s, int step)
+    {
+        uint32 rest, column;
+        h = (int)divide(divide((uint32)step, s.by_parts, &rest), s.by_width, &column);
+        w = (int)column;
+        part = (int)rest;
+    }
+    __device__ int channel() const { return part * BK; }
+    __device__ int weight(const shape &s) const /* along a row of w */
+    {
+        return (h * (int)s.by_width.by + w) * s.channels + channel();
+    }
+    __device__ void next(const shape &s)
+    {
+        if (++part < s.parts) return;
+        part = 0;
+        if (++w < (int)s.by_width.by) return;
+        w = 0;
+        h++;
+    }
+};
+
+static __device__ __forceinline__ void bring_residual(const shape &s, const barriers &b, uint32 tile_y,
+                                                      const tiles &now)
+{
+    uint32 to = tile_y + now.y.at * Y_BYTES, there = b.residual(now.y.at);
+    barrier_wait(b.sent(now.y.at), now.y.parity ^ 1);
+    barrier_expect(there, Y_BYTES);
+#pragma unroll
+    for (int i = 0; i < BN / 64; i++)
+#pragma unroll
+        for (int g = 0; g < GROUPS; g++)
+            copy_box(to + (i * GROUPS + g) * PLATE, s.residual, now.column(s) + i * 64,
+                     now.row(s) + g * 64, there);
+}
+
+static __device__ void bring(const shape &s, const barriers &b, uint32 stages, uint32 tile_y)
+{
+    share part(s);
+    tiles now;
+    turn<STAGES> stage;
+    int begun = min(part.count, (int)STAGES);
+    if (!s.weights) tn_wait_for_producer();
+    tap ahead(s, part.first);
+    for (int i = 0; i < begun; i++, ahead.next(s)) {
+        barrier_expect(b.full(i), STAGE);
+        copy_box(stages + i * STAGE + X_BYTES, s.w, ahead.weight(s), now.column(s), b.full(i));
+    }
+    tn_wait_for_producer();
+    for (; now.more(s); now.next()) {
+        uint32 down, across, row = (uint32)now.row(s);
+        int n = (int)divide(divide(row, s.out[1], &across), s.out[0], &down);
+        int h = (int)down * s.stride[0] - s.pad[0], w = (int)across * s.stride[1] - s.pad[1];
+        tap at(s, part.first);
+        for (int i = 0; i < part.count; i++, at.next(s), stage.next()) {
+            uint32 to = stages + stage.at * STAGE, full = b.full(stage.at);
+            if (begun-- <= 0) {
+                barrier_wait(b.empty(stage.at), stage.parity ^ 1);
+                barrier_expect(full, STAGE);
+                copy_box(to + X_BYTES, s.w, at.weight(s), now.column(s), full);
+            }
+            copy_windows(to, s.x, at.channel(), w, h, n, at.w * s.dilation[1],
+                         at.h * s.dilation[0], full);
+        }
+        if (RESIDUAL && SPLITS == 1) bring_residual(s, b, tile_y, now);
+    }
+}
+
+/* ---- Sending off, by one thread ----------------------------------------------------------------*/
+
+static __device__ void send_off(const shape &s, const barriers &b, uint32 tile_y)
+{
+    for (tiles now; now.more(s); now.next()) {
+        uint32 from = tile_y + now.y.at * Y_BYTES;
+        barrier_wait(b.written(now.y.at), now.y.parity);
+#pragma unroll
+        for (int i = 0; i < BN / 64; i++)
+#pragma unroll
+            for (int g = 0; g < GROUPS; g++)
+                store_box(s.y, now.column(s) + i * 64, now.row(s) + g * 64,
+                          from + (i * GROUPS + g) * PLATE);
+        store_wait();
+        barrier_arrive(b.sent(now.y.at));
+    }
+}
+
+/* ---- Finishing ---------------------------------------------------------------------------------*/
+
+/* Two neighbours of a row. */
+static __device__ __forceinline__ uint32 finish(const shape &s, const float *sum, const float *bias,
+                                                uint32 residual)
+{
+    float y[2];
+#pragma unroll
+    for (int v = 0; v < 2; v++) {
+        y[v] = sum[v] + bias[v];
+        if (RESIDUAL) {
+            T more = {(uint16)(residual >> v * 16)};
+            y[v] += to_float(more);
+        }
+        y[v] = activate_near<ACT>(y[v], s.act_alpha, s.act_beta);
+    }
+    return pair_of(T(), y[0], y[1]);
+}
+
+static __device__ __forceinline__ void load_bias(const shape &s, int column, float *bias)
+{
+    bool there = s.bias && column < s.n;
+    pack<T, 2> two = {};
+    if (there) two = *(const pack<T, 2> *)(s.bias + column);
+    bias[0] = to_float(two.at[0]);
+    bias[1] = to_float(two.at[1]);
+}
+
+#if SPLITS > 1
+/* What a sender has of column eights that this block finishes: a place for each thread. */
+static __device__ __forceinline__ char *place_of(char *room, int sender, int own)
+{
+    return room + ((sender * OWN + own) * MULTIPLIERS + threadIdx.x) * 16;
+}
+
+static __device__ __forceinline__ void send(float (*sum)[4], char *room, uint32 barrier, int rank)
+{
+#pragma unroll
+    for (int j = 0; j < EIGHTS; j++) {
+        if (j / OWN == rank) continue;
+        cluster_send(cluster_address(shared_address(place_of(room, rank, j % OWN)), j / OWN), sum[j],
+                     cluster_address(barrier, j / OWN));
+    }
+}
+
+static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], char *room,
+                                             uint32 barrier, int rank, int row, int column)
+{
+    uint32 more[OWN][2];
+    float bias[OWN][2];
+    column += rank * OWN * 8;
+#pragma unroll
+    for (int j = 0; j < OWN; j++) {
+        load_bias(s, column + j * 8, bias[j]);
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            bool there = RESIDUAL && row + h * 8 < s.m && column + j * 8 < s.n;
+            int64 at = (int64)(row + h * 8) * s.n + column + j * 8;
+            more[j][h] = there ? *(const uint32 *)(s.residual_at + at) : 0;
+        }
+    }
+    barrier_wait(barrier, 0);
+#pragma unroll
+    for (int q = 0; q < EIGHTS; q++) {
+        if (q / OWN != rank) continue;
+        int j = q % OWN;
+        float all[4] = {};
+#pragma unroll
+        for (int sender = 0; sender < SPLITS; sender++) {
+            pack<float, 4> one = {{sum[q][0], sum[q][1], sum[q][2], sum[q][3]}};
+            if (sender != rank) one = *(const pack<float, 4> *)place_of(room, sender, j);
+#pragma unroll
+            for (int v = 0; v < 4; v++) all[v] += one.at[v];
+        }
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+            if (row + h * 8 < s.m && column + j * 8 < s.n)
+                *(uint32 *)(s.y_at + (int64)(row + h * 8) * s.n + column + j * 8) =
+                    finish(s, &all[h * 2], bias[j], more[j][h]);
+    }
+}
+#else
+/* By way of a tile of y, where the residual lies. */
+static __device__ __forceinline__ void write(const shape &s, const barriers &b, float (*sum)[4],
+                                             char *tile_y, const tiles &now)
+{
+    int group = threadIdx.x / 128, line = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
+    int pair = threadIdx.x % 4, y = now.y.at;
+    if (RESIDUAL) barrier_wait(b.residual(y), now.y.parity);
+    else barrier_wait(b.sent(y), now.y.parity ^ 1);
+#pragma unroll
+    for (int j = 0; j < EIGHTS; j++) {
+        float bias[2];
+        load_bias(s, now.column(s) + j * 8 + pair * 2, bias);
+        char *at = tile_y + y * Y_BYTES + (j / 8 * GROUPS + group) * PLATE + line * LINE +
+                   ((j ^ line) % 8) * 16 + pair * 4;
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            uint32 *two = (uint32 *)(at + h * 8 * LINE);
+            *two = finish(s, &sum[j][h * 2], bias, RESIDUAL ? *two : 0);
+        }
+    }
+    show_to_copies();
+    barrier_arrive(b.written(y));
+}
+#endif
+
+/* ---- Multiplying -------------------------------------------------------------------------------*/
+
+static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, int count, turn<STAGES> *at,
+                                              float (*sum)[4])
+{
+    uint32 done = 0; /* the stage that is being read */
+    uint32 rows = threadIdx.x / 128 * PLATE;
+    for (int i = 0; i < count; i++, at->next()) {
+        uint32 from = stages + at->at * STAGE;
+        barrier_wait(b.full(at->at), at->parity);
+        uint64 x = matrix_at(from + rows), w = matrix_at(from + X_BYTES);
+        settle(sum);
+        multiply_begin();
+#pragma unroll
+        for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
+        multiply_end();
+        multiply_wait<1>();
+        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
+        done = b.empty(at->at);
+    }
+    multiply_wait<0>();
+    settle(sum);
+    if (count > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    conv_last_group(const __grid_constant__ shape s)
+{
+    extern __shared__ __align__(1024) char memory[];
+    char *tile_y = memory + STAGES * STAGE;
+    barriers b = {shared_address(tile_y) + REST};
+    uint32 stages = shared_address(memory);
+    tn_start_consumer();
+    if (threadIdx.x == 0) b.make();
+    __syncthreads();
+    if (SPLITS > 1) cluster_arrive();
+    if (threadIdx.x >= MULTIPLIERS) {
+        if (threadIdx.x == MULTIPLIERS) bring(s, b, stages, shared_address(tile_y));
+        if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) send_off(s, b, shared_address(tile_y));
+        if (SPLITS > 1) cluster_wait();
+        return;
+    }
+    tn_wait_for_producer();
+    share part(s);
+    turn<STAGES> stage;
+    for (tiles now; now.more(s); now.next()) {
+        float sum[EIGHTS][4] = {};
+        add_up(b, stages, part.count, &stage, sum);
+#if SPLITS > 1
+        int rank = blockIdx.x % SPLITS;
+        cluster_wait(); /* the others' barriers are made */
+        send(sum, tile_y, b.sums(), rank);
+        write(s, sum, tile_y, b.sums(), rank,
+              now.row(s) + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4,
+              now.column(s) + threadIdx.x % 4 * 2);
+#else
+        write(s, b, sum, tile_y, now);
+#endif
+    }
+}
