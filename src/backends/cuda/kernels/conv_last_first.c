@@ -135,10 +135,10 @@ static tn_status launch(const tn_launch *l)
     size_t shared = shared_bytes(p, &w);
     int v = tn_cuda_product_vector(8, tn_cuda_place(s.y, dtype) | (uint64_t)s.n);
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DCHANNELS=%d -DKERNEL0=%d -DKERNEL1=%d -DSTRIDE0=%d -DSTRIDE1=%d -DV=%d -DACT=%d",
+             "-DTYPE=%s -DCHANNELS=%d -DKERNEL0=%d -DKERNEL1=%d -DSTRIDE0=%d -DSTRIDE1=%d -DV=%d "
+             "-DACT=%d",
              tn_cuda_type(dtype), (int)p->in[1].dim[3], (int)w.kernel[1], (int)w.kernel[2],
-             (int)w.stride[1], (int)w.stride[2], v == 8 ? 8 : 1,
-             (int)params->fused.epilogue.kind);
+             (int)w.stride[1], (int)w.stride[2], v == 8 ? 8 : 1, (int)params->fused.epilogue.kind);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_first, "conv_last_first", options,
                                 shared, &function));
     int64_t columns = ceil_div(s.n, COLUMNS), most = card->multiprocessors * BLOCKS;

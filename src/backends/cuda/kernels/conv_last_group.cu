@@ -10,7 +10,8 @@
  * sends off, all as lines of 128 bytes whose eight parts of 16 are exclusive-ored with the line's
  * number. Weights that are constants are on their way before the kernel ahead has ended.
  *
- * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
+ * PAIR: 2 where two blocks of a cluster make tiles one below the other at once: each brings half of
+ * the weights, to both. SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
  * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
  *
  * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
@@ -20,6 +21,7 @@
 #define BN 64
 #define STAGES 4
 #define TILES_Y 2
+#define PAIR 1
 #define SPLITS 1
 #define BLOCKS 1
 #define RESIDUAL 1
@@ -38,6 +40,7 @@ enum {
     W_BYTES = BN * LINE,
     STAGE = X_BYTES + W_BYTES,
     EIGHTS = BN / 8, /* of columns */
+    CLUSTER = PAIR * SPLITS,
     OWN = EIGHTS / SPLITS,
     Y_BYTES = BM * BN * 2,
     REST = SPLITS > 1 ? BM * BN * 4 : TILES_Y * Y_BYTES, /* what the cluster sends, or y */
@@ -71,6 +74,13 @@ static __device__ __forceinline__ void barrier_make_for(uint32 barrier, uint32 a
 {
     hopper_asm("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
+/* Of any block of the cluster. */
+static __device__ __forceinline__ void barrier_arrive_at(uint32 barrier, int rank)
+{
+    hopper_asm("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(
+                   cluster_address(barrier, rank))
+               : "memory");
+}
 static __device__ __forceinline__ void barrier_arrive(uint32 barrier)
 {
     hopper_asm("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
@@ -91,6 +101,15 @@ static __device__ __forceinline__ void copy_box(uint32 to, const map &from, int 
     hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
                "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                "l"(&from), "r"(column), "r"(row), "r"(barrier)
+               : "memory");
+}
+/* The same, to the same place of both blocks of a pair, each of which counts it. */
+static __device__ __forceinline__ void copy_box_to_both(uint32 to, const map &from, int column,
+                                                        int row, uint32 barrier)
+{
+    hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+               ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+               "l"(&from), "r"(column), "r"(row), "r"(barrier), "h"((uint16)3)
                : "memory");
 }
 static __device__ __forceinline__ void store_box(const map &to, int column, int row, uint32 from)
@@ -211,7 +230,7 @@ struct barriers {
     {
         for (int i = 0; i < STAGES; i++) {
             barrier_make_for(full(i), 1);
-            barrier_make_for(empty(i), 4 * GROUPS);
+            barrier_make_for(empty(i), 4 * GROUPS * PAIR);
         }
         for (int y = 0; y < TILES_Y; y++) {
             barrier_make_for(residual(y), 1);
@@ -237,14 +256,17 @@ template <int COUNT> struct turn {
 
 /* The tiles of a block, one by one. */
 struct tiles {
-    int tile = blockIdx.x / SPLITS;
+    int tile = blockIdx.x / CLUSTER; /* or pair of tiles */
     turn<TILES_Y> y;
     __device__ bool more(const shape &s) const { return tile < s.tiles; }
-    __device__ int row(const shape &s) const { return tile / s.tiles_n * BM; }
+    __device__ int row(const shape &s) const
+    {
+        return (tile / s.tiles_n * PAIR + blockIdx.x % PAIR) * BM;
+    }
     __device__ int column(const shape &s) const { return tile % s.tiles_n * BN; }
     __device__ void next()
     {
-        tile += gridDim.x / SPLITS;
+        tile += gridDim.x / CLUSTER;
         y.next();
     }
 };
@@ -301,6 +323,17 @@ static __device__ __forceinline__ void bring_residual(const shape &s, const barr
                      now.row(s) + g * 64, there);
 }
 
+static __device__ __forceinline__ void bring_weights(const shape &s, const tap &at, int column,
+                                                     uint32 to, uint32 full)
+{
+    barrier_expect(full, STAGE);
+    if (PAIR == 1) copy_box(to + X_BYTES, s.w, at.weight(s), column, full);
+    else {
+        int half = blockIdx.x % PAIR * (BN / 2);
+        copy_box_to_both(to + X_BYTES + half * LINE, s.w, at.weight(s), column + half, full);
+    }
+}
+
 static __device__ void bring(const shape &s, const barriers &b, uint32 stages, uint32 tile_y)
 {
     share part(s);
@@ -309,10 +342,8 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
     int begun = min(part.count, (int)STAGES);
     if (!s.weights) tn_wait_for_producer();
     tap ahead(s, part.first);
-    for (int i = 0; i < begun; i++, ahead.next(s)) {
-        barrier_expect(b.full(i), STAGE);
-        copy_box(stages + i * STAGE + X_BYTES, s.w, ahead.weight(s), now.column(s), b.full(i));
-    }
+    for (int i = 0; i < begun; i++, ahead.next(s))
+        bring_weights(s, ahead, now.column(s), stages + i * STAGE, b.full(i));
     tn_wait_for_producer();
     for (; now.more(s); now.next()) {
         uint32 down, across, row = (uint32)now.row(s);
@@ -323,8 +354,7 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
             uint32 to = stages + stage.at * STAGE, full = b.full(stage.at);
             if (begun-- <= 0) {
                 barrier_wait(b.empty(stage.at), stage.parity ^ 1);
-                barrier_expect(full, STAGE);
-                copy_box(to + X_BYTES, s.w, at.weight(s), now.column(s), full);
+                bring_weights(s, at, now.column(s), to, full);
             }
             copy_windows(to, s.x, at.channel(), w, h, n, at.w * s.dilation[1],
                          at.h * s.dilation[0], full);
@@ -460,6 +490,15 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
 
 /* ---- Multiplying -------------------------------------------------------------------------------*/
 
+/* A warp has read a stage. */
+static __device__ __forceinline__ void give_back(uint32 empty)
+{
+    int lane = threadIdx.x % 32;
+    if (PAIR > 1) {
+        if (lane < PAIR) barrier_arrive_at(empty, lane);
+    } else if (lane == 0) barrier_arrive(empty);
+}
+
 static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, int count, turn<STAGES> *at,
                                               float (*sum)[4])
 {
@@ -475,12 +514,19 @@ static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, 
         for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
         multiply_end();
         multiply_wait<1>();
-        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
+        if (i > 0) give_back(done);
         done = b.empty(at->at);
     }
     multiply_wait<0>();
     settle(sum);
-    if (count > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
+    if (count > 0) give_back(done);
+}
+
+/* The other block may still say that it has read a stage. */
+static __device__ __forceinline__ void part_from_pair()
+{
+    cluster_arrive();
+    cluster_wait();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -493,11 +539,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
     __syncthreads();
-    if (SPLITS > 1) cluster_arrive();
+    if (CLUSTER > 1) cluster_arrive();
+    if (PAIR > 1) cluster_wait(); /* the other's barriers are made */
     if (threadIdx.x >= MULTIPLIERS) {
         if (threadIdx.x == MULTIPLIERS) bring(s, b, stages, shared_address(tile_y));
         if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) send_off(s, b, shared_address(tile_y));
         if (SPLITS > 1) cluster_wait();
+        if (PAIR > 1) part_from_pair();
         return;
     }
     tn_wait_for_producer();
@@ -517,4 +565,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         write(s, b, sum, tile_y, now);
 #endif
     }
+    if (PAIR > 1) part_from_pair();
 }

@@ -35,13 +35,13 @@ static tn_verdict accepts(const tn_problem *p)
 
 static tn_status launch(const tn_launch *l)
 {
-    enum { THREADS = 128 };
+    enum { THREADS = 128, TAPS_MAX = 12 };
     const tn_problem *p = l->problem;
     const tn_pool_last_params *params = p->params;
     const tn_tensor *x = &p->in[0], *y = &p->out[0];
     int64_t channels = y->dim[y->rank - 1], count = tn_tensor_count(y);
     const tn_cuda_function *function;
-    char options[80];
+    char options[140];
     tn_window w;
     if (count == 0) return NULL;
     tn_pool_last_window(p, &w);
@@ -63,8 +63,11 @@ static tn_status launch(const tn_launch *l)
         args.pad_end[i] = (int32_t)w.pad_end[i];
         args.out[i] = tn_cuda_divider_of(w.out[i]);
     }
-    snprintf(options, sizeof options, "-DTYPE=%s -DV=%d -DAVERAGE=%d", tn_cuda_type(x->dtype), v,
-             params->average != 0);
+    bool few = w.kernel_count > 0 && w.kernel_count <= TAPS_MAX;
+    snprintf(options, sizeof options,
+             "-DTYPE=%s -DV=%d -DAVERAGE=%d -DKERNEL0=%d -DKERNEL1=%d -DKERNEL2=%d",
+             tn_cuda_type(x->dtype), v, params->average != 0, few ? args.kernel[0] : 0,
+             few ? args.kernel[1] : 0, few ? args.kernel[2] : 0);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_pool_last, "pool_last",
                                 options, 0, &function));
     tn_cuda_grid grid = {
@@ -77,7 +80,7 @@ const tn_tactic tn_cuda_pool_last[] = {
     {
         .name = "cuda.channelslastpool.float.window",
         .op = "ChannelsLastPool",
-        .revision = 1,
+        .revision = 2,
         .needs = TN_SM75,
         .accepts = accepts,
         .launch = launch,

@@ -1,10 +1,15 @@
 /* Pooling with the channels along memory: a thread for V of them at one position.
  *
- * TYPE: of elements. V: of them read at once. AVERAGE: the mean, else the largest. */
+ * TYPE: of elements. V: of them read at once. AVERAGE: the mean, else the largest. KERNEL0 to 2: the
+ * window, all of which is asked for before any of it is used; zeros: read it from the arguments, tap
+ * by tap. */
 #ifndef TYPE
 #define TYPE half
 #define V 8
 #define AVERAGE 0
+#define KERNEL0 1
+#define KERNEL1 3
+#define KERNEL2 3
 #endif
 typedef TYPE T;
 
@@ -21,6 +26,76 @@ static __device__ __forceinline__ int32 divide_up(int32 a, int32 b) /* ceil(a / 
 {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
+
+/* Two elements of 16 bits; NaN is larger than anything. */
+static __device__ __forceinline__ uint32 larger_of(half, uint32 a, uint32 b)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(y) : "r"(a), "r"(b));
+#endif
+    return y;
+}
+static __device__ __forceinline__ uint32 larger_of(bf16, uint32 a, uint32 b)
+{
+    uint32 y = 0;
+#if __CUDA_ARCH__ >= 800
+    asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(y) : "r"(a), "r"(b));
+#endif
+    return y;
+}
+/* Floats come one by one. */
+static __device__ __forceinline__ uint32 larger_of(float, uint32 a, uint32) { return a; }
+
+struct result {
+#if AVERAGE
+    float at[V] = {};
+
+    __device__ void take(const pack<T, V> &some)
+    {
+#pragma unroll
+        for (int v = 0; v < V; v++) at[v] += to_float(some.at[v]);
+    }
+    __device__ pack<T, V> of(int counted) const
+    {
+        pack<T, V> y;
+#pragma unroll
+        for (int v = 0; v < V; v++)
+            from_float(counted ? at[v] / (float)counted : 0.0f, &y.at[v]);
+        return y;
+    }
+#else
+    pack<T, V> at;
+
+    __device__ result()
+    {
+#pragma unroll
+        for (int v = 0; v < V; v++) from_float(-__int_as_float(0x7f800000), &at.at[v]);
+    }
+    __device__ void take(const pack<T, V> &some)
+    {
+#if __CUDA_ARCH__ >= 800
+        constexpr bool PAIRS = sizeof(T) == 2 && V % 2 == 0;
+#else
+        constexpr bool PAIRS = false;
+#endif
+        if constexpr (PAIRS) {
+#pragma unroll
+            for (int v = 0; v < V; v += 2) {
+                uint32 *two = (uint32 *)&at.at[v];
+                *two = larger_of(T(), *two, *(const uint32 *)&some.at[v]);
+            }
+        } else {
+#pragma unroll
+            for (int v = 0; v < V; v++) {
+                float value = to_float(some.at[v]);
+                if (value > to_float(at.at[v]) || value != value) at.at[v] = some.at[v];
+            }
+        }
+    }
+    __device__ pack<T, V> of(int) const { return at; }
+#endif
+};
 
 extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constant__ window p)
 {
@@ -41,31 +116,34 @@ extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constan
         padded *= max(0, min(p.kernel[i], last));
     }
     const pack<T, V> *x = (const pack<T, V> *)p.x + vector;
-    float result[V];
+    result sum;
     int32 counted = 0;
+    auto place = [&](int a, int b, int c) {
+        return (int64)((((int32)rest * p.in[0] + from[0] + a * p.dilation[0]) * p.in[1] + from[1] +
+                        b * p.dilation[1]) * p.in[2] + from[2] + c * p.dilation[2]) * p.vectors;
+    };
+#if KERNEL0
+    constexpr int TAPS = KERNEL0 * KERNEL1 * KERNEL2;
+    pack<T, V> some[TAPS];
+    bool inside[TAPS];
 #pragma unroll
-    for (int v = 0; v < V; v++) result[v] = AVERAGE ? 0.0f : -__int_as_float(0x7f800000);
+    for (int tap = 0; tap < TAPS; tap++) {
+        int a = tap / (KERNEL1 * KERNEL2), b = tap / KERNEL2 % KERNEL1, c = tap % KERNEL2;
+        inside[tap] = a >= begin[0] && a < end[0] && b >= begin[1] && b < end[1] &&
+                      c >= begin[2] && c < end[2];
+        if (inside[tap]) some[tap] = x[place(a, b, c)];
+    }
+#pragma unroll
+    for (int tap = 0; tap < TAPS; tap++) {
+        if (inside[tap]) sum.take(some[tap]);
+        counted += inside[tap];
+    }
+#else
     for (int a = begin[0]; a < end[0]; a++)
         for (int b = begin[1]; b < end[1]; b++)
 #pragma unroll 3
-            for (int c = begin[2]; c < end[2]; c++) {
-                int32 at = (((int32)rest * p.in[0] + from[0] + a * p.dilation[0]) * p.in[1] +
-                            from[1] + b * p.dilation[1]) *
-                               p.in[2] +
-                           from[2] + c * p.dilation[2];
-                pack<T, V> some = x[(int64)at * p.vectors];
-                counted++;
-#pragma unroll
-                for (int v = 0; v < V; v++) {
-                    float value = to_float(some.at[v]);
-                    if (AVERAGE) result[v] += value;
-                    else if (value > result[v] || value != value) result[v] = value;
-                }
-            }
+            for (int c = begin[2]; c < end[2]; c++, counted++) sum.take(x[place(a, b, c)]);
+#endif
     if (AVERAGE && p.count_padding) counted = padded;
-    pack<T, V> y;
-#pragma unroll
-    for (int v = 0; v < V; v++)
-        from_float(AVERAGE ? counted ? result[v] / (float)counted : 0.0f : result[v], &y.at[v]);
-    ((pack<T, V> *)p.y)[n] = y;
+    ((pack<T, V> *)p.y)[n] = sum.of(counted);
 }
