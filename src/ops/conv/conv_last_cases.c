@@ -59,6 +59,7 @@ const tn_case tn_conv_last_cases[] = {
     {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[256,1,1,64]! f16[256]! "
                 "f16[9,28,28,256]"},
     {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[136,1,1,64]! f16[136]!"},
+    {.problem = "ChannelsLastConv{pads=[1,0,0,0]} bf16[8,28,28,64] bf16[128,2,1,64]!"},
     /* groups */
     {.problem = "ChannelsLastConv{group=4, pads=[1,1,1,1], activation=relu} f16[1,9,9,64] "
                 "f16[32,3,3,16]! f16[32]!"},
