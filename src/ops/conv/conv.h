@@ -29,6 +29,8 @@ typedef struct tn_conv_transpose_params {
 
 /* The window of a problem with Conv's attributes whose weights are input `weights`. */
 void tn_conv_window(const tn_problem *p, int weights, tn_window *out);
+/* That of the convolution whose gradient ConvTranspose is: it reads y and writes x. */
+void tn_conv_transpose_window(const tn_problem *p, tn_window *out);
 /* That of ChannelsLastConv. */
 void tn_conv_last_window(const tn_problem *p, tn_window *out);
 /* Output 0 of operators with Conv's attributes; the numbers of their inputs, bias -1: none. */

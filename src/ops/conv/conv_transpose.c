@@ -139,8 +139,7 @@ static tn_status infer(tn_infer *f)
     return NULL;
 }
 
-/* The window of the convolution whose gradient this is: it reads y and writes x. */
-static void window_of(const tn_problem *p, tn_window *out)
+void tn_conv_transpose_window(const tn_problem *p, tn_window *out)
 {
     const tn_conv_transpose_params *params = p->params;
     tn_window_params plain = params->window;
@@ -168,7 +167,7 @@ static size_t scratch_bytes(const tn_problem *p)
     tn_window w;
     for (int i = 0; i < p->in_count; i++)
         bytes = tn_wide_add(bytes, tn_wide_tensor_bytes(&p->in[i]));
-    window_of(p, &w);
+    tn_conv_transpose_window(p, &w);
     return tn_wide_add(bytes, tn_wide_bytes(w.in_count));
 }
 
@@ -209,7 +208,7 @@ static tn_status reference(const tn_launch *l)
     const double *weights = tn_wide_load(&scratch, &p->in[1]);
     const double *bias = tn_wide_has(p, 2) ? tn_wide_load(&scratch, &p->in[2]) : NULL;
     tn_window w;
-    window_of(p, &w);
+    tn_conv_transpose_window(p, &w);
     double *plane = tn_wide_take(&scratch, w.in_count);
     int64_t channels = p->in[0].dim[1], each = channels / params->group,
             group_out = p->in[1].dim[1];

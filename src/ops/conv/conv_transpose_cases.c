@@ -20,6 +20,8 @@ const tn_case tn_conv_transpose_cases[] = {
     {.problem =
          "ConvTranspose{strides=[2,3], pads=[1,0,1,2], group=2} f32[2,4,5,6] f32[4,3,3,4] f32[6]"},
     {.problem = "ConvTranspose f32[1,2,2,3,4] f32[2,3,2,2,2]"},
+    {.problem = "ConvTranspose{group=2, strides=[2,3], dilations=[2,1], pads=[1,2,0,1]} "
+                "f32[2,6,7,5] f32[6,4,3,3]! f32[8]!"},
     {.problem = "ConvTranspose f16[1,2,4,4] f16[2,3,2,2]"},
     {.problem = "ConvTranspose f64[1,2,4,4] f64[2,3,2,2] f64[3]"},
     {0},
