@@ -193,7 +193,9 @@ static tn_status pack(emitter *e, const tn_tactic *tactic, const tn_problem *p, 
         return tn_status_trail(status, __FILE__, __LINE__, __func__);
     }
     tn_tensor packed = tn_tensor_of(TN_DTYPE_U8, &dim, 1, memory);
-    return tn_constants_add(e->constants, &packed, true, out);
+    tn_panels panels;
+    bool moved = tactic->panels && tactic->panels(p, &panels);
+    return tn_constants_pack(e->constants, &packed, &p->in[1], moved ? &panels : NULL, out);
 }
 
 static tn_status emit_choices(emitter *e, const tn_node *node, const tn_choices *choices,

@@ -28,7 +28,7 @@ tn_status tn_finish(tn_engine *engine, const tn_graph *graph, tn_constant_list *
     tn_status status = keep_graph(engine, graph, constants, &text);
     tn_text_fini(&text);
     TN_TRY(status);
-    TN_TRY(tn_exec_engine_own(engine, constants->at, (int32_t)constants->count));
+    TN_TRY(tn_exec_engine_own(engine, constants->at, constants->order, (int32_t)constants->count));
     tn_constants_fini(constants); /* what was packed is in the engine now */
     return tn_exec_engine_ready(engine);
 }

@@ -52,7 +52,8 @@ static void print_report(const tn_engine *engine, const tn_record *r, tn_text *o
     size_t bytes = 0;
     for (int32_t i = 0; i < plan->step_count; i++) kind[plan->step[i].kind]++;
     for (int i = TN_STEP_IF; i <= TN_STEP_MAP; i++) own += kind[i];
-    for (int32_t i = 0; i < plan->constant_count; i++) bytes += engine->constant_place[i].bytes;
+    for (int32_t i = 0; i < plan->constant_count; i++)
+        if (engine->constant_place[i].order.packed < 0) bytes += engine->constant_place[i].bytes;
     tn_text_printf(out, "Tenon %s on %s%s\n", tn_version(),
                    engine->card ? engine->card->backend->name : engine->backend->name,
                    r->rebuilt ? ", built again from the portable graph, by estimates" : "");

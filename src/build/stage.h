@@ -140,8 +140,10 @@ tn_status tn_keep_code(tn_engine *engine, const tn_shape_sets *shapes) TN_MUST_U
 typedef struct tn_constant_list {
     tn_tensor *at;
     void **owned; /* tn_alloc memory of at[i], or NULL */
-    int64_t count, capacity, owned_capacity;
+    tn_constant_order *order;
+    int64_t count, capacity, owned_capacity, order_capacity;
     tn_map index; /* by type and hash */
+    tn_map known; /* by type and address: equal bytes need not be looked at */
     tn_arena *arena;
 } tn_constant_list;
 
@@ -150,6 +152,12 @@ void tn_constants_fini(tn_constant_list *list);
 /* The number of a constant with these bytes; `owned` memory is taken over, even on failure. */
 tn_status tn_constants_add(tn_constant_list *list, const tn_tensor *t, bool owned,
                            int32_t *out) TN_MUST_USE;
+
+/* What a tactic packed, which is taken over, from `t`; panels (may be NULL): how `t` is found in
+ * it.
+ */
+tn_status tn_constants_pack(tn_constant_list *list, const tn_tensor *packed, const tn_tensor *t,
+                            const tn_panels *panels, int32_t *out) TN_MUST_USE;
 
 /* Fills engine->plan but for its constants, which go to the list. */
 tn_status tn_emit(const tn_graph *graph, tn_chooser *chooser, tn_engine *engine,

@@ -154,6 +154,17 @@ typedef struct tn_launch {
                        long as the outputs do; NULL: no new strings can be made */
 } tn_launch;
 
+/* What pack() wrote where it only moved the elements, of four bytes, of in[1]: its matrices one
+ * after the other, each in panels of `width` columns, and in a panel row after row; columns beyond
+ * the last are zeros. So in[1] need not be kept beside it. */
+typedef struct tn_panels {
+    int64_t matrices, rows, columns, width;
+    bool turned; /* in[1] has column after column */
+} tn_panels;
+/* Elements of in[1] and of what was packed; false where these are no sizes. */
+bool tn_panels_counts(const tn_panels *panels, int64_t *elements, int64_t *packed);
+void tn_panels_unpack(const tn_panels *panels, const void *packed, void *dst);
+
 /* An answer of `accepts`: NULL is yes, else why not, in words ("K is not a multiple of 32"). */
 typedef const char *tn_verdict;
 #define TN_YES NULL
@@ -174,7 +185,8 @@ typedef struct tn_tactic {
     double (*estimate_ns)(const tn_problem *p); /* NULL: no idea; used when nothing was measured */
     size_t (*packed_bytes)(
         const tn_problem *p); /* NULL or 0: no packing. From types and params only */
-    tn_status (*pack)(const tn_problem *p, void *dst); /* constant inputs have data */
+    tn_status (*pack)(const tn_problem *p, void *dst);   /* constant inputs have data */
+    bool (*panels)(const tn_problem *p, tn_panels *out); /* NULL or false: pack writes otherwise */
     uint64_t (*unused)(const tn_problem *p); /* NULL: none. Bit i: in[i] is never read by launch (a
                                                 shape operand, or a weight that is packed) */
     tn_status (*launch)(const tn_launch *l);

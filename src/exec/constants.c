@@ -1,9 +1,11 @@
 /* The constants of an engine: one block of memory, in a built engine and in a file alike.
  *
- * A file's weights may be gigabytes, and many of them lie there twice: as the portable graph has
- * them, and packed for the kernels that were chosen, which alone are read as a rule. So a constant
- * is held against its checksum just before it is first read, not when the file is opened: what
- * nobody reads takes neither time nor memory. */
+ * A file's weights may be gigabytes, so a constant is held against its checksum just before it is
+ * first read, not when the file is opened: what nobody reads takes neither time nor memory.
+ *
+ * Weights that a kernel has packed are there once: as the kernel wants them, which alone are read
+ * as a rule. As the graph has them they are put together when somebody asks: for shapes that the
+ * kernel refuses, or to make another plan. */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -47,15 +49,33 @@ tn_status tn_exec_constant_hash(const tn_engine *engine, int32_t index, uint64_t
     return NULL;
 }
 
+static void unpack(const tn_engine *engine, int32_t index)
+{
+    const tn_constant_place *place = &engine->constant_place[index];
+    const void *from = engine->plan.constant[place->order.packed].data;
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&engine->unpack_lock; /* the engine's */
+    pthread_mutex_lock(lock);
+    if (!atomic_load_explicit(&engine->constant_good[index], memory_order_relaxed))
+        tn_panels_unpack(&place->order.panels, from, engine->unpacked + place->offset);
+    atomic_store_explicit(&engine->constant_good[index], true, memory_order_release);
+    pthread_mutex_unlock(lock);
+}
+
 tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index)
 {
     atomic_bool *good = engine->constant_good;
+    const tn_constant_place *place = &engine->constant_place[index];
     uint64_t hash;
-    if (!good || atomic_load_explicit(&good[index], memory_order_relaxed)) return NULL;
+    if (!good || atomic_load_explicit(&good[index], memory_order_acquire)) return NULL;
+    if (place->order.packed >= 0) {
+        TN_TRY(tn_exec_constant_check(engine, place->order.packed));
+        unpack(engine, index);
+        return NULL;
+    }
     TN_TRY(tn_exec_constant_hash(engine, index, &hash));
-    TN_CHECK(hash == engine->constant_place[index].hash, TN_CORRUPT,
+    TN_CHECK(hash == place->hash, TN_CORRUPT,
              "constant %d of the engine is damaged: get the file anew", index);
-    atomic_store_explicit(&good[index], true, memory_order_relaxed);
+    atomic_store_explicit(&good[index], true, memory_order_release);
     return NULL;
 }
 
@@ -139,6 +159,19 @@ static tn_status store_constant(tn_engine *engine, const tn_tensor *src, uint8_t
     return NULL;
 }
 
+tn_status tn_exec_make_room(tn_engine *engine, size_t bytes)
+{
+    const tn_constant_place *place = engine->constant_place;
+    engine->unpacked = tn_alloc(bytes);
+    TN_CHECK(engine->unpacked || !bytes, TN_OUT_OF_MEMORY,
+             "no memory for %zu bytes of constants in their first order", bytes);
+    engine->unpacked_bytes = bytes;
+    for (int32_t i = 0; i < engine->plan.constant_count; i++)
+        if (place[i].order.packed >= 0)
+            engine->plan.constant[i].data = engine->unpacked + place[i].offset;
+    return NULL;
+}
+
 /* What the first choices read: not the weights that they have packed, nor what others packed, nor
  * what is in the graph alone. A guess by size, since it only says what lies side by side in the
  * file. Recursion: as deep as plans are nested. */
@@ -159,8 +192,9 @@ static void mark_front(const tn_plan *plan, const tn_tensor *constant, bool *fro
     for (int32_t i = 0; i < plan->sub_count; i++) mark_front(plan->sub[i], constant, front);
 }
 
-static tn_status place_constants(tn_engine *engine, const tn_tensor *constant, int32_t count,
-                                 size_t *total)
+/* What lies in another constant has its place in the room for what is unpacked. */
+static tn_status place_constants(tn_engine *engine, const tn_tensor *constant,
+                                 const tn_constant_order *order, int32_t count, size_t *unpacked)
 {
     bool *front = TN_NEW_ARRAY(&engine->arena, bool, count);
     TN_CHECK(front, TN_OUT_OF_MEMORY, "no memory for a table of %d constants", count);
@@ -168,35 +202,69 @@ static tn_status place_constants(tn_engine *engine, const tn_tensor *constant, i
     for (int turn = 1; turn >= 0; turn--)
         for (int32_t i = 0; i < count; i++) {
             if (front[i] != turn) continue;
-            size_t bytes = stored_bytes(&constant[i]);
-            TN_CHECK(bytes < PTRDIFF_MAX && *total < PTRDIFF_MAX - bytes - TN_ALIGNMENT,
+            tn_constant_place *place = &engine->constant_place[i];
+            place->bytes = stored_bytes(&constant[i]);
+            place->order.packed = turn || !order ? -1 : order[i].packed;
+            if (place->order.packed >= 0) place->order.panels = order[i].panels;
+            size_t *total = place->order.packed < 0 ? &engine->constant_bytes : unpacked;
+            TN_CHECK(place->bytes < PTRDIFF_MAX &&
+                         *total < PTRDIFF_MAX - place->bytes - TN_ALIGNMENT,
                      TN_OUT_OF_MEMORY, "the constants take more memory than there are addresses");
-            engine->constant_place[i] = (tn_constant_place){.offset = *total, .bytes = bytes};
-            *total += tn_align_up(bytes, TN_ALIGNMENT);
+            place->offset = *total;
+            *total += tn_align_up(place->bytes, TN_ALIGNMENT);
         }
     return NULL;
 }
 
-tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant, int32_t count)
+/* The gaps are written to the file and must not differ from build to build. */
+static tn_status store_constants(tn_engine *engine, const tn_tensor *constant, int32_t count)
 {
-    size_t total = 0;
+    for (int32_t i = 0; i < count; i++) {
+        const tn_constant_place *place = &engine->constant_place[i];
+        tn_tensor *t = &engine->plan.constant[i];
+        if (place->order.packed >= 0) {
+            *t = constant[i];
+            tn_tensor_set_dense(t);
+            continue;
+        }
+        uint8_t *dst = (uint8_t *)engine->constant_owned + place->offset;
+        TN_TRY(store_constant(engine, &constant[i], dst, place->bytes, t));
+        size_t gap = tn_align_up(place->bytes, TN_ALIGNMENT) - place->bytes;
+        if (gap) memset(dst + place->bytes, 0, gap);
+    }
+    return NULL;
+}
+
+/* Nothing was read from a file: what is not to be unpacked is good. */
+static tn_status mark_good(tn_engine *engine, int32_t count)
+{
+    engine->constant_good = TN_NEW_ARRAY(&engine->arena, atomic_bool, count);
+    TN_CHECK(engine->constant_good, TN_OUT_OF_MEMORY, "no memory for a table of %d constants",
+             count);
+    for (int32_t i = 0; i < count; i++)
+        atomic_init(&engine->constant_good[i], engine->constant_place[i].order.packed < 0);
+    return NULL;
+}
+
+tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant,
+                             const tn_constant_order *order, int32_t count)
+{
+    size_t unpacked = 0;
     engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
     engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
     TN_CHECK(engine->constant_place && engine->plan.constant, TN_OUT_OF_MEMORY,
              "no memory for a table of %d constants", count);
-    TN_TRY(place_constants(engine, constant, count, &total));
-    if (total > 0) {
-        /* Zeroed: the gaps are written to the file and must not differ from build to build. */
-        engine->constant_owned = tn_alloc_zero(total);
+    TN_TRY(place_constants(engine, constant, order, count, &unpacked));
+    TN_TRY(mark_good(engine, count));
+    if (engine->constant_bytes > 0) {
+        engine->constant_owned = tn_alloc(engine->constant_bytes);
         TN_CHECK(engine->constant_owned, TN_OUT_OF_MEMORY, "no memory for %zu bytes of constants",
-                 total);
+                 engine->constant_bytes);
     }
     engine->constant_data = engine->constant_owned;
-    engine->constant_bytes = total;
-    for (int32_t i = 0; i < count; i++)
-        TN_TRY(store_constant(engine, &constant[i],
-                              (uint8_t *)engine->constant_owned + engine->constant_place[i].offset,
-                              engine->constant_place[i].bytes, &engine->plan.constant[i]));
+    TN_TRY(store_constants(engine, constant, count));
+    engine->plan.constant_count = count;
+    TN_TRY(tn_exec_make_room(engine, unpacked));
     tn_plan_set_constants(&engine->plan, engine->plan.constant, count);
     return NULL;
 }

@@ -25,6 +25,7 @@ tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine *
     engine->report = engine->meta = engine->graph_text = "";
     engine->plan_usable = true;
     atomic_init(&engine->references, 1);
+    pthread_mutex_init(&engine->unpack_lock, NULL);
     tn_arena_init(&engine->arena);
     tn_arena_init(&engine->plan.arena);
     engine->code.arena = &engine->arena;
@@ -60,6 +61,8 @@ void tn_exec_engine_release(const tn_engine *released)
     tn_pool_free(engine->pool);
     if (engine->card) engine->card->backend->card->free(engine->card, false, engine->card_memory);
     tn_free(engine->constant_owned, engine->constant_bytes);
+    tn_free(engine->unpacked, engine->unpacked_bytes);
+    pthread_mutex_destroy(&engine->unpack_lock);
     tn_file_unmap(&engine->mapping);
     tn_plan_fini(&engine->plan);
     tn_arena_fini(&engine->arena);

@@ -14,7 +14,7 @@
 static const char magic[] = TN_ENGINE_MAGIC;
 
 enum {
-    LAYOUT = 5,
+    LAYOUT = 6,
     MAGIC_BYTES = sizeof(magic) - 1,
     HEADER_BYTES = 48,
     ROW_BYTES = 32,
@@ -34,6 +34,15 @@ static const char *const section_names[SECTION_COUNT] = {"meta",   "plan", "cons
 
 /* ---- Writing ---------------------------------------------------------------------------------*/
 
+static void write_panels(const tn_panels *panels, tn_writer *out)
+{
+    tn_write_i64(out, panels->matrices);
+    tn_write_i64(out, panels->rows);
+    tn_write_i64(out, panels->columns);
+    tn_write_i64(out, panels->width);
+    tn_write_u8(out, panels->turned);
+}
+
 /* Damage of the file that the engine came from must not get a checksum that makes it good. */
 static tn_status write_constants(const tn_engine *engine, tn_writer *out)
 {
@@ -41,11 +50,17 @@ static tn_status write_constants(const tn_engine *engine, tn_writer *out)
     for (int32_t i = 0; i < engine->plan.constant_count; i++) {
         const tn_tensor *t = &engine->plan.constant[i];
         uint64_t hash;
-        TN_TRY(tn_exec_constant_check(engine, i));
-        TN_TRY(tn_exec_constant_hash(engine, i, &hash));
+        const tn_constant_order *order = &engine->constant_place[i].order;
         tn_write_u8(out, (uint8_t)t->dtype);
         tn_write_u8(out, (uint8_t)t->rank);
         for (int axis = 0; axis < t->rank; axis++) tn_write_i64(out, t->dim[axis]);
+        tn_write_u32(out, (uint32_t)(order->packed + 1));
+        if (order->packed >= 0) {
+            write_panels(&order->panels, out);
+            continue;
+        }
+        TN_TRY(tn_exec_constant_check(engine, i));
+        TN_TRY(tn_exec_constant_hash(engine, i, &hash));
         tn_write_u64(out, engine->constant_place[i].offset);
         tn_write_u64(out, engine->constant_place[i].bytes);
         tn_write_u64(out, hash);
@@ -274,9 +289,23 @@ static tn_status read_place(const tn_engine *engine, tn_reader *in, size_t *tota
     return NULL;
 }
 
+static tn_status read_panels(tn_reader *in, tn_panels *panels)
+{
+    uint8_t turned;
+    TN_TRY(tn_read_i64(in, "the order of a constant", &panels->matrices));
+    TN_TRY(tn_read_i64(in, "the order of a constant", &panels->rows));
+    TN_TRY(tn_read_i64(in, "the order of a constant", &panels->columns));
+    TN_TRY(tn_read_i64(in, "the order of a constant", &panels->width));
+    TN_TRY(tn_read_u8(in, "the order of a constant", &turned));
+    TN_CHECK(turned <= 1, TN_CORRUPT, "an order of the unknown kind %d", turned);
+    panels->turned = turned;
+    return NULL;
+}
+
 static tn_status read_constant(tn_engine *engine, tn_reader *in, int32_t index, size_t *total)
 {
     uint8_t dtype, rank;
+    uint32_t packed;
     tn_tensor *t = &engine->plan.constant[index];
     tn_constant_place *place = &engine->constant_place[index];
     *t = (tn_tensor){0};
@@ -290,9 +319,13 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, int32_t index, 
         TN_TRY(tn_read_i64(in, "a dim", &t->dim[axis]));
         TN_CHECK(t->dim[axis] >= 0, TN_CORRUPT, "a negative dim");
     }
-    TN_TRY(read_place(engine, in, total, place));
     TN_CHECK(tn_tensor_bytes(t) >= 0, TN_CORRUPT, "the size overflows");
     tn_tensor_set_dense(t);
+    TN_TRY(tn_read_u32(in, "the place of a constant", &packed));
+    TN_CHECK(packed <= INT32_MAX, TN_CORRUPT, "constant %u is out of range", packed);
+    place->order.packed = (int32_t)packed - 1;
+    if (packed) return read_panels(in, &place->order.panels);
+    TN_TRY(read_place(engine, in, total, place));
     const uint8_t *data = engine->constant_data + place->offset;
     if (t->dtype == TN_DTYPE_STRING) {
         TN_TRY(tn_exec_constant_check(engine, index)); /* read now, to make pointers of it */
@@ -306,13 +339,49 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, int32_t index, 
     return NULL;
 }
 
+/* The constant that this one lies in is in the file, holds the panels, and nobody else's. */
+static tn_status check_order(const tn_engine *engine, int32_t index, bool *taken)
+{
+    const tn_plan *plan = &engine->plan;
+    const tn_constant_order *order = &engine->constant_place[index].order;
+    const tn_tensor *t = &plan->constant[index];
+    int64_t elements, packed;
+    TN_CHECK(order->packed < plan->constant_count && !taken[order->packed] &&
+                 engine->constant_place[order->packed].order.packed < 0,
+             TN_CORRUPT, "constant %d lies in %d, which cannot be", index, order->packed);
+    const tn_tensor *from = &plan->constant[order->packed];
+    TN_CHECK(t->dtype == TN_DTYPE_F32 && from->dtype == TN_DTYPE_U8 &&
+                 tn_panels_counts(&order->panels, &elements, &packed) &&
+                 elements == tn_tensor_count(t) && packed <= tn_tensor_bytes(from) / 4,
+             TN_CORRUPT, "constant %d does not fit into %d", index, order->packed);
+    taken[order->packed] = true;
+    return NULL;
+}
+
+static tn_status place_unpacked(tn_engine *engine)
+{
+    int32_t count = engine->plan.constant_count;
+    size_t total = 0;
+    bool *taken = TN_NEW_ARRAY(&engine->arena, bool, count);
+    TN_CHECK(taken, TN_OUT_OF_MEMORY, "no memory for %d constants", count);
+    for (int32_t i = 0; i < count; i++) {
+        tn_constant_place *place = &engine->constant_place[i];
+        if (place->order.packed < 0) continue;
+        TN_TRY(check_order(engine, i, taken));
+        place->offset = total;
+        place->bytes = (size_t)tn_tensor_bytes(&engine->plan.constant[i]);
+        total += tn_align_up(place->bytes, TN_ALIGNMENT);
+    }
+    return tn_exec_make_room(engine, total);
+}
+
 static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *data)
 {
     uint32_t count;
     size_t total = 0;
     engine->constant_data = data->begin;
     engine->constant_bytes = (size_t)(data->end - data->begin);
-    TN_TRY(tn_read_count(in, "the constants", 26, &count));
+    TN_TRY(tn_read_count(in, "the constants", 30, &count));
     engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
     engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
     engine->constant_good = TN_NEW_ARRAY(&engine->arena, atomic_bool, count);
@@ -324,7 +393,7 @@ static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *dat
     engine->plan.constant_count = (int32_t)count;
     TN_CHECK(in->at == in->end, TN_CORRUPT, "bytes are left over after the constants");
     TN_CHECK(total == engine->constant_bytes, TN_CORRUPT, "the constants are not all of the data");
-    return NULL;
+    return place_unpacked(engine);
 }
 
 static tn_status read_graph(tn_engine *engine, tn_reader *in)

@@ -2,17 +2,26 @@
 #ifndef TN_EXEC_EXEC_H
 #define TN_EXEC_EXEC_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "exec/plan.h"
 
+/* A constant whose bytes another one has in another order: the weights as the graph has them, where
+ * a kernel packed its own. */
+typedef struct tn_constant_order {
+    int32_t packed; /* number of that other constant; -1: there is none */
+    tn_panels panels;
+} tn_constant_order;
+
 /* Where one constant lies in the data of all constants, which is one piece of memory, in the engine
  * file and in a built engine alike. Strings are stored as described in constants.c. */
 typedef struct tn_constant_place {
-    size_t offset, bytes; /* offset: a multiple of 64 */
-    uint64_t hash;        /* loaded: what the file says */
+    size_t offset, bytes;    /* offset: a multiple of 64 */
+    uint64_t hash;           /* loaded: what the file says */
+    tn_constant_order order; /* in another constant: offset is in engine->unpacked, hash 0 */
 } tn_constant_place;
 
 /* Immutable once ready, shared between threads, counted: a context holds a reference. */
@@ -27,12 +36,16 @@ struct tn_engine {
     const uint8_t *constant_data; /* constant_owned, or inside the mapping */
     size_t constant_bytes;
     tn_constant_place *constant_place; /* one for each plan.constant */
-    atomic_bool *constant_good;        /* loaded: its checksum was found right; else NULL */
-    void *constant_owned;              /* built here; NULL when mapped */
-    void *card_memory;                 /* copies of the constants that steps of the card read ... */
-    void **card_constant;              /* ... one for each plan.constant; NULL: none reads it */
-    tn_card_codes code;                /* of the card's kernels at the shapes it was built for */
-    tn_mapping mapping;                /* loaded: the file */
+    atomic_bool
+        *constant_good; /* its checksum was found right, or it was unpacked; NULL: all are */
+    uint8_t *unpacked;  /* room for constants that lie in others, which nobody may read */
+    size_t unpacked_bytes;
+    pthread_mutex_t unpack_lock;
+    void *constant_owned; /* built here; NULL when mapped */
+    void *card_memory;    /* copies of the constants that steps of the card read ... */
+    void **card_constant; /* ... one for each plan.constant; NULL: none reads it */
+    tn_card_codes code;   /* of the card's kernels at the shapes it was built for */
+    tn_mapping mapping;   /* loaded: the file */
 
     const char *graph_text; /* the portable graph (.tn) */
     size_t graph_text_bytes;
@@ -49,9 +62,10 @@ struct tn_engine {
 /* An empty engine with a thread pool and a plan to fill. */
 tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out) TN_MUST_USE;
 /* Fixes the constants: `constant[i]` (dense, any memory) is copied into one block that the engine
- * owns; plan.constant points there. The plan's steps say which of them lie side by side. */
+ * owns; plan.constant points there. The plan's steps say which of them lie side by side, and which
+ * need not be kept since order[i] (NULL: none has any) finds them in another. */
 tn_status tn_exec_engine_own(tn_engine *engine, const tn_tensor *constant,
-                             int32_t count) TN_MUST_USE;
+                             const tn_constant_order *order, int32_t count) TN_MUST_USE;
 /* Verifies the plan and finds its tactics. UNAVAILABLE names the first step whose preferred tactic
  * this machine or this version does not have: the engine must be rebuilt from its graph. */
 tn_status tn_exec_engine_ready(tn_engine *engine) TN_MUST_USE;
@@ -75,6 +89,8 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
  * time costs nothing; on any number of threads. */
 tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index) TN_MUST_USE;
 tn_status tn_exec_graph_check(const tn_engine *engine) TN_MUST_USE; /* all that the graph reads */
+/* Memory for the constants that lie in others, which takes none before it is written. */
+tn_status tn_exec_make_room(tn_engine *engine, size_t bytes) TN_MUST_USE;
 tn_status tn_exec_constant_hash(const tn_engine *engine, int32_t index, uint64_t *out) TN_MUST_USE;
 /* plan_file.c: the plan section. */
 void tn_plan_write(const tn_plan *plan, tn_writer *out);

@@ -26,7 +26,7 @@ static void store_u64(uint8_t *at, uint64_t value)
 /* The checksums of constants, in the table of section 3. */
 static void mend_constants(uint8_t *at, const tn_reader *data, tn_reader in)
 {
-    uint32_t count;
+    uint32_t count, packed;
     uint8_t dtype, rank;
     uint64_t offset, bytes, left = (uint64_t)(data->end - data->begin);
     const void *dims;
@@ -34,6 +34,11 @@ static void mend_constants(uint8_t *at, const tn_reader *data, tn_reader in)
     for (uint32_t i = 0; i < count; i++) {
         if (tn_read_u8(&in, "", &dtype) || tn_read_u8(&in, "", &rank)) return;
         if (tn_read_bytes(&in, (size_t)rank * 8, "", &dims)) return;
+        if (tn_read_u32(&in, "", &packed)) return;
+        if (packed) {
+            if (tn_read_bytes(&in, 33, "", &dims)) return;
+            continue;
+        }
         if (tn_read_u64(&in, "", &offset) || tn_read_u64(&in, "", &bytes)) return;
         tn_constant_place place = {.offset = (size_t)offset, .bytes = (size_t)bytes};
         tn_engine engine = {.constant_data = data->begin, .constant_place = &place};

@@ -224,6 +224,26 @@ static uint64_t time_launch(const tn_tactic *t, const tn_launch *l, tn_status *s
     return best;
 }
 
+/* Weights that a tactic says it only moved are found again in what it packed. */
+static tn_status check_panels(const tn_tactic *t, const tn_problem *bare, const void *packed,
+                              size_t packed_bytes, tn_arena *arena)
+{
+    tn_panels panels;
+    int64_t elements, floats;
+    void *found;
+    if (!t->panels || !t->panels(bare, &panels)) return NULL;
+    size_t bytes = (size_t)tn_tensor_bytes(&bare->in[1]);
+    TN_CHECK(tn_panels_counts(&panels, &elements, &floats) && (size_t)elements * 4 == bytes &&
+                 (size_t)floats * 4 <= packed_bytes,
+             TN_INTERNAL, "the panels are not those that were packed");
+    TN_TRY(alloc(arena, bytes, &found));
+    tn_panels_unpack(&panels, packed, found);
+    TN_CHECK(guard_holds(found, bytes), TN_INTERNAL, "unpacking wrote behind its memory");
+    TN_CHECK(!memcmp(found, bare->in[1].data, bytes), TN_MISMATCH,
+             "the panels do not hold the weights");
+    return NULL;
+}
+
 static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p,
                             const tn_problem *bare, double tolerance, tn_arena *arena, char *why,
                             size_t why_bytes)
@@ -236,6 +256,7 @@ static tn_status run_tactic(suite *s, const tn_tactic *t, const tn_problem *p,
         TN_TRY(alloc(arena, packed_bytes, &packed));
         TN_TRY(t->pack(bare, packed));
         TN_CHECK(guard_holds(packed, packed_bytes), TN_INTERNAL, "pack wrote behind its memory");
+        TN_TRY(check_panels(t, bare, packed, packed_bytes, arena));
     }
     tn_problem run;
     TN_TRY(strip(p, ~unused, arena, &run));

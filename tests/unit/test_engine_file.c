@@ -225,6 +225,125 @@ static void no_byte_of_plan_or_tables_crashes_the_reader(void **unused)
     tn_writer_fini(&image);
 }
 
+/* ---- Weights that are there once -------------------------------------------------------------*/
+
+enum { WIDE_ROWS = 160, WIDE_COLUMNS = 120, WIDE = WIDE_ROWS * WIDE_COLUMNS };
+
+static float wide_weight(int i)
+{
+    return (float)(i * 7919 % 1000) / 512;
+}
+
+/* The same weights by rows and by columns, too large to lie beside what the kernels packed. */
+static tn_engine *build_wide(void)
+{
+    tn_text text = {0};
+    tn_text_printf(&text, "graph \"wide\" {\n  input %%x : f32[n,%d]\n", WIDE_ROWS);
+    for (int turned = 0; turned < 2; turned++) {
+        tn_text_printf(&text, "  const %%w%d : f32[%d,%d]={", turned, WIDE_ROWS, WIDE_COLUMNS);
+        for (int i = 0; i < WIDE; i++)
+            tn_text_printf(&text, "%s%.9g", i ? "," : "", (double)wide_weight(i));
+        tn_text_printf(&text, "}\n");
+    }
+    tn_text_printf(&text,
+                   "  %%y : f32[n,%d] = MatMul(%%x, %%w0)\n"
+                   "  %%z : f32[n,%d] = Gemm{transB=1}(%%y, %%w1)\n"
+                   "  output \"z\" = %%z\n}\n",
+                   WIDE_COLUMNS, WIDE_ROWS);
+    assert_false(text.failed);
+    tn_engine *engine = build_text(text.at, NULL);
+    tn_text_fini(&text);
+    return engine;
+}
+
+/* A pass may have turned the second one. */
+static void check_wide(const tn_engine *engine)
+{
+    int found = 0;
+    assert_ok(tn_exec_graph_check(engine));
+    for (int32_t i = 0; i < engine->graph_constant_count; i++) {
+        const tn_tensor *t = &engine->plan.constant[engine->graph_constant[i]];
+        if (tn_tensor_count(t) != WIDE) continue;
+        found++;
+        for (int k = 0; k < WIDE; k++) {
+            int row = k / (int)t->dim[1], column = k % (int)t->dim[1];
+            int at = t->dim[0] == WIDE_ROWS ? k : column * WIDE_COLUMNS + row;
+            assert_float_equal(((const float *)t->data)[k], wide_weight(at), 0);
+        }
+    }
+    assert_int_equal(found, 2);
+}
+
+static void run_wide(const tn_engine *engine, float *z)
+{
+    static float x[3 * WIDE_ROWS];
+    tn_context *context = new_context(engine);
+    for (int i = 0; i < 3 * WIDE_ROWS; i++) x[i] = (float)(i % 37) / 16 - 1;
+    tn_tensor in = view(TN_DTYPE_F32, x, 2, 3, WIDE_ROWS);
+    tn_tensor out = view(TN_DTYPE_F32, z, 2, 3, WIDE_ROWS);
+    assert_ok(tn_exec_context_bind(context, "x", &in));
+    assert_ok(tn_exec_context_bind(context, "z", &out));
+    assert_ok(tn_exec_context_run(context));
+    tn_exec_context_free(context);
+}
+
+static void packed_weights_are_there_once(void **unused)
+{
+    (void)unused;
+    static float want[3 * WIDE_ROWS], got[3 * WIDE_ROWS];
+    tn_engine *engine = build_wide(), *loaded, *again;
+    run_wide(engine, want);
+    tn_writer image = image_of(engine), copy;
+    /* Two of panels that are a little wider than the weights. */
+    assert_true(image.count > 2 * WIDE * sizeof(float));
+    assert_true(image.count < 3 * WIDE * sizeof(float));
+    assert_ok(read_image(image.at, image.count, &loaded));
+    run_wide(loaded, got);
+    assert_memory_equal(got, want, sizeof want);
+    check_wide(engine);
+    check_wide(loaded);
+    check_wide(loaded); /* it is put together once */
+    copy = image_of(loaded);
+    assert_int_equal(copy.count, image.count);
+    assert_memory_equal(copy.at, image.at, image.count);
+    assert_ok(tn_build_again(loaded, NULL, 1, &again));
+    run_wide(again, got);
+    assert_memory_equal(got, want, sizeof want);
+    tn_exec_engine_release(again);
+    tn_exec_engine_release(loaded);
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+    tn_writer_fini(&copy);
+}
+
+/* Whatever stands in the table: an engine that is read can be read whole. */
+static void no_byte_of_an_order_crashes_the_reader(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_wide(), *loaded;
+    tn_writer image = image_of(engine);
+    size_t begin = section_of(&image, 2), end = section_of(&image, 3);
+    int64_t refused = 0;
+    for (size_t i = begin; i < end; i++) {
+        uint8_t flips[] = {0x01, 0x02, 0x80, 0xff};
+        for (size_t k = 0; k < sizeof(flips); k++) {
+            image.at[i] ^= flips[k];
+            mend_checksums(image.at);
+            if (read_image(image.at, image.count, &loaded)) {
+                refused++;
+            } else {
+                tn_code code = tn_status_code(tn_exec_graph_check(loaded));
+                assert_true(code == TN_OK || code == TN_CORRUPT);
+                tn_exec_engine_release(loaded);
+            }
+            image.at[i] ^= flips[k];
+        }
+    }
+    assert_true(refused > 100);
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+}
+
 static void what_is_no_engine_is_said_to_be_none(void **unused)
 {
     (void)unused;
@@ -316,7 +435,7 @@ static void strings_survive(void **unused)
     assert_ok(tn_exec_engine_new(&tn_backend_cpu, 1, &engine));
     tn_plan *plan = &engine->plan;
     assert_ok(tn_exprs_init(&plan->exprs, &plan->arena));
-    assert_ok(tn_exec_engine_own(engine, &t, 1));
+    assert_ok(tn_exec_engine_own(engine, &t, NULL, 1));
     tn_text text = {0};
     tn_text_printf(&text, "tenon=%s\nparams=%016llx\n", tn_version(),
                    (unsigned long long)tn_exec_params_hash(&tn_backend_cpu));
@@ -341,6 +460,8 @@ int main(void)
         cmocka_unit_test(every_flipped_byte_is_noticed),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(no_byte_of_plan_or_tables_crashes_the_reader),
+        cmocka_unit_test(packed_weights_are_there_once),
+        cmocka_unit_test(no_byte_of_an_order_crashes_the_reader),
         cmocka_unit_test(what_is_no_engine_is_said_to_be_none),
         cmocka_unit_test(another_process_runs_the_file),
         cmocka_unit_test(a_foreign_plan_is_built_again),

@@ -180,6 +180,14 @@ static tn_status pack(const tn_problem *p, void *dst)
     return pack_share(&j, 0, j.groups * tile_panels(j.outputs), 0);
 }
 
+static bool panels(const tn_problem *p, tn_panels *out)
+{
+    job j;
+    read_weights(p, &j);
+    *out = (tn_panels){j.groups, j.depth, j.outputs, TILE_COLUMNS, true};
+    return is_packed(p);
+}
+
 static uint64_t unused(const tn_problem *p)
 {
     return is_packed(p) ? 2 : 0;
@@ -368,7 +376,8 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[];
     {                                                                                              \
         .name = "cpu." text ".f32.gemm." TN_VARIANT_TEXT, .op = op_name, .revision = 2,            \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
-        .packed_bytes = packed_bytes, .pack = pack, .unused = unused, .launch = launch,            \
+        .packed_bytes = packed_bytes, .pack = pack, .panels = panels, .unused = unused,            \
+        .launch = launch,                                                                          \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[] = {
     TACTIC("Conv", "conv"),

@@ -49,6 +49,14 @@ static double estimate_ns(const tn_problem *p)
     return 200 + TN_MAX(sums, read) + copy;
 }
 
+static bool panels(const tn_problem *p, tn_panels *out)
+{
+    product w;
+    product_read(p, &w);
+    *out = (tn_panels){w.matrices, w.plan.k, w.plan.n, TILE_COLUMNS, w.b_column != 1};
+    return product_is_packed(p);
+}
+
 static uint64_t unused(const tn_problem *p)
 {
     return product_is_packed(p) ? 2 : 0;
@@ -186,7 +194,8 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[];
     {                                                                                              \
         .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 3,           \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
-        .packed_bytes = packed_bytes, .pack = pack, .unused = unused, .launch = launch,            \
+        .packed_bytes = packed_bytes, .pack = pack, .panels = panels, .unused = unused,            \
+        .launch = launch,                                                                          \
     }
 const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[] = {
     TACTIC("MatMul", "matmul"),
