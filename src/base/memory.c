@@ -5,19 +5,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Large blocks are weights and activations. Pages of 2 MiB, where the system has them, spare it a
+ * fault for every 4 KiB that is written and kernels a miss for every 4 KiB that is read. Only whole
+ * ones: what is behind them stays small. */
+enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
+
+static void *take_block(size_t bytes)
+{
+    void *block = NULL;
+    bool large = bytes >= LARGE_BLOCK;
+    if (posix_memalign(&block, large ? LARGE_PAGE : TN_ALIGNMENT, bytes)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) (void)madvise(block, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return block;
+}
 
 /* realloc would lose the alignment when it moves a block, so growing is a new block and a copy. */
 static void *resize_by_default(void *self, void *p, size_t old_bytes, size_t new_bytes)
 {
-    void *fresh = NULL;
+    void *fresh;
     (void)self;
     if (new_bytes == 0) {
         free(p);
         return NULL;
     }
     if (p && new_bytes <= old_bytes && new_bytes >= old_bytes / 2) return p;
-    if (posix_memalign(&fresh, TN_ALIGNMENT, new_bytes)) return NULL;
-    if (p) {
+    fresh = take_block(new_bytes);
+    if (fresh && p) {
         memcpy(fresh, p, TN_MIN(old_bytes, new_bytes));
         free(p);
     }
