@@ -169,6 +169,44 @@ static bool equal_strings(tn_string a, tn_string b)
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.text, b.text, a.bytes) == 0);
 }
 
+/* Elements from here to the end of the last axis, along which operands step by 0 or 1. */
+static int64_t run_length(const tn_walk *w)
+{
+    return w->rank ? w->dim[w->rank - 1] - w->index[w->rank - 1] : 1;
+}
+
+static void skip(tn_walk *w, int64_t count)
+{
+    int last = w->rank - 1;
+    for (int k = 0; last >= 0 && k < w->operand_count; k++)
+        w->at[k] += w->step[k][last] * (count - 1);
+    if (last >= 0) w->index[last] += count - 1;
+    tn_walk_next(w);
+}
+
+/* `count` elements along the last axis, widened. */
+static void load_run(const tn_tensor *t, const tn_walk *w, int operand, int64_t count, double *dst)
+{
+    int64_t step = w->rank ? w->step[operand][w->rank - 1] : 0;
+    tn_load_f64s(t->dtype, t->data, w->at[operand], step ? count : 1, dst);
+    for (int64_t k = 1; !step && k < count; k++) dst[k] = dst[0];
+}
+
+static void map_floats(const tn_launch *l, binary_f f, tn_walk *w)
+{
+    const tn_tensor *a = &l->problem->in[0], *b = &l->problem->in[1], *y = &l->problem->out[0];
+    double left[256], right[256];
+    for (int64_t at = 0; at < w->count;) {
+        int64_t count = TN_MIN(run_length(w), (int64_t)TN_COUNT(left));
+        load_run(a, w, 0, count, left);
+        load_run(b, w, 1, count, right);
+        for (int64_t k = 0; k < count; k++) left[k] = f(left[k], right[k], l->problem->params);
+        tn_store_f64s(y->dtype, y->data, at, count, left);
+        skip(w, count);
+        at += count;
+    }
+}
+
 static tn_status map_binary(const tn_launch *l, binary_f f, binary_i i)
 {
     const tn_tensor *a = &l->problem->in[0], *b = &l->problem->in[1], *y = &l->problem->out[0];
@@ -176,14 +214,14 @@ static tn_status map_binary(const tn_launch *l, binary_f f, binary_i i)
     tn_dtype_kind kind_a = tn_dtype_kind_of(a->dtype), kind_b = tn_dtype_kind_of(b->dtype);
     tn_walk w;
     TN_TRY(tn_walk_init(&w, y, (const tn_tensor *[]){a, b}, 2));
+    if (kind_a == TN_KIND_F || kind_b == TN_KIND_F) {
+        map_floats(l, f, &w);
+        return NULL;
+    }
     for (int64_t at = 0; at < w.count; at++, tn_walk_next(&w)) {
         if (kind_a == TN_KIND_S) {
             const tn_string *left = a->data, *right = b->data;
             tn_store_i64(y->dtype, y->data, at, equal_strings(left[w.at[0]], right[w.at[1]]));
-        } else if (kind_a == TN_KIND_F || kind_b == TN_KIND_F) {
-            double left = tn_load_f64(a->dtype, a->data, w.at[0]);
-            tn_store_f64(y->dtype, y->data, at,
-                         f(left, tn_load_f64(b->dtype, b->data, w.at[1]), p));
         } else {
             int64_t left = tn_load_i64(a->dtype, a->data, w.at[0]);
             int64_t right = tn_load_i64(b->dtype, b->data, w.at[1]);

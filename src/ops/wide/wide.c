@@ -1,5 +1,7 @@
 #include "ops/wide/wide.h"
 
+#include "base/cpu.h"
+
 #define TOO_MUCH (SIZE_MAX / 4)
 
 size_t tn_wide_bytes(int64_t count)
@@ -42,32 +44,56 @@ const double *tn_wide_load(void **scratch, const tn_tensor *t)
     return at;
 }
 
-/* Four rows of c at a time: a row of b is read once for all four. */
+/* c[n] += a[0] * b[0][n] + ... + a[3] * b[3][n], one after the other. */
+static inline __attribute__((always_inline)) void add_four(int64_t n, const double *a,
+                                                           const double *b, int64_t ldb,
+                                                           double *restrict c)
+{
+    const double *restrict b0 = b, *restrict b1 = b0 + ldb;
+    const double *restrict b2 = b1 + ldb, *restrict b3 = b2 + ldb;
+    double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+    for (int64_t j = 0; j < n; j++)
+        c[j] = (((c[j] + a0 * b0[j]) + a1 * b1[j]) + a2 * b2[j]) + a3 * b3[j];
+}
+
+/* Four rows of b at a time: a row of c is read and written once for all four. All of b is read for
+ * each row of c: it had better be small. */
+static inline __attribute__((always_inline)) void multiply(int64_t m, int64_t n, int64_t k,
+                                                           const double *a, int64_t lda,
+                                                           const double *b, int64_t ldb, double *c,
+                                                           int64_t ldc)
+{
+    for (int64_t i = 0; i < m; i++) {
+        double *restrict to = c + i * ldc;
+        int64_t p = 0;
+        for (; p + 4 <= k; p += 4) add_four(n, a + i * lda + p, b + p * ldb, ldb, to);
+        for (; p < k; p++) {
+            const double *restrict row = b + p * ldb;
+            double w = a[i * lda + p];
+            for (int64_t j = 0; j < n; j++) to[j] += w * row[j];
+        }
+    }
+}
+
+#ifdef __x86_64__
+/* The same in wider registers, to the same bits: no sum is in more than one lane. */
+__attribute__((target("avx2"))) static void multiply_avx2(int64_t m, int64_t n, int64_t k,
+                                                          const double *a, int64_t lda,
+                                                          const double *b, int64_t ldb, double *c,
+                                                          int64_t ldc)
+{
+    multiply(m, n, k, a, lda, b, ldb, c, ldc);
+}
+#endif
+
 void tn_wide_matmul(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b,
                     int64_t ldb, double *c, int64_t ldc)
 {
-    int64_t i = 0;
-    for (; i + 4 <= m; i += 4) {
-        const double *a0 = a + i * lda, *a1 = a0 + lda, *a2 = a1 + lda, *a3 = a2 + lda;
-        double *restrict c0 = c + i * ldc, *restrict c1 = c0 + ldc;
-        double *restrict c2 = c1 + ldc, *restrict c3 = c2 + ldc;
-        for (int64_t p = 0; p < k; p++) {
-            const double *restrict row = b + p * ldb;
-            double w0 = a0[p], w1 = a1[p], w2 = a2[p], w3 = a3[p];
-            for (int64_t j = 0; j < n; j++) {
-                c0[j] += w0 * row[j];
-                c1[j] += w1 * row[j];
-                c2[j] += w2 * row[j];
-                c3[j] += w3 * row[j];
-            }
-        }
+#ifdef __x86_64__
+    if (tn_cpu_features() & TN_CPU_AVX2) {
+        multiply_avx2(m, n, k, a, lda, b, ldb, c, ldc);
+        return;
     }
-    for (; i < m; i++) {
-        double *restrict c0 = c + i * ldc;
-        for (int64_t p = 0; p < k; p++) {
-            const double *restrict row = b + p * ldb;
-            double w0 = a[i * lda + p];
-            for (int64_t j = 0; j < n; j++) c0[j] += w0 * row[j];
-        }
-    }
+#endif
+    multiply(m, n, k, a, lda, b, ldb, c, ldc);
 }
