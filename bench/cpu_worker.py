@@ -7,63 +7,23 @@ inputs.npz, sets of inputs "SET.INPUT". First the outputs of each set are writte
 version, milliseconds to load and to the first answer, and MiB of resident memory gained. Then each line "SECONDS" on stdin is a
 turn: the sets take turns for that long, and the milliseconds of each inference go to WORK/ENGINE.npy.
 """
-import ctypes
 import json
 import sys
 import time
 
 import numpy as np
 
-
-class Tensor(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_int), ("rank", ctypes.c_int32), ("dim", ctypes.c_int64 * 8),
-                ("stride", ctypes.c_int64 * 8)]
+import tenon
 
 
 class Tenon:
-    """Through the C API. Memory is bound before the clock starts, as the peers' is."""
     def __init__(self, path, threads, precision):
-        library, self.path = path.split(",")
-        self.lib, self.threads = ctypes.CDLL(library), threads
-        self.lib.tn_version.restype = self.lib.tn_status_message.restype = ctypes.c_char_p
-        self.lib.tn_status_message.argtypes = [ctypes.c_void_p]
-        for name in ("tn_engine_load", "tn_context_new", "tn_context_run", "tn_context_bind", "tn_context_output"):
-            getattr(self.lib, name).restype = ctypes.c_void_p
-        self.version = self.lib.tn_version().decode()
-
-    def ok(self, status):
-        if status:
-            raise RuntimeError(self.lib.tn_status_message(status).decode())
+        self.path, self.threads = path.split(","), threads
 
     def load(self):
-        engine, self.context = ctypes.c_void_p(), ctypes.c_void_p()
-        self.ok(self.lib.tn_engine_load(self.path.encode(), b"cpu", self.threads, ctypes.byref(engine)))
-        self.ok(self.lib.tn_context_new(engine, ctypes.byref(self.context)))
-        self.call = self.lib.tn_context_run
-        self.call.argtypes = [ctypes.c_void_p]
-
-    def prepare(self, feed):
-        tensors = []
-        for name, value in feed.items():
-            kind = {"float32": 1, "int64": 7}[str(value.dtype)]
-            tensors.append((name.encode(), Tensor(value.ctypes.data, kind, value.ndim, tuple(value.shape))))
-        return tensors
-
-    def bind(self, tensors):
-        for name, tensor in tensors:
-            self.ok(self.lib.tn_context_bind(self.context, name, ctypes.byref(tensor)))
-
-    def run(self):
-        status = self.call(self.context)
-        if status:
-            self.ok(status)
-
-    def output(self):
-        out = Tensor()
-        self.ok(self.lib.tn_context_output(self.context, b"y", ctypes.byref(out)))
-        shape = out.dim[:out.rank]
-        data = (ctypes.c_float * int(np.prod(shape))).from_address(out.data)
-        return np.array(data, np.float32).reshape(shape)
+        self.engine = tenon.Engine(*self.path, self.threads)
+        self.version, self.prepare, self.bind = self.engine.version, self.engine.prepare, self.engine.bind
+        self.run, self.output = self.engine.run, self.engine.output
 
 
 class OnnxRuntime:
