@@ -18,6 +18,7 @@
 
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 enum { DEPTH = TILE_DEPTH, PANEL_FLOATS = (DEPTH + 1) * TILE_COLUMNS };
+enum { TOGETHER = 4 }; /* panels side by side: what lies far apart is written so much at a time */
 enum { PLANES_BYTES = 4 << 20 }; /* of the samples that are made into planes at a time */
 
 typedef struct job {
@@ -35,7 +36,8 @@ typedef struct job {
     int64_t samples, round;            /* all; made into planes at a time */
     int64_t first;                     /* sample of this round */
     int64_t pitch;                     /* of a position in `turned` */
-    int64_t parts;                     /* that a panel's output channels are cut into */
+    int64_t together;                  /* panels of a unit of work, */
+    int64_t parts;                     /* or parts of a panel's output channels */
     const float *weights;              /* as they come, for packing */
     float *pack_to;
 } job;
@@ -233,35 +235,39 @@ static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float
     else planes_gather_exactly(cursor, u->first, u->count, rows, panel);
 }
 
+/* All outputs of a panel's positions from one packed panel of weights on, `rows` of the sum. */
+static void run_outputs(const job *j, const unit *u, int64_t o, int64_t row, int64_t rows,
+                        const float *panel)
+{
+    int64_t size = j->planes.w.out_count, outputs = TN_MIN(TILE_COLUMNS, j->outputs - o);
+    int64_t channel = ((j->first + u->sample) * j->groups + u->group) * j->outputs + o;
+    float *c = j->y + channel * size + u->first;
+    bool last = row + rows == j->depth;
+    tile_ends ends = {.low = j->low};
+    if (j->bias) ends.bias = j->bias + u->group * j->outputs + o;
+    if (j->residual) ends.residual = j->residual + (c - j->y);
+    tile_column_turned(outputs, u->count, rows, u->packed + o * j->depth + row * TILE_COLUMNS,
+                       TILE_COLUMNS, panel, c, size, row > 0, last && j->simple ? &ends : NULL);
+    if (last && !j->simple && j->end.any)
+        tile_end_run(&j->end, u->group * j->outputs + o, u->first, outputs, u->count, c, size);
+}
+
 static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    _Alignas(TN_ALIGNMENT) float panel[PANEL_FLOATS] = {0};
-    int64_t size = j->planes.w.out_count;
-    unit u;
+    _Alignas(TN_ALIGNMENT) float panel[TOGETHER][PANEL_FLOATS];
+    int64_t each = (j->panels + j->together - 1) / j->together;
+    unit u[TOGETHER];
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        find_unit(j, at, &u);
-        int64_t channel = ((j->first + u.sample) * j->groups + u.group) * j->outputs;
-        float *y = j->y + channel * size + u.first;
-        int64_t row = 0;
+        int64_t first = at % each * j->together, row = 0;
+        int64_t count = TN_MIN(j->together, j->panels - first);
+        for (int64_t i = 0; i < count; i++) find_unit(j, at / each * j->panels + first + i, &u[i]);
         do {
             int64_t rows = TN_MIN(j->rows, j->depth - row);
-            bool last = row + rows == j->depth;
-            gather(j, &u, row, rows, panel);
-            for (int64_t o = 0; o < j->outputs; o += TILE_COLUMNS) {
-                int64_t outputs = TN_MIN(TILE_COLUMNS, j->outputs - o);
-                float *c = y + o * size;
-                tile_ends ends = {.low = j->low};
-                if (j->bias) ends.bias = j->bias + u.group * j->outputs + o;
-                if (j->residual) ends.residual = j->residual + (c - j->y);
-                tile_column_turned(outputs, u.count, rows,
-                                   u.packed + o * j->depth + row * TILE_COLUMNS, TILE_COLUMNS,
-                                   panel, c, size, row > 0, last && j->simple ? &ends : NULL);
-                if (last && !j->simple && j->end.any)
-                    tile_end_run(&j->end, u.group * j->outputs + o, u.first, outputs, u.count, c,
-                                 size);
-            }
+            for (int64_t i = 0; i < count; i++) gather(j, &u[i], row, rows, panel[i]);
+            for (int64_t o = 0; o < j->outputs; o += TILE_COLUMNS)
+                for (int64_t i = 0; i < count; i++) run_outputs(j, &u[i], o, row, rows, panel[i]);
             row += j->rows;
         } while (row < j->depth);
     }
@@ -339,11 +345,15 @@ static tn_status run_round(job *j, int64_t samples, tn_pool *pool)
     int64_t units = samples * j->groups * j->panels, threads = tn_pool_threads(pool);
     if (!j->planes.direct)
         TN_TRY(tn_pool_run(pool, channels, 1 + GRAIN / 4 / (1 + j->planes.channel), fill_share, j));
-    j->parts = 1;
-    if (j->turned) j->parts = TN_MIN(tile_panels(j->outputs), (threads + units - 1) / units);
-    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS / j->parts;
-    return tn_pool_run(pool, units * j->parts, 1 + GRAIN / work,
-                       j->turned ? run_channels : run_positions, j);
+    j->parts = j->together = 1;
+    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS;
+    if (j->turned) {
+        j->parts = TN_MIN(tile_panels(j->outputs), (threads + units - 1) / units);
+        return tn_pool_run(pool, units * j->parts, 1 + GRAIN * j->parts / work, run_channels, j);
+    }
+    j->together = TN_MAX(1, TN_MIN(TOGETHER, units / (8 * threads)));
+    units = samples * j->groups * ((j->panels + j->together - 1) / j->together);
+    return tn_pool_run(pool, units, 1 + GRAIN / j->together / work, run_positions, j);
 }
 
 static tn_status launch(const tn_launch *l)
