@@ -18,7 +18,9 @@
 
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 enum { DEPTH = TILE_DEPTH, PANEL_FLOATS = (DEPTH + 1) * TILE_COLUMNS };
-enum { TOGETHER = 4 }; /* panels side by side: what lies far apart is written so much at a time */
+/* Panels side by side, and rows of all of them: what lies far apart is written so much at a time.
+ */
+enum { TOGETHER = 8, TOGETHER_ROWS = 4 * DEPTH };
 enum { PLANES_BYTES = 4 << 20 }; /* of the samples that are made into planes at a time */
 
 typedef struct job {
@@ -255,14 +257,17 @@ static void run_outputs(const job *j, const unit *u, int64_t o, int64_t row, int
 static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    _Alignas(TN_ALIGNMENT) float panel[TOGETHER][PANEL_FLOATS];
+    _Alignas(TN_ALIGNMENT) float panels[(TOGETHER_ROWS + 1) * TILE_COLUMNS], *panel[TOGETHER];
     int64_t each = (j->panels + j->together - 1) / j->together;
     unit u[TOGETHER];
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t first = at % each * j->together, row = 0;
         int64_t count = TN_MIN(j->together, j->panels - first);
-        for (int64_t i = 0; i < count; i++) find_unit(j, at / each * j->panels + first + i, &u[i]);
+        for (int64_t i = 0; i < count; i++) {
+            find_unit(j, at / each * j->panels + first + i, &u[i]);
+            panel[i] = panels + i * j->rows * TILE_COLUMNS;
+        }
         do {
             int64_t rows = TN_MIN(j->rows, j->depth - row);
             for (int64_t i = 0; i < count; i++) gather(j, &u[i], row, rows, panel[i]);
@@ -351,7 +356,8 @@ static tn_status run_round(job *j, int64_t samples, tn_pool *pool)
         j->parts = TN_MIN(tile_panels(j->outputs), (threads + units - 1) / units);
         return tn_pool_run(pool, units * j->parts, 1 + GRAIN * j->parts / work, run_channels, j);
     }
-    j->together = TN_MAX(1, TN_MIN(TOGETHER, units / (8 * threads)));
+    j->together = TN_MIN(TN_MIN(TOGETHER, TOGETHER_ROWS / j->rows), units / (8 * threads));
+    j->together = TN_MAX(1, j->together);
     units = samples * j->groups * ((j->panels + j->together - 1) / j->together);
     return tn_pool_run(pool, units, 1 + GRAIN / j->together / work, run_positions, j);
 }
