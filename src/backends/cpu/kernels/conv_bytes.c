@@ -23,8 +23,8 @@
 #include "ops/quantize/quantize.h"
 
 enum { GRAIN = 500000, PLANES_BYTES = 4 << 20 };
-enum { DEPTH = 512, BLOCK = 8 }; /* words gathered at a time; strips whose sums wait for the next */
-enum { SUMS_MAX = 33000 };       /* products; sums of more may not fit 32 bits */
+enum { DEPTH = 40960 / TILE_COLUMNS, BLOCK = 8 }; /* rows of a panel; tiles whose sums wait */
+enum { SUMS_MAX = 33000 };                        /* products; sums of more may not fit 32 bits */
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS }; /* of QLinearConv */
 
 #if defined(__AVX512VNNI__)
@@ -53,16 +53,25 @@ TILE_INLINE vi32 dot(vi32 sum, vi32 x, int32_t w)
 }
 #endif
 
+/* What the sums of an output become: (sum - zero * (sum of x) + more) * scale, rounded. */
+typedef struct ending {
+    double scale, more;
+    int32_t zero;
+} ending;
+
 typedef struct job {
     const tn_problem *p;
     planes planes;         /* of words */
     const int64_t *offset; /* of taps */
+    ending *ends;          /* of all outputs */
+    int32_t least, y_zero; /* of y */
     int weights, x_zero, w_zero;
     bool quantised;                    /* is y? */
     int64_t groups, channels, outputs; /* channels and outputs of one group */
     int64_t taps, words, depth;        /* words of the channels; of a sum */
     int64_t strips, rows;              /* of a group; outputs of a strip */
-    int64_t panels, samples, round, parts;
+    int64_t panels, together;          /* of all positions; of a unit of work */
+    int64_t samples, round, parts;
     int64_t first;            /* sample of this round */
     uint8_t x_flip, w_flip;   /* 128 where the other sign is wanted */
     uint32_t zero;            /* of x, as flipped */
@@ -156,14 +165,17 @@ static size_t cut_scratch(job *j, char *at)
     size_t offsets = tn_align_up((size_t)j->taps * sizeof(int64_t), TN_ALIGNMENT);
     size_t words = tn_align_up((size_t)(all * j->planes.w.in_count + slack) * 4, TN_ALIGNMENT);
     size_t source = tn_align_up((size_t)(all * j->planes.channel + slack) * 4, TN_ALIGNMENT);
+    size_t ends = tn_align_up((size_t)(j->groups * j->outputs) * sizeof(ending), TN_ALIGNMENT);
     if (j->planes.direct) source = 0;
     if (at) {
+        j->ends = (ending *)(void *)at;
+        at += ends;
         j->offset = (const int64_t *)(const void *)at;
         j->words_of = (float *)(void *)(at + offsets);
         j->source = source ? (float *)(void *)(at + offsets + words) : j->words_of;
         if (!is_packed(j)) j->packed = (uint32_t *)(void *)(at + offsets + words + source);
     }
-    return offsets + words + source + (is_packed(j) ? 0 : packed_size(j));
+    return ends + offsets + words + source + (is_packed(j) ? 0 : packed_size(j));
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -336,76 +348,78 @@ static double pick(const tn_problem *p, int input, int64_t output)
     return tn_load_f64(t->dtype, t->data, tn_tensor_count(t) == 1 ? 0 : output);
 }
 
+/* The ends of all outputs, once what they read is packed. */
+static void find_ends(job *j)
+{
+    const tn_problem *p = j->p;
+    j->least = p->out[0].dtype == TN_DTYPE_I8 ? -128 : 0;
+    j->y_zero = j->quantised ? (int32_t)pick(p, Y_ZERO, 0) : 0;
+    for (int64_t o = 0; o < j->groups * j->outputs; o++) {
+        ending *e = &j->ends[o];
+        *e = (ending){.zero = (int32_t)pick(p, j->w_zero, o) - j->w_flip};
+        e->more = (double)j->channels * (double)j->taps * e->zero;
+        e->more = (double)j->zero * (e->more - (double)(int32_t)j->packed[sums_at(j) + o]);
+        j->any_zero |= e->zero != 0;
+        if (!j->quantised) continue;
+        e->more += pick(p, BIAS, o);
+        e->scale = pick(p, X_SCALE, 0) * pick(p, W_SCALE, o) / pick(p, Y_SCALE, 0);
+    }
+}
+
 /* All lines are whole: what stands behind the count is not stored. */
-static void round_line(const int32_t *sums, double bias, double scale, double low, double high,
-                       int32_t zero, uint8_t *line)
+static void round_line(const job *j, const ending *e, const int32_t *sums, uint8_t *line)
 {
     const double whole = 6755399441055744.0; /* 1.5 * 2^52: what is added to it is rounded */
+    double more = e->more, scale = e->scale;
+    double low = j->least - j->y_zero, high = low + 255;
+    int32_t zero = j->y_zero;
     for (int i = 0; i < TILE_COLUMNS; i++) {
-        double x = ((double)sums[i] + bias) * scale;
+        double x = ((double)sums[i] + more) * scale;
         x = x > low ? x : low;
         x = x < high ? x : high;
         line[i] = (uint8_t)((int32_t)(x + whole - whole) + zero);
     }
 }
 
-static void put_line(const job *j, int64_t output, const int32_t *sums, int64_t count, int64_t at)
-{
-    const tn_problem *p = j->p;
-    const tn_tensor *y = &p->out[0];
-    uint8_t line[TILE_COLUMNS];
-    if (!j->quantised) {
-        memcpy((int32_t *)y->data + at, sums, (size_t)count * sizeof(int32_t));
-        return;
-    }
-    double scale = pick(p, X_SCALE, 0) * pick(p, W_SCALE, output) / pick(p, Y_SCALE, 0);
-    double bias = pick(p, BIAS, output);
-    int32_t zero = (int32_t)pick(p, Y_ZERO, 0), least = y->dtype == TN_DTYPE_I8 ? -128 : 0;
-    if (isfinite(scale)) {
-        round_line(sums, bias, scale, least - zero, least + 255 - zero, zero, line);
-        memcpy((uint8_t *)y->data + at, line, (size_t)count);
-        return;
-    }
-    for (int64_t i = 0; i < count; i++)
-        tn_store_i64(y->dtype, y->data, at + i,
-                     tn_quantize_value(y->dtype, (sums[i] + bias) * scale, zero));
-}
-
-/* Output `o` of a group: its sums without what zero points add. x_sums: of x. */
-static void end_line(const job *j, int64_t group, int64_t o, int32_t *sums, const int32_t *x_sums,
+/* The sums of one output at `count` positions, to elements of y from `at` on. x_sums: of x. */
+static void end_line(const job *j, const ending *e, int32_t *sums, const int32_t *x_sums,
                      int64_t count, int64_t at)
 {
-    int64_t output = group * j->outputs + o;
-    uint32_t zero = (uint32_t)((int32_t)pick(j->p, j->w_zero, output) - j->w_flip);
-    uint32_t more = zero * (uint32_t)(j->channels * j->taps) - j->packed[sums_at(j) + output];
-    more *= j->zero;
+    const tn_tensor *y = &j->p->out[0];
+    uint8_t line[TILE_COLUMNS];
     if (j->any_zero)
         for (int i = 0; i < TILE_COLUMNS; i++)
-            sums[i] = (int32_t)((uint32_t)sums[i] - zero * (uint32_t)x_sums[i]);
-    for (int i = 0; i < TILE_COLUMNS; i++) sums[i] = (int32_t)((uint32_t)sums[i] + more);
-    put_line(j, output, sums, count, at);
+            sums[i] = (int32_t)((uint32_t)sums[i] - (uint32_t)e->zero * (uint32_t)x_sums[i]);
+    if (!j->quantised) {
+        int32_t more = (int32_t)e->more, *to = (int32_t *)y->data + at;
+        for (int64_t i = 0; i < count; i++) to[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)more);
+    } else if (isfinite(e->scale)) {
+        round_line(j, e, sums, line);
+        memcpy((uint8_t *)y->data + at, line, (size_t)count);
+    } else {
+        for (int64_t i = 0; i < count; i++)
+            tn_store_i64(y->dtype, y->data, at + i,
+                         tn_quantize_value(y->dtype, (sums[i] + e->more) * e->scale, j->y_zero));
+    }
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
 
 typedef struct unit {
     int64_t sample, group, first, count; /* sample of the round; positions */
-    int64_t from, to;                    /* strips */
     const float *source;
     piece piece[TILE_COLUMNS];
     int64_t pieces;
+    int32_t x_sums[TILE_COLUMNS];
 } unit;
 
+/* Panel number `at`, counted over all groups and samples. */
 static void find_unit(const job *j, int64_t at, unit *u)
 {
-    int64_t share = at % j->parts;
-    at /= j->parts;
     u->first = at % j->panels * TILE_COLUMNS;
     u->group = at / j->panels % j->groups;
     u->sample = at / j->panels / j->groups;
     u->count = TN_MIN(TILE_COLUMNS, j->planes.w.out_count - u->first);
-    u->from = j->strips * share / j->parts;
-    u->to = j->strips * (share + 1) / j->parts;
     int64_t step = j->planes.direct ? j->planes.w.in_count : j->planes.channel;
     u->source = j->source + (u->sample * j->groups + u->group) * j->words * step;
     u->pieces = planes_pieces(&j->planes, u->first, u->count, u->piece);
@@ -414,45 +428,81 @@ static void find_unit(const job *j, int64_t at, unit *u)
 static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float *panel)
 {
     int64_t step = j->planes.direct ? j->planes.w.in_count : j->planes.channel;
+    if (rows == 0) return; /* there may be no taps either */
     planes_cursor cursor = planes_at(u->source, step, j->offset, j->taps, row);
     planes_gather(cursor, u->piece, u->pieces, rows, panel);
+}
+
+/* What a thread works on: panels side by side, and sums of some strips at each. */
+typedef struct desk {
+    _Alignas(TN_ALIGNMENT) float panel[(DEPTH + 1) * TILE_COLUMNS];
+    _Alignas(TN_ALIGNMENT) int32_t sums[BLOCK * TILE_ROWS * TILE_COLUMNS];
+    unit u[BLOCK];
+} desk;
+
+/* Strips [from, to) at `count` panels, `rows` of the sum from `row` on. */
+static void add_up(const job *j, desk *d, int64_t count, int64_t from, int64_t to, int64_t row,
+                   int64_t rows)
+{
+    int32_t *sums = d->sums;
+    for (int64_t s = from; s < to; s++)
+        for (int64_t i = 0; i < count; i++, sums += j->rows * TILE_COLUMNS) {
+            int64_t strip = d->u[i].group * j->strips + s;
+            multiply(j->rows, d->u[i].count, rows, j->packed + (strip * j->depth + row) * j->rows,
+                     d->panel + i * rows * TILE_COLUMNS, sums, row > 0);
+        }
+}
+
+static void end_strips(const job *j, desk *d, int64_t count, int64_t from, int64_t to)
+{
+    int64_t size = j->planes.w.out_count;
+    int32_t *sums = d->sums;
+    for (int64_t s = from; s < to; s++)
+        for (int64_t i = 0; i < count; i++, sums += j->rows * TILE_COLUMNS) {
+            const unit *u = &d->u[i];
+            int64_t first = u->group * j->outputs, last = TN_MIN((s + 1) * j->rows, j->outputs);
+            int64_t y = ((j->first + u->sample) * j->groups * j->outputs + first) * size + u->first;
+            for (int64_t o = s * j->rows; o < last; o++)
+                end_line(j, &j->ends[first + o], sums + (o - s * j->rows) * TILE_COLUMNS, u->x_sums,
+                         u->count, y + o * size);
+        }
+}
+
+/* Strips [from, to) at the `count` panels of a desk. Sums that do not fit a panel wait for the rest
+ * of it, a block of strips at a time. */
+static void run_panels(const job *j, desk *d, int64_t count, int64_t from, int64_t to)
+{
+    const uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
+    int64_t block = BLOCK / j->together, gathered = -1;
+    for (int64_t s = from; s < to; s += block) {
+        int64_t last = TN_MIN(s + block, to), row = 0;
+        do {
+            int64_t rows = TN_MIN(DEPTH, j->depth - row);
+            for (int64_t i = 0; i < count && gathered != row; i++)
+                gather(j, &d->u[i], row, rows, d->panel + i * rows * TILE_COLUMNS);
+            gathered = row;
+            add_up(j, d, count, s, last, row, rows);
+            for (int64_t i = 0; i < count && j->any_zero && s == from; i++)
+                multiply(1, d->u[i].count, rows, ones + row, d->panel + i * rows * TILE_COLUMNS,
+                         d->u[i].x_sums, row > 0);
+            row += DEPTH;
+        } while (row < j->depth);
+        end_strips(j, d, count, s, last);
+    }
 }
 
 static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    _Alignas(TN_ALIGNMENT) float panel[(DEPTH + 1) * TILE_COLUMNS] = {0};
-    _Alignas(TN_ALIGNMENT) int32_t sums[BLOCK * TILE_ROWS * TILE_COLUMNS] = {0};
-    int32_t x_sums[TILE_COLUMNS] = {0};
-    const uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
-    int64_t size = j->planes.w.out_count;
-    unit u;
+    int64_t each = (j->panels + j->together - 1) / j->together;
+    desk d;
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
-        find_unit(j, at, &u);
-        int64_t sample = j->first + u.sample, gathered = -1;
-        int64_t y = (sample * j->groups + u.group) * j->outputs * size + u.first;
-        for (int64_t block = u.from; block < u.to; block += BLOCK) {
-            int64_t last = TN_MIN(block + BLOCK, u.to);
-            int64_t row = 0;
-            do {
-                int64_t rows = TN_MIN(DEPTH, j->depth - row);
-                if (rows && gathered != row) gather(j, &u, row, rows, panel);
-                gathered = row;
-                for (int64_t s = block; s < last; s++) {
-                    const uint32_t *w =
-                        j->packed + ((u.group * j->strips + s) * j->depth + row) * j->rows;
-                    multiply(j->rows, u.count, rows, w, panel,
-                             sums + (s - block) * j->rows * TILE_COLUMNS, row > 0);
-                }
-                if (j->any_zero && block == u.from)
-                    multiply(1, u.count, rows, ones + row, panel, x_sums, row > 0);
-                row += DEPTH;
-            } while (row < j->depth);
-            for (int64_t o = block * j->rows; o < TN_MIN(last * j->rows, j->outputs); o++)
-                end_line(j, u.group, o, sums + (o - block * j->rows) * TILE_COLUMNS, x_sums,
-                         u.count, y + o * size);
-        }
+        int64_t group = at / j->parts, share = at % j->parts, first = group % each * j->together;
+        int64_t count = TN_MIN(j->together, j->panels - first);
+        for (int64_t i = 0; i < count; i++)
+            find_unit(j, group / each * j->panels + first + i, &d.u[i]);
+        run_panels(j, &d, count, j->strips * share / j->parts, j->strips * (share + 1) / j->parts);
     }
     return NULL;
 }
@@ -462,10 +512,13 @@ static tn_status run_round(job *j, int64_t samples, tn_pool *pool)
     int64_t units = samples * j->groups * j->panels, threads = tn_pool_threads(pool);
     TN_TRY(tn_pool_run(pool, samples * j->groups * j->words,
                        1 + GRAIN / 4 / (1 + j->planes.channel), fill_share, j));
+    j->together = TN_MIN(TN_MIN(BLOCK, DEPTH / (j->depth + 1)), units / (8 * threads));
+    j->together = TN_MAX(1, j->together);
+    units = samples * j->groups * ((j->panels + j->together - 1) / j->together);
     /* Few panels are shared out by their outputs, too. */
     j->parts = 1;
     if (units < 4 * threads) j->parts = TN_MIN(j->strips, (4 * threads + units - 1) / units);
-    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS / j->parts;
+    int64_t work = 1 + j->outputs * j->depth * TILE_COLUMNS * j->together / j->parts;
     return tn_pool_run(pool, units * j->parts, 1 + GRAIN / work, run_share, j);
 }
 
@@ -478,11 +531,10 @@ static tn_status launch(const tn_launch *l)
     cut_scratch(&j, l->scratch);
     planes_offsets(&j.planes, (int64_t *)(uintptr_t)j.offset);
     j.zero = (uint32_t)((int32_t)pick(p, j.x_zero, 0) + j.x_flip);
-    for (int64_t o = 0; o < j.groups * j.outputs && !j.any_zero; o++)
-        j.any_zero = (int32_t)pick(p, j.w_zero, o) != j.w_flip;
     /* What was packed before is only read from here on. */
     if (is_packed(&j)) j.packed = (uint32_t *)(uintptr_t)l->packed;
     else TN_TRY(pack_weights(&j, l->pool));
+    find_ends(&j);
     for (; j.first < j.samples; j.first += j.round)
         TN_TRY(run_round(&j, TN_MIN(j.round, j.samples - j.first), l->pool));
     return NULL;

@@ -6,6 +6,8 @@
 #include "ops/pool/pool.h"
 
 enum { ROW_MAX = 8192, GRAIN = 400000 }; /* columns of x; bytes compared worth a thread */
+enum { SIDE = 16 };                      /* of them are compared at once */
+typedef uint8_t bytes __attribute__((vector_size(SIDE)));
 
 typedef struct job {
     const tn_problem *p;
@@ -23,48 +25,69 @@ static tn_verdict accepts(const tn_problem *p)
     return w.in[2] <= ROW_MAX ? TN_YES : TN_NO("its rows are too long");
 }
 
-static void take_row(const uint8_t *restrict src, int64_t count, uint8_t flip,
-                     uint8_t *restrict most)
+/* to = the larger of it and `other`. */
+TILE_INLINE void take_bytes(uint8_t *to, bytes other)
 {
-    for (int64_t i = 0; i < count; i++) {
-        uint8_t value = src[i] ^ flip;
-        most[i] = value > most[i] ? value : most[i];
-    }
+    bytes most;
+    memcpy(&most, to, sizeof most);
+    bytes wins = (bytes)(other > most);
+    most = (other & wins) | (most & ~wins);
+    memcpy(to, &most, sizeof most);
 }
 
-/* `stride` is a constant where it is 1 or 2. */
-TILE_INLINE void take_columns(const tn_window *w, int64_t stride, const uint8_t *most,
-                              uint8_t *restrict y)
+/* Every stride-th byte, for strides of 1 and 2. */
+TILE_INLINE bytes pick_bytes(const uint8_t *src, int64_t stride)
 {
-    for (int64_t k = 0; k < w->kernel[2]; k++) {
-        int64_t begin, end;
-        tn_window_range(w, 2, k, &begin, &end);
-        int64_t shift = k * w->dilation[2] - w->pad[2];
-        for (int64_t i = begin; i < end; i++) {
-            uint8_t value = most[i * stride + shift];
-            y[i] = value > y[i] ? value : y[i];
+    bytes low, high;
+    memcpy(&low, src, sizeof low);
+    if (stride == 1) return low;
+    memcpy(&high, src + SIDE, sizeof high);
+    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
+                                   30);
+}
+
+/* most[i] and src[i * stride] for i in [0, count): the last ones may be compared twice, which
+ * changes nothing. `stride` is a constant where it is 1 or 2; behind src lies a vector more. */
+TILE_INLINE void take_line(const uint8_t *src, int64_t stride, int64_t count, uint8_t flip,
+                           uint8_t *most)
+{
+    if (stride > 2 || count < SIDE) {
+        for (int64_t i = 0; i < count; i++) {
+            uint8_t value = src[i * stride] ^ flip;
+            most[i] = value > most[i] ? value : most[i];
         }
+        return;
+    }
+    for (int64_t i = 0; i < count; i += SIDE) {
+        int64_t at = TN_MIN(i, count - SIDE);
+        take_bytes(most + at, pick_bytes(src + at * stride, stride) ^ flip);
     }
 }
 
 static void pool_row(const job *j, const uint8_t *x, int64_t d, int64_t h, uint8_t *y)
 {
     const tn_window *w = &j->w;
-    uint8_t most[ROW_MAX];
+    uint8_t most[ROW_MAX + 2 * SIDE]; /* of the column; what lies behind is read, not used */
     memset(most, 0, (size_t)w->in[2]);
     for (int64_t k = 0; k < w->kernel[0] * w->kernel[1]; k++) {
         int64_t in_d = d * w->stride[0] + k / w->kernel[1] * w->dilation[0] - w->pad[0];
         int64_t in_h = h * w->stride[1] + k % w->kernel[1] * w->dilation[1] - w->pad[1];
         if (in_d >= 0 && in_d < w->in[0] && in_h >= 0 && in_h < w->in[1])
-            take_row(x + (in_d * w->in[1] + in_h) * w->in[2], w->in[2], j->flip, most);
+            take_line(x + (in_d * w->in[1] + in_h) * w->in[2], 1, w->in[2], j->flip, most);
     }
     memset(y, 0, (size_t)w->out[2]);
-    switch (w->stride[2]) {
-    case 1: take_columns(w, 1, most, y); break;
-    case 2: take_columns(w, 2, most, y); break;
-    default: take_columns(w, w->stride[2], most, y);
+    for (int64_t k = 0; k < w->kernel[2]; k++) {
+        int64_t begin, end;
+        tn_window_range(w, 2, k, &begin, &end);
+        if (end <= begin) continue;
+        const uint8_t *src = most + begin * w->stride[2] + k * w->dilation[2] - w->pad[2];
+        switch (w->stride[2]) {
+        case 1: take_line(src, 1, end - begin, 0, y + begin); break;
+        case 2: take_line(src, 2, end - begin, 0, y + begin); break;
+        default: take_line(src, w->stride[2], end - begin, 0, y + begin);
+        }
     }
-    for (int64_t i = 0; i < w->out[2]; i++) y[i] ^= j->flip;
+    for (int64_t i = 0; j->flip && i < w->out[2]; i++) y[i] ^= j->flip;
 }
 
 static tn_status share(void *arg, int64_t begin, int64_t end, int thread)

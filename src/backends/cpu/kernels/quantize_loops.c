@@ -8,7 +8,6 @@
 enum { BLOCK = 2048, GRAIN_BLOCKS = 4 }; /* elements of a block; blocks worth a thread */
 
 typedef uint8_t vu8 __attribute__((vector_size(VF32_LANES)));
-typedef int8_t vi8 __attribute__((vector_size(VF32_LANES)));
 
 /* A scale, a zero point, and the sign of the bytes. */
 typedef struct grid {
@@ -27,11 +26,11 @@ typedef struct job {
 
 TILE_INLINE vf32 load_reals(const uint8_t *src, const grid *g)
 {
+    const uint8_t flip = g->is_signed ? 128 : 0; /* x + 128, as which it needs no sign */
     vu8 bytes;
     memcpy(&bytes, src, sizeof bytes);
-    vi32 wide = __builtin_convertvector(bytes, vi32);
-    if (g->is_signed) wide = __builtin_convertvector((vi8)bytes, vi32);
-    return __builtin_convertvector(wide - g->zero, vf32) * g->scale;
+    vi32 wide = __builtin_convertvector(bytes ^ flip, vi32);
+    return __builtin_convertvector(wide - (g->zero + flip), vf32) * g->scale;
 }
 
 /* Ties to even; NaN gives the zero point. */
