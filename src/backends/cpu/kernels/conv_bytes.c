@@ -366,19 +366,39 @@ static void find_ends(job *j)
     }
 }
 
-/* All lines are whole: what stands behind the count is not stored. */
-static void round_line(const job *j, const ending *e, const int32_t *sums, uint8_t *line)
+typedef double vf64 __attribute__((vector_size(VF32_LANES * 4)));
+typedef int32_t vi64s __attribute__((vector_size(VF32_LANES * 2))); /* as many as a vf64 has */
+enum { VF64_LANES = VF32_LANES / 2 };
+
+/* At most `high`, ties to even; what is far below 0 becomes the least integer. */
+TILE_INLINE vi64s round_doubles(vf64 x, double high)
 {
-    const double whole = 6755399441055744.0; /* 1.5 * 2^52: what is added to it is rounded */
-    double more = e->more, scale = e->scale;
-    double low = j->least - j->y_zero, high = low + 255;
-    int32_t zero = j->y_zero;
-    for (int i = 0; i < TILE_COLUMNS; i++) {
-        double x = ((double)sums[i] + more) * scale;
-        x = x > low ? x : low;
-        x = x < high ? x : high;
-        line[i] = (uint8_t)((int32_t)(x + whole - whole) + zero);
+#if defined(__AVX512F__)
+    return (vi64s)_mm512_cvtpd_epi32(_mm512_min_pd((__m512d)x, _mm512_set1_pd(high)));
+#elif defined(__AVX2__)
+    return (vi64s)_mm256_cvtpd_epi32(_mm256_min_pd((__m256d)x, _mm256_set1_pd(high)));
+#else
+    vi64s all;
+    for (int i = 0; i < VF64_LANES; i++)
+        all[i] = x[i] < -1e9 ? INT32_MIN : (int32_t)rint(x[i] < high ? x[i] : high);
+    return all;
+#endif
+}
+
+/* All lines are whole: what stands behind the count is not stored. */
+static inline void round_line(const job *j, const ending *e, const int32_t *sums, uint8_t *line)
+{
+    const double more = e->more, scale = e->scale;
+    const int32_t zero = j->y_zero, low = j->least - zero;
+    int32_t wide[TILE_COLUMNS];
+    for (int i = 0; i < TILE_COLUMNS; i += VF64_LANES) {
+        vi64s sum;
+        memcpy(&sum, sums + i, sizeof sum);
+        sum = round_doubles((__builtin_convertvector(sum, vf64) + more) * scale, low + 255);
+        memcpy(wide + i, &sum, sizeof sum);
     }
+    for (int i = 0; i < TILE_COLUMNS; i++)
+        line[i] = (uint8_t)((wide[i] > low ? wide[i] : low) + zero);
 }
 
 /* The sums of one output at `count` positions, to elements of y from `at` on. x_sums: of x. */
@@ -394,8 +414,10 @@ static void end_line(const job *j, const ending *e, int32_t *sums, const int32_t
         int32_t more = (int32_t)e->more, *to = (int32_t *)y->data + at;
         for (int64_t i = 0; i < count; i++) to[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)more);
     } else if (isfinite(e->scale)) {
+        uint8_t *to = (uint8_t *)y->data + at;
         round_line(j, e, sums, line);
-        memcpy((uint8_t *)y->data + at, line, (size_t)count);
+        if (count == TILE_COLUMNS) memcpy(to, line, TILE_COLUMNS);
+        else memcpy(to, line, (size_t)count);
     } else {
         for (int64_t i = 0; i < count; i++)
             tn_store_i64(y->dtype, y->data, at + i,
