@@ -50,6 +50,8 @@ static inline void amx_end(void)
 #define AMX_BF16(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : :)
 /* c (i32) += a (rows of 16 fours of u8) * b (16 rows of fours of i8, 16 columns) */
 #define AMX_U8_I8(c, a, b) __asm__ volatile("tdpbusd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : :)
+/* The same of an a with signs and a b without. */
+#define AMX_I8_U8(c, a, b) __asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : :)
 
 #else
 
@@ -110,14 +112,19 @@ static inline void amx_model_bf16(uint8_t *c, const uint8_t *a, const uint8_t *b
     }
 }
 
-static inline void amx_model_u8_i8(uint8_t *c, const uint8_t *a, const uint8_t *b)
+/* a_sign, b_sign: 128 where those bytes have one. */
+static inline void amx_model_bytes(uint8_t *c, const uint8_t *a, int32_t a_sign, const uint8_t *b,
+                                   int32_t b_sign)
 {
     for (int i = 0; i < AMX_ROWS; i++)
         for (int j = 0; j < 16; j++) {
             uint32_t sum;
             memcpy(&sum, c + 4 * (16 * i + j), sizeof sum);
-            for (int p = 0; p < 64; p++)
-                sum += (uint32_t)((int32_t)a[64 * i + p] * (int8_t)b[64 * (p / 4) + 4 * j + p % 4]);
+            for (int p = 0; p < 64; p++) {
+                int32_t left = (a[64 * i + p] ^ a_sign) - a_sign;
+                int32_t right = (b[64 * (p / 4) + 4 * j + p % 4] ^ b_sign) - b_sign;
+                sum += (uint32_t)(left * right);
+            }
             memcpy(c + 4 * (16 * i + j), &sum, sizeof sum);
         }
 }
@@ -126,7 +133,8 @@ static inline void amx_model_u8_i8(uint8_t *c, const uint8_t *a, const uint8_t *
 #define AMX_LOAD(t, src, step) amx_move(amx_tile[t], AMX_ROW_BYTES, (const uint8_t *)(src), (step))
 #define AMX_STORE(t, dst, step) amx_move((uint8_t *)(dst), (step), amx_tile[t], AMX_ROW_BYTES)
 #define AMX_BF16(c, a, b) amx_model_bf16(amx_tile[c], amx_tile[a], amx_tile[b])
-#define AMX_U8_I8(c, a, b) amx_model_u8_i8(amx_tile[c], amx_tile[a], amx_tile[b])
+#define AMX_U8_I8(c, a, b) amx_model_bytes(amx_tile[c], amx_tile[a], 0, amx_tile[b], 128)
+#define AMX_I8_U8(c, a, b) amx_model_bytes(amx_tile[c], amx_tile[a], 128, amx_tile[b], 0)
 
 #endif
 

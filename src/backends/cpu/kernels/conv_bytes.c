@@ -1,9 +1,9 @@
-/* QLinearConv and ConvInteger: convolutions of bytes, summed in 32 bits, exact. What a lane adds up
- * in one step is a word: WORD channels at one position, times a word of weights.
+/* QLinearConv and ConvInteger: convolutions of bytes, summed in 32 bits, exact. What is added up at
+ * once is a word: WORD channels at one position, times a word of weights.
  *
  *     x  [channel][position], bytes  -->  [channel / WORD][position], words, as planes
- *     W  [strip][channel / WORD, tap][output of the strip], words, packed at build time
- *     y[o, s] = sum over words of W[., o] * x[., s + tap], s in lanes
+ *     W  [strip][words / WORDS_STEP][output of the strip][word of the step], packed at build time
+ *     y[o, s] = sum over (channel / WORD, tap) of W[., o] * x[., s + tap], s in lanes
  *
  * Words are 32 bits, so they are moved about as the floats of conv_planes.h are. Instructions want
  * x without sign and weights with one: 128 is added to, or taken from, the others and their zero
@@ -11,13 +11,18 @@
  *
  *     sum of (x - zx)(w - zw) = sum of x w  -  zx (sum of w)  -  zw (sum of x)  +  K zx zw
  *
- * where the padding holds zx, sums of w are packed with it, and those of x are a convolution by
- * ones, which only weights with a zero point ask for. */
+ * where the padding holds zx, sums of w are packed with it, and those of x are only taken for
+ * weights with a zero point. */
 #include <math.h>
 
 #include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/conv_planes.h"
 #include "backends/cpu/variant.h"
+#if defined(__AVX512F__) && !defined(__AVX512VNNI__)
+#include "backends/cpu/kernels/words_tiles.h"
+#else
+#include "backends/cpu/kernels/words_dots.h"
+#endif
 #include "device/device.h"
 #include "ops/conv/conv.h"
 #include "ops/quantize/quantize.h"
@@ -26,32 +31,6 @@ enum { GRAIN = 500000, PLANES_BYTES = 4 << 20 };
 enum { DEPTH = 40960 / TILE_COLUMNS, BLOCK = 8 }; /* rows of a panel; tiles whose sums wait */
 enum { SUMS_MAX = 33000 };                        /* products; sums of more may not fit 32 bits */
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, BIAS }; /* of QLinearConv */
-
-#if defined(__AVX512VNNI__)
-enum { WORD = 4 };
-typedef uint8_t part;     /* of a word of x */
-typedef int8_t part_of_w; /* of a word of weights */
-
-TILE_INLINE vi32 dot(vi32 sum, vi32 x, int32_t w)
-{
-    return (vi32)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, _mm512_set1_epi32(w));
-}
-#else
-enum { WORD = 2 };
-typedef uint16_t part;
-typedef int16_t part_of_w;
-
-TILE_INLINE vi32 dot(vi32 sum, vi32 x, int32_t w)
-{
-#if defined(__AVX512BW__)
-    return sum + (vi32)_mm512_madd_epi16((__m512i)x, _mm512_set1_epi32(w));
-#elif defined(__AVX2__)
-    return sum + (vi32)_mm256_madd_epi16((__m256i)x, _mm256_set1_epi32(w));
-#else
-    return sum + (x & 0xffff) * (int16_t)w + (x >> 16) * (w >> 16);
-#endif
-}
-#endif
 
 /* What the sums of an output become: (sum - zero * (sum of x) + more) * scale, rounded. */
 typedef struct ending {
@@ -68,7 +47,8 @@ typedef struct job {
     int weights, x_zero, w_zero;
     bool quantised;                    /* is y? */
     int64_t groups, channels, outputs; /* channels and outputs of one group */
-    int64_t taps, words, depth;        /* words of the channels; of a sum */
+    int64_t taps, words;               /* words of the channels */
+    int64_t real, depth;               /* words of a sum, and as many as are packed */
     int64_t strips, rows;              /* of a group; outputs of a strip */
     int64_t panels, together;          /* of all positions; of a unit of work */
     int64_t samples, round, parts;
@@ -95,9 +75,11 @@ static void read_weights(const tn_problem *p, job *j)
     j->outputs = w->dim[0] / j->groups;
     j->taps = tn_dims_product(w->dim, 2, w->rank);
     j->words = (j->channels + WORD - 1) / WORD;
-    j->depth = j->words * j->taps;
-    j->strips = (j->outputs + TILE_ROWS - 1) / TILE_ROWS;
+    j->real = j->words * j->taps;
+    j->depth = (int64_t)tn_align_up((size_t)j->real, WORDS_STEP);
+    j->strips = (j->outputs + WORDS_ROWS - 1) / WORDS_ROWS;
     j->rows = j->strips ? (j->outputs + j->strips - 1) / j->strips : 1;
+    j->rows = (int64_t)tn_align_up((size_t)j->rows, WORDS_ROWS_OF);
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -132,10 +114,10 @@ static bool is_packed(const job *j)
     return j->p->in_constant >> j->weights & 1;
 }
 
-/* Weights of all groups, a row of ones, the sums of weights. */
+/* Behind the weights of all groups lie their sums. */
 static int64_t sums_at(const job *j)
 {
-    return (j->groups * j->strips * j->rows + 1) * j->depth;
+    return j->groups * j->strips * j->rows * j->depth;
 }
 
 static size_t packed_size(const job *j)
@@ -189,9 +171,10 @@ static double estimate_ns(const tn_problem *p)
 {
     job j;
     read(p, &j);
-    double vectors = cost_vectors(j.planes.w.out_count) * (double)(j.outputs + 8);
-    return cost_ns((double)(j.samples * j.groups * j.depth) * vectors,
-                   (double)packed_size(&j) / sizeof(float));
+    double lines = (double)(j.samples * j.groups * j.panels) * TILE_COLUMNS;
+    double sums = lines * (double)(j.depth * WORD) * (double)(j.strips * j.rows + 8);
+    return sums / WORDS_MACS_NS +
+           cost_ns(lines * (double)j.outputs / VF32_LANES, (double)packed_size(&j) / sizeof(float));
 }
 
 /* ---- Weights ---------------------------------------------------------------------------------*/
@@ -202,14 +185,15 @@ static void put_part(uint32_t *word, int64_t index, uint8_t value)
     memcpy((uint8_t *)word + index * (int64_t)sizeof wide, &wide, sizeof wide);
 }
 
-/* One output: its words lie `step` apart. */
-static void pack_output(const job *j, const uint8_t *w, uint32_t *to, int64_t step, uint32_t *sum)
+/* One output: `to` is its first word. */
+static void pack_output(const job *j, const uint8_t *w, uint32_t *to, uint32_t *sum)
 {
     for (int64_t c = 0; c < j->channels; c++)
         for (int64_t k = 0; k < j->taps; k++) {
             uint8_t value = *w++ ^ j->w_flip;
             *sum += (uint32_t)(int8_t)value;
-            put_part(to + (c / WORD * j->taps + k) * step, c % WORD, value);
+            int64_t word = c / WORD * j->taps + k, step = word / WORDS_STEP * WORDS_STEP;
+            put_part(to + step * j->rows + word % WORDS_STEP, c % WORD, value);
         }
 }
 
@@ -220,19 +204,16 @@ static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t strip = at / j->outputs * j->strips + at % j->outputs / j->rows;
-        uint32_t *to = j->packed + strip * j->rows * j->depth + at % j->outputs % j->rows;
-        pack_output(j, w + at * j->channels * j->taps, to, j->rows, j->packed + sums_at(j) + at);
+        uint32_t *to = j->packed + strip * j->rows * j->depth;
+        to += at % j->outputs % j->rows * WORDS_STEP;
+        pack_output(j, w + at * j->channels * j->taps, to, j->packed + sums_at(j) + at);
     }
     return NULL;
 }
 
-/* What is packed at run time needs not be the same every time, but for its zeros. */
 static tn_status pack_weights(job *j, tn_pool *pool)
 {
     memset(j->packed, 0, packed_size(j));
-    uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
-    for (int64_t i = 0; i < j->channels * j->taps; i++)
-        put_part(ones + i / j->taps / WORD * j->taps + i % j->taps, i / j->taps % WORD, 1);
     int64_t grain = 1 + GRAIN / 4 / (1 + j->channels * j->taps);
     return tn_pool_run(pool, j->groups * j->outputs, grain, pack_share, j);
 }
@@ -263,18 +244,18 @@ static tn_status fill_share(void *arg, int64_t begin, int64_t end, int thread)
     const job *j = arg;
     int64_t size = j->planes.w.in_count;
     const uint8_t *x = j->p->in[0].data;
-    uint32_t zeros = j->zero * (WORD == 4 ? 0x01010101u : 0x00010001u);
-    float outside;
-    memcpy(&outside, &zeros, sizeof outside);
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t c = at % j->words * WORD, group = j->first * j->groups + at / j->words;
         const uint8_t *from = x + (group * j->channels + c) * size;
-        float *words = j->words_of + at * size;
+        float *words = j->words_of + at * size, outside;
+        part zeros[WORD] = {0};
+        for (int64_t i = 0; i < TN_MIN(WORD, j->channels - c); i++) zeros[i] = (part)j->zero;
+        memcpy(&outside, zeros, sizeof outside);
         switch (TN_MIN(WORD, j->channels - c)) {
         case 1: make_words(1, from, size, j->x_flip, words); break;
         case 2: make_words(2, from, size, j->x_flip, words); break;
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512F__)
         case 3: make_words(3, from, size, j->x_flip, words); break;
         default: make_words(4, from, size, j->x_flip, words); break;
 #endif
@@ -283,59 +264,6 @@ static tn_status fill_share(void *arg, int64_t begin, int64_t end, int thread)
             planes_fill(&j->planes, words, outside, j->source + at * j->planes.channel);
     }
     return NULL;
-}
-
-/* ---- Tiles -----------------------------------------------------------------------------------*/
-
-/* `rows` and `vectors` are constants at every call: the sums are registers. Words of weights lie
- * `rows` together for each of k. */
-TILE_INLINE void tile_words(int rows, int vectors, int64_t k, const uint32_t *w, const float *panel,
-                            int32_t *sums, bool add)
-{
-    vi32 sum[TILE_ROWS][TILE_VECTORS];
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) {
-            sum[i][v] = (vi32){0};
-            if (add) memcpy(&sum[i][v], sums + i * TILE_COLUMNS + v * VF32_LANES, sizeof(vi32));
-        }
-    for (; k > 0; k--, w += rows, panel += TILE_COLUMNS) {
-        vi32 x[TILE_VECTORS];
-        for (int v = 0; v < vectors; v++) memcpy(&x[v], panel + v * VF32_LANES, sizeof x[v]);
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) sum[i][v] = dot(sum[i][v], x[v], (int32_t)w[i]);
-    }
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++)
-            memcpy(sums + i * TILE_COLUMNS + v * VF32_LANES, &sum[i][v], sizeof(vi32));
-}
-
-#define ROWS_CASE(rows)                                                                            \
-    case rows:                                                                                     \
-        if (count > VF32_LANES) tile_words(rows, 2, k, w, panel, sums, add);                       \
-        else tile_words(rows, 1, k, w, panel, sums, add);                                          \
-        break;
-
-/* sums[rows, TILE_COLUMNS], of which `count` columns are wanted. */
-static __attribute__((noinline)) void multiply(int64_t rows, int64_t count, int64_t k,
-                                               const uint32_t *w, const float *panel, int32_t *sums,
-                                               bool add)
-{
-    switch (rows) {
-        ROWS_CASE(1)
-        ROWS_CASE(2)
-        ROWS_CASE(3)
-        ROWS_CASE(4)
-        ROWS_CASE(5)
-        ROWS_CASE(6)
-#if TILE_ROWS == 12
-        ROWS_CASE(7)
-        ROWS_CASE(8)
-        ROWS_CASE(9)
-        ROWS_CASE(10)
-        ROWS_CASE(11)
-        ROWS_CASE(12)
-#endif
-    }
 }
 
 /* ---- Sums to outputs -------------------------------------------------------------------------*/
@@ -447,18 +375,28 @@ static void find_unit(const job *j, int64_t at, unit *u)
     u->pieces = planes_pieces(&j->planes, u->first, u->count, u->piece);
 }
 
-static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float *panel)
+/* Words [row, row + rows) of the sums, zeros behind those that there are; with what they add up
+ * to. */
+static void gather(const job *j, unit *u, int64_t row, int64_t rows, float *panel)
 {
     int64_t step = j->planes.direct ? j->planes.w.in_count : j->planes.channel;
-    if (rows == 0) return; /* there may be no taps either */
+    int64_t real = TN_MIN(rows, j->real - row);
+    if (real <= 0) return; /* there may be no taps either */
     planes_cursor cursor = planes_at(u->source, step, j->offset, j->taps, row);
-    planes_gather(cursor, u->piece, u->pieces, rows, panel);
+    planes_gather(cursor, u->piece, u->pieces, real, panel);
+    memset(panel + real * TILE_COLUMNS, 0, (size_t)((rows - real) * TILE_COLUMNS) * sizeof(float));
+    if (row == 0) memset(u->x_sums, 0, sizeof u->x_sums);
+    for (int64_t i = 0; j->any_zero && i < real * TILE_COLUMNS; i++) {
+        part parts[WORD];
+        memcpy(parts, panel + i, sizeof parts);
+        for (int k = 0; k < WORD; k++) u->x_sums[i % TILE_COLUMNS] += parts[k];
+    }
 }
 
 /* What a thread works on: panels side by side, and sums of some strips at each. */
 typedef struct desk {
     _Alignas(TN_ALIGNMENT) float panel[(DEPTH + 1) * TILE_COLUMNS];
-    _Alignas(TN_ALIGNMENT) int32_t sums[BLOCK * TILE_ROWS * TILE_COLUMNS];
+    _Alignas(TN_ALIGNMENT) int32_t sums[BLOCK * WORDS_ROWS * TILE_COLUMNS];
     unit u[BLOCK];
 } desk;
 
@@ -470,8 +408,9 @@ static void add_up(const job *j, desk *d, int64_t count, int64_t from, int64_t t
     for (int64_t s = from; s < to; s++)
         for (int64_t i = 0; i < count; i++, sums += j->rows * TILE_COLUMNS) {
             int64_t strip = d->u[i].group * j->strips + s;
-            multiply(j->rows, d->u[i].count, rows, j->packed + (strip * j->depth + row) * j->rows,
-                     d->panel + i * rows * TILE_COLUMNS, sums, row > 0);
+            words_multiply(j->rows, d->u[i].count, rows,
+                           j->packed + (strip * j->depth + row) * j->rows,
+                           d->panel + i * rows * TILE_COLUMNS, sums, row > 0);
         }
 }
 
@@ -494,7 +433,6 @@ static void end_strips(const job *j, desk *d, int64_t count, int64_t from, int64
  * of it, a block of strips at a time. */
 static void run_panels(const job *j, desk *d, int64_t count, int64_t from, int64_t to)
 {
-    const uint32_t *ones = j->packed + j->groups * j->strips * j->rows * j->depth;
     int64_t block = BLOCK / j->together, gathered = -1;
     for (int64_t s = from; s < to; s += block) {
         int64_t last = TN_MIN(s + block, to), row = 0;
@@ -504,9 +442,6 @@ static void run_panels(const job *j, desk *d, int64_t count, int64_t from, int64
                 gather(j, &d->u[i], row, rows, d->panel + i * rows * TILE_COLUMNS);
             gathered = row;
             add_up(j, d, count, s, last, row, rows);
-            for (int64_t i = 0; i < count && j->any_zero && s == from; i++)
-                multiply(1, d->u[i].count, rows, ones + row, d->panel + i * rows * TILE_COLUMNS,
-                         d->u[i].x_sums, row > 0);
             row += DEPTH;
         } while (row < j->depth);
         end_strips(j, d, count, s, last);
@@ -519,6 +454,7 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     int64_t each = (j->panels + j->together - 1) / j->together;
     desk d;
     (void)thread;
+    words_begin();
     for (int64_t at = begin; at < end; at++) {
         int64_t group = at / j->parts, share = at % j->parts, first = group % each * j->together;
         int64_t count = TN_MIN(j->together, j->panels - first);
@@ -526,6 +462,7 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
             find_unit(j, group / each * j->panels + first + i, &d.u[i]);
         run_panels(j, &d, count, j->strips * share / j->parts, j->strips * (share + 1) / j->parts);
     }
+    words_end();
     return NULL;
 }
 
