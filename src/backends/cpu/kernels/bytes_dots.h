@@ -64,6 +64,9 @@ TILE_INLINE void bytes_run(int rows, int64_t steps, const uint8_t *a, const uint
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (vi32){0};
     for (int64_t s = 0; s < steps; s++, a += 2048, b += 2 * BYTES_HALF)
         for (int p = 0; p < 16; p++) {
+            /* Few rows do little but read b, which is asked for a few steps ahead. */
+            if (rows <= 2) __builtin_prefetch(b + 8 * BYTES_HALF + p * VF32_LANES * BYTES_GROUP);
+            if (rows <= 2) __builtin_prefetch(b + 9 * BYTES_HALF + p * VF32_LANES * BYTES_GROUP);
             vi32 low = bytes_load(b + p * VF32_LANES * BYTES_GROUP);
             vi32 high = bytes_load(b + BYTES_HALF + p * VF32_LANES * BYTES_GROUP);
             for (int i = 0; i < rows; i++) {
