@@ -27,6 +27,10 @@ static int options(tool_option *out)
 {
     const tool_option rows[] = {
         {"onnx", OPTION_TEXT, &own.onnx, "FILE", "a model to build (or name it as the argument)"},
+        {"problem", OPTION_TEXT, &flags.model.problem, "TEXT",
+         "one operator instead of a file, every kernel that takes it timed; constants end in "
+         "\"!\": "
+         "\"MatMul f32[200,768] f32[768,3072]!\""},
         {"loadEngine", OPTION_TEXT, &own.load, "FILE", "an engine file to load"},
         {"saveEngine", OPTION_TEXT, &own.save, "FILE", "keep the built engine"},
         {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...",
@@ -356,6 +360,17 @@ static tn_status bench_engine(const tn_engine *engine, const shape_list *shapes,
     return status;
 }
 
+/* What each kernel took. */
+static tn_status print_report(const tn_engine *engine)
+{
+    char *text;
+    tn_status status = tn_engine_text(engine, TN_TEXT_REPORT, &text);
+    if (status) return status;
+    printf("%s\n", text);
+    tn_text_free(text);
+    return NULL;
+}
+
 static int bench(const char *path)
 {
     static shape_list shapes;
@@ -370,6 +385,7 @@ static int bench(const char *path)
     if (code) return code;
     log_line('I', "Engine %s in %g sec.", loads ? "loaded" : "built", (now_ms() - begin) * 1e-3);
     if (own.save) code = report(tn_engine_save(engine, own.save));
+    if (!code && flags.model.problem) code = report(print_report(engine));
     trace t = {0};
     if (!code) code = report(bench_engine(engine, &shapes, &t));
     if (!code) {
@@ -391,10 +407,11 @@ static int bench(const char *path)
 
 static int run(text_list *arguments)
 {
-    const char *path = own.load           ? own.load
-                       : own.onnx         ? own.onnx
-                       : arguments->count ? arguments->at[0]
-                                          : NULL;
+    const char *path = own.load              ? own.load
+                       : own.onnx            ? own.onnx
+                       : flags.model.problem ? flags.model.problem
+                       : arguments->count    ? arguments->at[0]
+                                             : NULL;
     if (!path || arguments->count > 1) {
         fprintf(stderr, "usage: tenon bench MODEL.onnx|MODEL.pth|FILE.engine [OPTION ...]\n");
         return EXIT_USAGE;

@@ -36,6 +36,7 @@ static tn_status open_checkpoint(const char *path, const model_flags *flags, tn_
 tn_status model_open(const char *path, const model_flags *flags, tn_model **out)
 {
     const tn_load_options load = {.size = sizeof(load), .random_weights = flags->random_weights};
+    if (flags->problem) return tn_model_from_problem(flags->problem, out);
     if (flags->arch || is_checkpoint_file(path)) return open_checkpoint(path, flags, out);
     return tn_model_load(path, &load, out);
 }

@@ -87,6 +87,7 @@ typedef struct model_flags {
     text_list set;
     bool random_weights;
     text_list op_libraries; /* main.c loads them before the command runs */
+    const char *problem;    /* an operator instead of a file (tn_model_from_problem) */
 } model_flags;
 
 int model_options(model_flags *flags, tool_option *out);
