@@ -280,11 +280,54 @@ static void swish(maker *m)
     both(m, "Mul", x, gate);
 }
 
+/* Scales are powers of two and numbers small: floats are exact, so that bytes must be the same. */
+static tn_value *scale_of(maker *m, int power)
+{
+    float value = 1.0f / (float)(1 << power);
+    tn_tensor t = tn_tensor_of(TN_DTYPE_F32, NULL, 0, &value);
+    return add_constant(m, &t);
+}
+
+/* x as bytes, and as floats again; now and then on two grids. */
+static tn_value *through_bytes(maker *m, tn_value *x, int power, bool middle)
+{
+    tn_dtype dtype = chance(&m->dice, 70) ? TN_DTYPE_U8 : TN_DTYPE_I8;
+    uint8_t zero = middle ? (uint8_t)pick(&m->dice, 256) : dtype == TN_DTYPE_U8 ? 0 : 128;
+    tn_tensor t = tn_tensor_of(dtype, NULL, 0, &zero);
+    tn_value *z = add_constant(m, &t), *scale = scale_of(m, power);
+    tn_value *y = x && z ? add(m, "QuantizeLinear", "", 3, x, scale, z) : NULL;
+    if (chance(&m->dice, 10)) scale = scale_of(m, power + 1);
+    return y ? add(m, "DequantizeLinear", "", 3, y, scale, z) : NULL;
+}
+
+static void quantised(maker *m)
+{
+    int64_t x_dim[] = {1 + pick(&m->dice, 2), 1 + pick(&m->dice, 9), 3 + pick(&m->dice, 5), 7};
+    int64_t outputs = 1 + pick(&m->dice, 14), w_dim[] = {outputs, x_dim[1], 1, 1};
+    if (chance(&m->dice, 50)) w_dim[2] = w_dim[3] = 3;
+    int from = pick(&m->dice, 4), by = pick(&m->dice, 3), power = pick(&m->dice, 3);
+    tn_value *x = add_random_input(m, TN_DTYPE_F32, 4, x_dim, 0, -9, 9);
+    x = through_bytes(m, x, from, true);
+    tn_value *w = weight(m, TN_DTYPE_I8, 4, w_dim, -9, 9), *b = NULL;
+    w = w ? add(m, "DequantizeLinear", "", 2, w, scale_of(m, by)) : NULL;
+    if (chance(&m->dice, 60)) b = weight(m, TN_DTYPE_I32, 1, &outputs, -99, 99);
+    if (b) b = add(m, "DequantizeLinear", "", 2, b, scale_of(m, from + by));
+    if (!x || !w) return;
+    tn_value *y = add(m, "Conv", "{auto_pad=SAME_UPPER}", b ? 3 : 2, x, w, b);
+    if (y && chance(&m->dice, 50)) y = add(m, "Relu", "", 1, y);
+    y = through_bytes(m, y, power, chance(&m->dice, 50));
+    if (y && chance(&m->dice, 50)) y = both(m, "Add", y, w_dim[0] == x_dim[1] ? x : y);
+    else if (y) y = add(m, "MaxPool", "{kernel_shape=[2,3], strides=[1,2]}", 1, y);
+    if (y && chance(&m->dice, 30)) y = add(m, "Flatten", "", 1, y);
+    if (y && chance(&m->dice, 30)) y = add(m, "Relu", "", 1, y);
+    through_bytes(m, y, power, chance(&m->dice, 50));
+}
+
 void add_pattern(maker *m)
 {
     static void (*const patterns[])(maker *) = {
-        layer_norm,           gelu,         conv_norm,    product_and_sum, moves,
-        softmax_parts,        attention,    cut_and_join, swish,           products,
-        add_recurrent_layers, add_attention};
+        layer_norm,           gelu,          conv_norm,    product_and_sum, moves,
+        softmax_parts,        attention,     cut_and_join, swish,           products,
+        add_recurrent_layers, add_attention, quantised};
     patterns[pick(&m->dice, (int)TN_COUNT(patterns))](m);
 }
