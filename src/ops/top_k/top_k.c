@@ -115,6 +115,11 @@ static const tn_case cases[] = {
     {.problem = "TopK u64[2]={1,18446744073709551615} i64[1]={1}",
      .expect = "u64[1]={18446744073709551615} i64[1]={1}"},
     {.problem = "TopK f32[3,50] i64[1]={7}"},
+    {.problem = "TopK f32[5]={nan,-inf,-0,0,inf} i64[1]={5}",
+     .expect = "f32[5]={nan,inf,-0,0,-inf} i64[5]={0,4,2,3,1}"},
+    {.problem = "TopK{axis=1, largest=0} f16[2,700,3] i64[1]={40}", .lo = -5, .hi = 5},
+    {.problem = "TopK{sorted=0} i8[5,300] i64[1]={300}", .lo = -100, .hi = 100},
+    {.problem = "TopK{axis=0} f64[33,2] i64[1]={33}"},
     {.problem = "TopK f32[3,5] i64[1]={0}", .expect = "f32[3,0]={} i64[3,0]={}"},
     {0},
 };
