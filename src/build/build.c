@@ -12,6 +12,7 @@
 
 #define BUDGET_MS_DEFAULT 2000
 #define HOLD_ROUNDS_MAX 6
+#define HOLD_ROUNDS_TF32 2 /* what it loses, it loses in every product alike */
 #define PADDED_TOKENS_MIN 256
 
 typedef struct builder {
@@ -250,7 +251,8 @@ static tn_status build(builder *b)
     tn_status status = try(b);
     int held = 0;
     for (int round = 1; tn_status_code(status) == TN_MISMATCH; round++) {
-        if (b->record.held_count > held && round <= HOLD_ROUNDS_MAX) {
+        int most = is_half(b) ? HOLD_ROUNDS_MAX : HOLD_ROUNDS_TF32;
+        if (b->record.held_count > held && round <= most) {
             tn_log(TN_LOG_INFO, "%d layers are held back in float32, after: %s",
                    b->record.held_count, tn_status_message(status));
         } else if (step_up(b, status)) {

@@ -13,9 +13,10 @@ esac
 cd "$(dirname "$0")/../.."
 passed=0 failed=0 skipped=0
 
-# On a card most of the time goes into making kernels and starting libraries: models side by side.
+# On a card most of the time goes into making kernels and starting libraries: models side by side,
+# with few threads each.
 at_once=1
-[ "${TENON_DEVICE:-cpu}" = cpu ] || at_once=$(nproc 2>/dev/null || echo 2)
+[ "${TENON_DEVICE:-cpu}" = cpu ] || { at_once=$(nproc 2>/dev/null || echo 2) && lower+=(--threads=2); }
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 count=0
