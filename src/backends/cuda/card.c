@@ -55,6 +55,7 @@ static tn_status describe(const tn_cu *cu, int ordinal, tn_cuda_card *out)
     const int steps[] = {75, 80, 89, 90, 100};
     for (size_t i = 0; i < TN_COUNT(steps); i++)
         if (out->major * 10 + out->minor >= steps[i]) out->card.info.features |= UINT64_C(1) << i;
+    if (out->major == 9 && cu->map_tiled) out->card.info.features |= TN_SM90A;
     snprintf(out->card.info.name, sizeof out->card.info.name, "%s (sm_%d%d)", name, out->major,
              out->minor);
     return NULL;

@@ -18,6 +18,8 @@ enum { TN_CUDA_CARDS_MAX = 16 }; /* ordinals below that can be opened */
 
 /* What a tactic may need (tn_tactic.needs): the compute capability is at least so much. */
 enum { TN_SM75 = 1, TN_SM80 = 2, TN_SM89 = 4, TN_SM90 = 8, TN_SM100 = 16 };
+/* What 9.0 has and later ones have not: products of warpgroups. */
+enum { TN_SM90A = 32 };
 
 typedef struct tn_cuda_card {
     tn_card card; /* first: a tn_card is one of these */

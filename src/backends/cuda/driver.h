@@ -44,6 +44,7 @@ enum {
     TN_CU_MAP_BF16 = 9,
     TN_CU_MAP_TF32 = 11,
     TN_CU_MAP_SWIZZLE_128 = 3, /* parts of 16 bytes exclusive-ored with the row */
+    TN_CU_MAP_SWIZZLE_64 = 2,  /* in rows of 64 bytes, with half of it */
     TN_CU_MAP_PROMOTE_128 = 2, /* the second cache reads so many bytes */
     TN_CU_MAP_PROMOTE_256 = 3,
 };

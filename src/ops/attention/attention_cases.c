@@ -1,6 +1,9 @@
 /* Expected values by hand where keys are all alike (even probabilities), else from NumPy. */
 #include "ir/op.h"
 
+#define X8(x) x x x x x x x x
+#define X32(x) X8(x) X8(x) X8(x) X8(x)
+
 extern const tn_case tn_attention_cases[];
 const tn_case tn_attention_cases[] = {
     /* Even probabilities: the mean of the values that are seen. */
@@ -50,6 +53,13 @@ const tn_case tn_attention_cases[] = {
     {.problem =
          "Attention{q_num_heads=8, kv_num_heads=2} f32[2,5,128] f32[2,7,32] f32[2,7,48] f32[5,7]"},
     {.problem = "Attention{is_causal=1} f16[1,2,3,16] f16[1,2,3,16] f16[1,2,3,16]"},
+    {.problem = "Attention f16[2,4,130,64] f16[2,2,190,64] f16[2,2,190,64]", .lo = -2, .hi = 2},
+    {.problem = "Attention{q_num_heads=4, kv_num_heads=2} bf16[2,67,128] bf16[2,99,64] "
+                "bf16[2,99,64] bf16[1,1,1,99]"},
+    /* The last key is not seen and may be anything. */
+    {.problem = "Attention f16[1,1,33,32] f16[1,1,33,32]={" X32(X32("1,")) X8("nan,") X8("nan,") //
+     X8("nan,") "nan,nan,nan,nan,nan,nan,nan,nan} f16[1,1,33,32] f16[1,33]={"                    //
+     X32("0,") "-inf}"},
     {.problem = "Attention f32[1,2,1,16] f32[1,2,1,16] f32[1,2,1,16] none f32[1,2,19,16] "
                 "f32[1,2,19,16] -> 3"},
     {.problem = "Attention f32[1,2,0,4] f32[1,2,3,4] f32[1,2,3,4]"},

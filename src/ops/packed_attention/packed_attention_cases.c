@@ -1,6 +1,9 @@
 /* Expected values by hand: keys of zero give even probabilities, the mean of the values. */
 #include "ir/op.h"
 
+#define X8(x) x x x x x x x x
+#define X70(x) X8(X8(x)) x x x x x x
+
 extern const tn_case tn_packed_attention_cases[];
 const tn_case tn_packed_attention_cases[] = {
     /* One head of size 1, rows (q, k, v). */
@@ -73,6 +76,15 @@ const tn_case tn_packed_attention_cases[] = {
     {.problem = "PackedAttention{heads=2} f32[2,150,192] f32[2,1,1,150]", .lo = -2, .hi = 2},
     {.problem = "PackedAttention{heads=2} f16[2,7,48] f16[7]"},
     {.problem = "PackedAttention{heads=2} bf16[1,7,48]"},
+    /* Several tiles of keys; batches of which nobody sees anything, or every other key. */
+    {.problem = "PackedAttention{heads=2} f16[20,67,192] f16[20,1,1,67]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=2} bf16[2,257,384] bf16[257]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=1, scale=2} f16[2,513,192]", .lo = -2, .hi = 2},
+    {.problem = "PackedAttention{heads=1} f16[2,190,288] f16[2,1,1,190]", .lo = -3, .hi = 3},
+    {.problem = "PackedAttention{heads=2} f16[2,70,192] f16[2,1,1,70]={" X70("-inf,") //
+     X8("0,-inf,0,-inf,0,-inf,0,-inf,") "0,-inf,0,-inf,0,-inf}"},
+    {.problem = "PackedAttention{heads=2} bf16[2,70,192] bf16[2,1,1,70]={" X70("-3e38,") //
+     X8(X8("-1e30,")) "0,0,-1,-1,-3e38,0}"},
     {.problem = "PackedAttention{heads=2} f64[1,7,48] none f64[2,7,7]"},
     {.problem = "PackedAttention{heads=2} f32[0,7,48]"},
     {.problem = "PackedAttention{heads=2} f32[2,0,48]"},

@@ -1,14 +1,14 @@
 /* Attention and PackedAttention by tensor cores where nothing but a mask over keys limits what
- * queries see (attention_keys.cu). */
+ * queries see: by warps (attention_keys.cu) or by warpgroups (attention_group.cu). */
 #include <stdio.h>
 
 #include "backends/cuda/index.h"
 #include "ops/attention/attention.h"
 #include "ops/packed_attention/packed_attention.h"
 
-extern const tn_cuda_source tn_cuda_source_attention_keys;
+extern const tn_cuda_source tn_cuda_source_attention_keys, tn_cuda_source_attention_group;
 
-typedef struct problem { /* as the kernel takes it */
+typedef struct problem { /* as the kernels take it */
     const void *q, *k, *v, *mask;
     void *y;
     tn_attention_steps at_q, at_k, at_v, at_y;
@@ -19,19 +19,21 @@ typedef struct problem { /* as the kernel takes it */
 
 typedef struct work {
     problem p;
-    int64_t batch, head;
+    int64_t batch, head, kv_heads;
     tn_dtype dtype, mask;
 } work;
 
 /* How a block shares out its work. */
 typedef struct shape {
     int query_warps, key_warps, sets;
+    bool groups; /* warps multiply by fours */
 } shape;
 
 enum {
     ROWS_MAX = 4096, /* keys: their mask lies in shared memory */
     HEAD_MAX = 128,
-    SHARED_MAX = 160 << 10 /* what cards of data centres have from 8.0 on */
+    SHARED_MAX = 160 << 10,      /* what cards of data centres have from 8.0 on */
+    GROUP_SHARED_MAX = 200 << 10 /* and 9.0 */
 };
 
 /* ---- Reading problems ------------------------------------------------------------------------*/
@@ -64,7 +66,7 @@ static tn_verdict read_attention(const tn_problem *p, work *w)
         params->right_window_size >= 0)
         return TN_NO("queries see parts of the keys, or scores are capped");
     if (s.head != s.v_head) return TN_NO("keys and values differ in size");
-    *w = (work){.batch = s.batch, .head = s.head, .dtype = p->in[0].dtype};
+    *w = (work){.batch = s.batch, .head = s.head, .kv_heads = s.kv_heads, .dtype = p->in[0].dtype};
     w->p = (problem){
         .q = p->in[TN_ATT_Q].data,
         .k = p->in[TN_ATT_K].data,
@@ -95,7 +97,7 @@ static tn_verdict read_packed(const tn_problem *p, work *w)
     size_t part = (size_t)s.width * tn_cuda_bytes(x);
     const char *data = x->data;
     tn_attention_steps in = {3 * s.width * s.rows, s.head, 3 * s.width};
-    *w = (work){.batch = s.batch, .head = s.head, .dtype = x->dtype};
+    *w = (work){.batch = s.batch, .head = s.head, .kv_heads = s.heads, .dtype = x->dtype};
     w->p = (problem){
         .q = data,
         .k = data ? data + part : NULL,
@@ -120,23 +122,27 @@ static tn_verdict read_packed(const tn_problem *p, work *w)
 /* Scores of a tile are in registers, as results and queries are. */
 static int keys_of(const work *w, const shape *s)
 {
+    if (s->groups) return 64;
     bool few = w->dtype == TN_DTYPE_F32 || w->head > 64 || (s->sets > 1 && w->head > 32);
     return few ? 32 : 64;
 }
 
 static int stages_of(const work *w, const shape *s)
 {
+    if (s->groups) return 6;
     return w->p.rows > keys_of(w, s) * s->key_warps ? 2 : 1;
 }
 
 static size_t shared_bytes(const work *w, const shape *s)
 {
     size_t keys = (size_t)keys_of(w, s), element = (size_t)tn_dtype_bits(w->dtype) / 8;
+    size_t rows = ((size_t)w->p.rows + keys - 1) / keys * keys;
+    if (s->groups) /* and two barriers a stage */
+        return (size_t)stages_of(w, s) * (2 * keys * (size_t)w->head * element + 16);
     size_t tiles =
         (size_t)(s->key_warps * stages_of(w, s) * 2) * keys * ((size_t)w->head * element + 16);
     size_t parts = (size_t)(s->key_warps * 16 * s->sets) * ((size_t)w->head + 6) * sizeof(float);
-    size_t masks = ((size_t)w->p.rows + keys - 1) / keys * keys * sizeof(float);
-    return (s->key_warps > 1 ? TN_MAX(tiles, parts) : tiles) + masks;
+    return (s->key_warps > 1 ? TN_MAX(tiles, parts) : tiles) + rows * sizeof(float);
 }
 
 /* Rows begin at multiples of 16 bytes. */
@@ -163,11 +169,16 @@ static tn_verdict fits(const work *w, const shape *s, bool half)
         return TN_NO("the operands are not of this tactic's type");
     if (w->head == 0 || w->head > HEAD_MAX || w->head % (f32 ? 8 : 16))
         return TN_NO("the columns of a head are no whole steps of the tensor cores up to 128");
-    if (p->rows > ROWS_MAX || p->rows < 1) return TN_NO("there are no keys, or more than 4096");
+    if (p->rows < 1 || (!s->groups && p->rows > ROWS_MAX))
+        return TN_NO("there are no keys, or more than 4096");
     if (!(p->scale > 0)) return TN_NO("the scale is not positive");
     if (!is_aligned(w)) return TN_NO("rows are not aligned to 16 bytes");
-    if (shared_bytes(w, s) > SHARED_MAX) return TN_NO("a block takes too much memory");
-    if (queries > 64 && w->head > 64) return TN_NO("heads are too long for so many queries");
+    if (shared_bytes(w, s) > (s->groups ? GROUP_SHARED_MAX : SHARED_MAX))
+        return TN_NO("a block takes too much memory");
+    if (s->groups && w->head % 32) return TN_NO("the columns of a head are no multiple of 32");
+    if (!s->groups && queries > 64 && w->head > 64)
+        return TN_NO("heads are too long for so many queries");
+    if (s->groups && p->q_rows <= queries / 2) return TN_NO("there are few queries");
     tiles = (p->q_rows + queries - 1) / queries;
     if (!tn_mul_i64(w->batch, p->heads, &blocks) || !tn_mul_i64(blocks, tiles, &blocks) ||
         blocks > INT32_MAX)
@@ -175,34 +186,68 @@ static tn_verdict fits(const work *w, const shape *s, bool half)
     return TN_YES;
 }
 
+/* Keys or values as the copy engine reads them, in boxes of some columns of rows of a head. */
+static tn_status map_of(const work *w, const shape *s, const void *at, tn_attention_steps step,
+                        tn_cu_map *out)
+{
+    const char *why;
+    bool whole = w->head % 64 == 0;
+    const uint64_t dims[] = {(uint64_t)w->head, (uint64_t)w->p.rows, (uint64_t)w->kv_heads,
+                             (uint64_t)w->batch};
+    const uint64_t steps[] = {(uint64_t)step.row * sizeof(uint16_t),
+                              (uint64_t)step.head * sizeof(uint16_t),
+                              (uint64_t)step.batch * sizeof(uint16_t)};
+    const unsigned box[] = {whole ? 64 : 32, (unsigned)keys_of(w, s), 1, 1}, one[] = {1, 1, 1, 1};
+    int type = w->dtype == TN_DTYPE_F16 ? TN_CU_MAP_F16 : TN_CU_MAP_BF16;
+    TN_CU("describing keys",
+          tn_cu_open(&why)->map_tiled(out, type, 4, (tn_cu_pointer)(uintptr_t)at, dims, steps, box,
+                                      one, 0, whole ? TN_CU_MAP_SWIZZLE_128 : TN_CU_MAP_SWIZZLE_64,
+                                      TN_CU_MAP_PROMOTE_128, 0));
+    return NULL;
+}
+
 static tn_status run(const tn_launch *l, work *w, const shape *s)
 {
+    tn_cuda_card *card = tn_cuda_stream_of(l)->card;
+    const tn_cuda_source *source =
+        s->groups ? &tn_cuda_source_attention_group : &tn_cuda_source_attention_keys;
     const tn_cuda_function *function;
+    tn_cu_map keys, values;
     char options[240];
-    int queries = 16 * s->sets * s->query_warps;
+    int queries = 16 * s->sets * s->query_warps, at, blocks = w->head > 64 ? 1 : 2;
     if (w->batch == 0 || w->p.heads == 0 || w->p.q_rows == 0) return NULL;
     TN_CHECK(is_aligned(w), TN_INVALID, "attention: operands do not begin at 16 bytes");
     const char *mask = w->mask == TN_DTYPE_NONE ? "float" : tn_cuda_type(w->mask);
-    snprintf(options, sizeof options,
-             "-DTYPE=%s -DHEAD=%d -DBK=%d -DQUERY_WARPS=%d -DKEY_WARPS=%d -DSETS=%d -DSTAGES=%d "
-             "-DMASK=%s",
-             tn_cuda_type(w->dtype), (int)w->head, keys_of(w, s), s->query_warps, s->key_warps,
-             s->sets, stages_of(w, s), mask);
+    at = snprintf(options, sizeof options, "-DTYPE=%s -DHEAD=%d -DSTAGES=%d -DMASK=%s",
+                  tn_cuda_type(w->dtype), (int)w->head, stages_of(w, s), mask);
+    if (s->groups)
+        snprintf(options + at, sizeof options - (size_t)at, " -DGROUPS=%d -DBLOCKS=%d",
+                 s->query_warps / 4, blocks);
+    else
+        snprintf(options + at, sizeof options - (size_t)at,
+                 " -DBK=%d -DQUERY_WARPS=%d -DKEY_WARPS=%d -DSETS=%d", keys_of(w, s),
+                 s->query_warps, s->key_warps, s->sets);
     size_t shared = shared_bytes(w, s);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_attention_keys,
-                                "attention", options, shared, &function));
+    TN_TRY(tn_cuda_function_get(card, source, "attention", options, shared, &function));
     w->p.tiles = (w->p.q_rows + queries - 1) / queries;
-    tn_cuda_grid grid = {.grid = {(unsigned)(w->batch * w->p.heads * w->p.tiles)},
+    int32_t items = (int32_t)(w->batch * w->p.heads * w->p.tiles);
+    tn_cuda_grid grid = {.grid = {(unsigned)items},
                          .block = {32 * (unsigned)(s->query_warps * s->key_warps)},
                          .shared_bytes = shared,
                          .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&w->p});
+    if (!s->groups) return tn_cuda_run(l, function, &grid, (void *[]){&w->p});
+    if (card->wishes) return NULL;
+    grid.grid[0] = (unsigned)TN_MIN(items, blocks * card->multiprocessors);
+    TN_TRY(map_of(w, s, w->p.k, w->p.at_k, &keys));
+    TN_TRY(map_of(w, s, w->p.v, w->p.at_v, &values));
+    return tn_cuda_run(l, function, &grid, (void *[]){&w->p, &keys, &values, &items});
 }
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
-static const shape shape_128 = {4, 1, 2}, shape_64 = {4, 1, 1}, shape_32 = {1, 4, 2},
-                   shape_16 = {1, 4, 1};
+static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
+                   shape_32 = {1, 4, 2, false}, shape_16 = {1, 4, 1, false},
+                   shape_group_128 = {8, 1, 1, true}, shape_group_64 = {4, 1, 1, true};
 
 #define TACTIC(read, queries)                                                                      \
     static tn_verdict accepts_##read##_half_##queries(const tn_problem *p)                         \
@@ -211,12 +256,6 @@ static const shape shape_128 = {4, 1, 2}, shape_64 = {4, 1, 1}, shape_32 = {1, 4
         tn_verdict no = read_##read(p, &w);                                                        \
         return no ? no : fits(&w, &shape_##queries, true);                                         \
     }                                                                                              \
-    static tn_verdict accepts_##read##_tf32_##queries(const tn_problem *p)                         \
-    {                                                                                              \
-        work w;                                                                                    \
-        tn_verdict no = read_##read(p, &w);                                                        \
-        return no ? no : fits(&w, &shape_##queries, false);                                        \
-    }                                                                                              \
     static tn_status launch_##read##_##queries(const tn_launch *l)                                 \
     {                                                                                              \
         work w;                                                                                    \
@@ -224,27 +263,37 @@ static const shape shape_128 = {4, 1, 2}, shape_64 = {4, 1, 1}, shape_32 = {1, 4
         TN_CHECK(!no, TN_UNSUPPORTED, "attention: %s", no);                                        \
         return run(l, &w, &shape_##queries);                                                       \
     }
-#define ROW(op_name, text, read, type, queries, least)                                             \
+#define BOTH(read, queries)                                                                        \
+    static tn_verdict accepts_##read##_tf32_##queries(const tn_problem *p)                         \
     {                                                                                              \
-        .name = "cuda." text "." #type ".keys_" #queries, .op = op_name, .revision = 1,            \
-        .needs = TN_SM80, .precision = least, .accepts = accepts_##read##_##type##_##queries,      \
+        work w;                                                                                    \
+        tn_verdict no = read_##read(p, &w);                                                        \
+        return no ? no : fits(&w, &shape_##queries, false);                                        \
+    }                                                                                              \
+    TACTIC(read, queries)
+#define ROW(op_name, text, read, type, name_of, queries, feature, least)                           \
+    {                                                                                              \
+        .name = "cuda." text "." #type "." name_of, .op = op_name, .revision = 1,                  \
+        .needs = feature, .precision = least, .accepts = accepts_##read##_##type##_##queries,      \
         .launch = launch_##read##_##queries,                                                       \
     }
 #define ROWS(op_name, text, read, queries)                                                         \
-    ROW(op_name, text, read, half, queries, TN_PRECISION_F32),                                     \
-        ROW(op_name, text, read, tf32, queries, TN_PRECISION_TF32)
+    ROW(op_name, text, read, half, "keys_" #queries, queries, TN_SM80, TN_PRECISION_F32),          \
+        ROW(op_name, text, read, tf32, "keys_" #queries, queries, TN_SM80, TN_PRECISION_TF32)
 #define ALL(op_name, text, read)                                                                   \
-    ROWS(op_name, text, read, 64), ROWS(op_name, text, read, 128), ROWS(op_name, text, read, 32),  \
-        ROWS(op_name, text, read, 16)
-
-TACTIC(attention, 128)
-TACTIC(attention, 64)
-TACTIC(attention, 32)
-TACTIC(attention, 16)
-TACTIC(packed, 128)
-TACTIC(packed, 64)
-TACTIC(packed, 32)
-TACTIC(packed, 16)
+    ROW(op_name, text, read, half, "group_128", group_128, TN_SM90A, TN_PRECISION_F32),            \
+        ROW(op_name, text, read, half, "group_64", group_64, TN_SM90A, TN_PRECISION_F32),          \
+        ROWS(op_name, text, read, 64), ROWS(op_name, text, read, 128),                             \
+        ROWS(op_name, text, read, 32), ROWS(op_name, text, read, 16)
+#define EVERY(read)                                                                                \
+    TACTIC(read, group_128)                                                                        \
+    TACTIC(read, group_64)                                                                         \
+    BOTH(read, 128)                                                                                \
+    BOTH(read, 64)                                                                                 \
+    BOTH(read, 32)                                                                                 \
+    BOTH(read, 16)
+EVERY(attention)
+EVERY(packed)
 
 extern const tn_tactic tn_cuda_attention_keys[];
 const tn_tactic tn_cuda_attention_keys[] = {

@@ -70,20 +70,12 @@ struct shape { /* mirrored in conv_last_group.c */
 
 /* ---- Copies ------------------------------------------------------------------------------------*/
 
-static __device__ __forceinline__ void barrier_make_for(uint32 barrier, uint32 arrivals)
-{
-    hopper_asm("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
 /* Of any block of the cluster. */
 static __device__ __forceinline__ void barrier_arrive_at(uint32 barrier, int rank)
 {
     hopper_asm("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(
                    cluster_address(barrier, rank))
                : "memory");
-}
-static __device__ __forceinline__ void barrier_arrive(uint32 barrier)
-{
-    hopper_asm("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 /* Of BM windows, from the pixel (h, w) of sample n on: 64 channels of the tap at (dh, dw). */
 static __device__ __forceinline__ void copy_windows(uint32 to, const map &x, int c, int w, int h, int n,
@@ -229,15 +221,15 @@ struct barriers {
     __device__ void make() const
     {
         for (int i = 0; i < STAGES; i++) {
-            barrier_make_for(full(i), 1);
-            barrier_make_for(empty(i), 4 * GROUPS * PAIR);
+            barrier_make(full(i), 1);
+            barrier_make(empty(i), 4 * GROUPS * PAIR);
         }
         for (int y = 0; y < TILES_Y; y++) {
-            barrier_make_for(residual(y), 1);
-            barrier_make_for(written(y), MULTIPLIERS);
-            barrier_make_for(sent(y), 1);
+            barrier_make(residual(y), 1);
+            barrier_make(written(y), MULTIPLIERS);
+            barrier_make(sent(y), 1);
         }
-        barrier_make_for(sums(), 1);
+        barrier_make(sums(), 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(sums(), (SPLITS - 1) * OWN * MULTIPLIERS * 16);
     }

@@ -35,11 +35,6 @@ enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, ROOM_BYTES = (SPLITS - 1) * OWN *
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
 static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
 
-/* A map of a as the driver makes it. */
-struct alignas(64) tensor_map {
-    uint64 opaque[16];
-};
-
 struct shape {
     int m, n, k, tiles_n, groups; /* groups of 8 columns */
     int rows;                     /* of a tile; eights */
@@ -78,14 +73,6 @@ static __device__ __forceinline__ uint32 partial(uint32 barriers)
 #define group_asm(...)
 #endif
 
-static __device__ __forceinline__ void barrier_make_for(uint32 barrier, int count)
-{
-    nine_asm("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
-}
-static __device__ __forceinline__ void barrier_arrive(uint32 barrier)
-{
-    nine_asm("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
 /* A box of the map, counted at the barrier. */
 static __device__ __forceinline__ void copy_box(uint32 to, const tensor_map *map, int k, int row,
                                                 uint32 barrier)
@@ -98,10 +85,6 @@ static __device__ __forceinline__ void copy_box(uint32 to, const tensor_map *map
 static __device__ __forceinline__ void fetch_bulk(const void *from, uint32 bytes)
 {
     nine_asm("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
-}
-static __device__ __forceinline__ void fetch_map(const tensor_map *map)
-{
-    nine_asm("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
 /* ---- The warp that brings ----------------------------------------------------------------------*/
@@ -342,10 +325,10 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
     bool bringer = threadIdx.x == WARPS * 32;
     if (bringer) {
         for (int i = 0; i < STAGES; i++) {
-            barrier_make_for(full(barriers, i), 1);
-            barrier_make_for(empty(barriers, i), WARPS);
+            barrier_make(full(barriers, i), 1);
+            barrier_make(empty(barriers, i), WARPS);
         }
-        barrier_make_for(partial(barriers), 1);
+        barrier_make(partial(barriers), 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
     }
