@@ -136,7 +136,15 @@ static __device__ __forceinline__ void copy_begin(void *to, const void *from, bo
                  : "memory");
 #endif
 }
-/* 4 bytes, likewise aligned. */
+/* 16 bytes, or 4, likewise aligned; at once where copies cannot go on. */
+static __device__ __forceinline__ void copy_four(float4 *to, const float4 *from)
+{
+#if __CUDA_ARCH__ >= 800
+    copy_begin(to, from, true);
+#else
+    *to = *from;
+#endif
+}
 static __device__ __forceinline__ void copy_float(float *to, const float *from)
 {
 #if __CUDA_ARCH__ >= 800

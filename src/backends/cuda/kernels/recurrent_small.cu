@@ -182,13 +182,11 @@ static __device__ __forceinline__ void load_row(const float *from, const place &
         row[k] = from[(i * U + lane) * SLOTS + p.q];
     }
 }
-static __device__ __forceinline__ float add_told(const float *row, float h)
+static __device__ __forceinline__ void add_told(const float *row, float h, float (&sum)[2])
 {
-    float sum[2] = {0, 0};
 #pragma unroll
     for (int k = 0; k < UNITS; k++)
         sum[k % 2] = fmaf(row[k], __shfl_sync(0xffffffffu, h, 4 * k), sum[k % 2]);
-    return sum[0] + sum[1];
 }
 
 /* ---- Any number of steps ---------------------------------------------------------------------*/
@@ -311,7 +309,8 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         const float *x_at = xs;
         int x_step = spread<N>::padded; /* from one item to the next */
         if (path.x_near) x_at = path.x_near;
-        else stage<N>(path, p, rows, items, a.seq, s0, backward, xs);
+        else if (!a.keep || l > 0 || s0 > 0)
+            stage<N>(path, p, rows, items, a.seq, s0, backward, xs);
         __syncthreads();
         /* What is near lies in the order of time: rows, too, come the other way round. */
         bool turned = path.x_near && backward;
@@ -333,13 +332,17 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         for (int s = 0; s < count; s++, gate += rows * UW) {
             float x = *gate, of_h;
             if constexpr (TOLD) {
-                of_h = add_told(row, h);
+                /* An LSTM adds x in any case: its sum may begin with that. */
+                float part[2] = {bias_h, CELL == 0 ? x : 0.0f};
+                add_told(row, h, part);
+                of_h = CELL == 0 ? part[0] : part[0] + part[1];
+                if (CELL == 0) x = part[1];
             } else {
                 float sum[SLOTS] = {0};
                 add_product<per_h, spread<UNITS>::wide>(r, now + p.q * spread<UNITS>::wide, sum);
-                of_h = add_lanes(sum, p.q);
+                of_h = add_lanes(sum, p.q) + bias_h;
             }
-            h = cell_step<CELL>(of_h + bias_h, x, p.q, h, &c);
+            h = cell_step<CELL>(of_h, x, p.q, h, &c);
             if (out) {
                 if (sizeof(TYPE) < 4 && path.y_narrow)
                     from_float(h, reinterpret_cast<TYPE *>(out));
@@ -386,7 +389,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     float *kept = reinterpret_cast<float *>(shared);
     const float *weights = a.keep ? kept : a.weights;
     for (int i = threadIdx.x; i < a.keep / 4; i += THREADS)
-        shared[i] = reinterpret_cast<const float4 *>(a.weights)[i];
+        copy_four(shared + i, reinterpret_cast<const float4 *>(a.weights) + i);
     /* A layer's room, of each side; behind them what lies between layers. All blocks are there
      * before one stores to another. */
     constexpr int above = spread<ABOVE>::padded;
@@ -400,14 +403,25 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     int tail_step = 0;
     if constexpr (TAIL > 0) {
         tail_step = a.tail.at_long ? (int)*a.tail.at_long : *a.tail.at;
-        if (tail_step < 0) tail_step += a.seq;
-        tail_step = max(0, min(tail_step, a.seq - 1));
-        for (int i = threadIdx.x; i < (ABOVE + 1) * TAIL; i += THREADS)
-            tail[i] = i < ABOVE * TAIL ? a.tail.weight[i]
-                      : a.tail.bias    ? a.tail.bias[i - ABOVE * TAIL]
-                                       : 0.0f;
+        for (int i = threadIdx.x; i < (ABOVE + 1) * TAIL; i += THREADS) {
+            if (i < ABOVE * TAIL) copy_float(tail + i, a.tail.weight + i);
+            else if (a.tail.bias) copy_float(tail + i, a.tail.bias + i - ABOVE * TAIL);
+            else tail[i] = 0.0f;
+        }
     }
-    if (a.keep) __syncthreads();
+    copy_group();
+    if (a.keep) {
+        /* x comes while the weights do. */
+        if (a.first == 0) {
+            int count = a.seq < a.chunk ? a.seq : a.chunk;
+            paths<TYPE> path = {a.x, a.x_time, a.x_batch};
+            tn_wait_for_producer();
+            stage<INPUT>(path, p, rows, count * rows, a.seq, 0, a.backward || p.direction == 1,
+                         room);
+        }
+        copy_wait<0>();
+        __syncthreads();
+    }
     if (ACROSS > 1 && a.last - a.first > 1) cluster_arrive();
     for (int l = a.first; l < a.last; l++) {
         bool last = l == LAYERS - 1;
@@ -433,7 +447,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
         }
     }
     if constexpr (TAIL > 0) {
+        copy_wait<0>();
         __syncthreads();
+        if (tail_step < 0) tail_step += a.seq;
+        tail_step = max(0, min(tail_step, a.seq - 1));
         const float *y = near + (LAYERS - 1) % 2 * near_floats + tail_step * rows * above;
         run_tail(a.tail, y, tail, rows, p.row - p.group);
     }
