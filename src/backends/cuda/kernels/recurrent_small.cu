@@ -309,7 +309,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         const float *x_at = xs;
         int x_step = spread<N>::padded; /* from one item to the next */
         if (path.x_near) x_at = path.x_near;
-        else if (!a.keep || l > 0 || s0 > 0)
+        else if (SIDES == 1 || !a.keep || l > 0 || s0 > 0)
             stage<N>(path, p, rows, items, a.seq, s0, backward, xs);
         __syncthreads();
         /* What is near lies in the order of time: rows, too, come the other way round. */
@@ -388,7 +388,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     int64 wide = (int64)a.batch * ABOVE, one = a.seq * wide;
     float *kept = reinterpret_cast<float *>(shared);
     const float *weights = a.keep ? kept : a.weights;
-    for (int i = threadIdx.x; i < a.keep / 4; i += THREADS)
+    for (int i = threadIdx.x; SIDES > 1 && i < a.keep / 4; i += THREADS)
         copy_four(shared + i, reinterpret_cast<const float4 *>(a.weights) + i);
     /* A layer's room, of each side; behind them what lies between layers. All blocks are there
      * before one stores to another. */
@@ -409,8 +409,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
             else tail[i] = 0.0f;
         }
     }
-    copy_group();
-    if (a.keep) {
+    if (SIDES > 1 || TAIL > 0) copy_group();
+    if (SIDES > 1 && a.keep) { /* else none are kept */
         /* x comes while the weights do. */
         if (a.first == 0) {
             int count = a.seq < a.chunk ? a.seq : a.chunk;
