@@ -506,6 +506,15 @@ static __device__ __forceinline__ float cell_step(float sum, float x, int q, flo
     }
 }
 
+/* N numbers over four lanes: lane q has those at (4 i + q) * wide + e, for e < wide. */
+template <int N> struct recurrent_spread {
+    enum {
+        wide = N % 16 == 0 ? 4 : N % 8 == 0 ? 2 : 1,
+        per = (N + 4 * wide - 1) / (4 * wide) * wide,
+        padded = 4 * per,
+    };
+};
+
 /* ---- Clusters and barriers in shared memory (9.0) ---- */
 
 /* All threads of all blocks of the cluster: what was written before arriving, in global memory and

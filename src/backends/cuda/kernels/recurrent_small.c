@@ -1,4 +1,4 @@
-/* Stacks of recurrent layers of few units: recurrent_small.cu. */
+/* Stacks of recurrent layers of few units: recurrent_small.cu, recurrent_lanes.cu. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "ops/linear/linear.h"
 
 extern const tn_cuda_source tn_cuda_source_recurrent_small;
+extern const tn_cuda_source tn_cuda_source_recurrent_lanes;
 
 enum { UNITS_MAX = 96, INPUT_MAX = 512, WARPS = 16, GROUPS_MAX = 8 };
 
@@ -88,6 +89,16 @@ static tn_verdict accepts_block(const tn_problem *p)
     if (verdict) return verdict;
     if (at.group > 32 * WARPS / 2) return TN_NO("both directions are too much for one block");
     return at.r.directions > 1 && at.r.layers > 1 ? TN_YES : TN_NO("no two directions hand over");
+}
+
+static tn_verdict accepts_lanes(const tn_problem *p)
+{
+    plan at;
+    tn_verdict verdict = make_plan(p, &at);
+    if (verdict) return verdict;
+    if (at.slots != 4) return TN_NO("the cells are neither LSTM nor GRU");
+    if (at.r.units > 32) return TN_NO("more than 32 units");
+    return at.r.seq > 1 ? TN_YES : TN_NO("one step does not wait for another");
 }
 
 static size_t scratch_bytes(const tn_problem *p)
@@ -339,6 +350,74 @@ static tn_status launch_block(const tn_launch *l)
     return launch_as(l, BY_BLOCK);
 }
 
+/* As in recurrent_lanes.cu. */
+typedef struct lanes_args {
+    const void *x, *h0, *c0, *weights;
+    void *y, *h_n, *c_n;
+    int64_t x_time, x_batch, y_time, y_direction, y_batch, state_layer, state_batch;
+    int32_t seq, batch, rows, backward;
+} lanes_args;
+
+static size_t lanes_bytes(const plan *at, int64_t rows)
+{
+    enum { STEPS = 4, FLOATS_MAX = 1 << 20 };
+    const tn_recurrent *r = &at->r;
+    int64_t of_x = at->x_floats, of_h = at->state_floats;
+    int64_t layer = 4 * r->units * (of_h + 2 + of_x), groups = (r->seq + STEPS - 1) / STEPS;
+    if (r->seq > FLOATS_MAX) return SIZE_MAX;
+    int64_t steps = groups * STEPS * 4 * r->units + 2 * r->seq * of_x + 2 * groups;
+    return (size_t)(2 * layer + rows * (steps + 2 * of_h)) * sizeof(float);
+}
+
+static tn_status launch_lanes(const tn_launch *l)
+{
+    enum { THREADS = 256, ROWS_MAX = 4 }; /* as in the kernel: other warps are left */
+    plan at;
+    tn_verdict verdict = make_plan(l->problem, &at);
+    TN_CHECK(!verdict, TN_INTERNAL, "launching a problem that is not taken: %s", verdict);
+    const tn_recurrent *r = &at.r;
+    tn_cuda_card *card = tn_cuda_stream_of(l)->card;
+    int64_t most = card->multiprocessors / r->directions;
+    int64_t rows = TN_MIN((r->batch + most - 1) / TN_MAX(most, (int64_t)1), (int64_t)ROWS_MAX);
+    size_t bytes = lanes_bytes(&at, rows);
+    while (rows > 1 && bytes > (size_t)card->shared_bytes_max) bytes = lanes_bytes(&at, --rows);
+    if (r->batch == 0 || r->seq == 0 || r->batch > INT32_MAX ||
+        bytes > (size_t)card->shared_bytes_max)
+        return launch_as(l, r->layers > 1 ? BY_SENDING : BY_LAUNCH);
+    lanes_args args = {.x = r->x->data,
+                       .h0 = tn_recurrent_data(r->h0),
+                       .c0 = tn_recurrent_data(r->c0),
+                       .weights = l->packed,
+                       .y = tn_recurrent_data(r->y),
+                       .h_n = tn_recurrent_data(r->h_n),
+                       .c_n = tn_recurrent_data(r->c_n),
+                       .x_time = r->x_time,
+                       .x_batch = r->x_batch,
+                       .y_time = r->y_time,
+                       .y_direction = r->y_direction,
+                       .y_batch = r->y_batch,
+                       .state_layer = r->state_layer,
+                       .state_batch = r->state_batch,
+                       .seq = (int32_t)r->seq,
+                       .batch = (int32_t)r->batch,
+                       .rows = (int32_t)rows,
+                       .backward = r->backward};
+    char options[160];
+    const tn_cuda_function *function;
+    snprintf(options, sizeof options,
+             "-DCELL=%d -DUNITS=%d -DINPUT=%d -DLAYERS=%d -DDIRECTIONS=%d -DTYPE=%s", (int)r->cell,
+             (int)r->units, (int)r->input, r->layers, r->directions, tn_cuda_type(r->x->dtype));
+    TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_recurrent_lanes, "recurrent_lanes", options,
+                                bytes, &function));
+    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(r->batch, rows) * (unsigned)r->directions},
+                         .block = {THREADS},
+                         .shared_bytes = bytes,
+                         .cluster = (unsigned)r->directions,
+                         .overlap = true};
+    void *pointers[] = {&args};
+    return tn_cuda_run(l, function, &grid, pointers);
+}
+
 /* ---- One step of the result, and a Linear of it ----------------------------------------------*/
 
 /* A Gather of one step of y. */
@@ -416,6 +495,7 @@ tn_status tn_recurrent_small_together(void *stream, const tn_launch *const *laun
 
 extern const tn_tactic tn_cuda_recurrent_small[];
 const tn_tactic tn_cuda_recurrent_small[] = {
+    ROW("cuda.recurrent_stack.any.lanes", "RecurrentStack", TN_SM90, accepts_lanes, launch_lanes),
     ROW("cuda.recurrent_stack.any.small_sending", "RecurrentStack", TN_SM90, accepts_pair,
         launch_sending),
     ROW("cuda.recurrent_stack.any.small_barrier", "RecurrentStack", TN_SM90, accepts_pair,

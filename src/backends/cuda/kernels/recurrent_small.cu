@@ -67,14 +67,7 @@ enum {
     PART = 16,              /* numbers of W that a lane holds at a time */
 };
 
-/* N numbers over four lanes: lane q has those at (4 i + q) * wide + e, for e < wide. */
-template <int N> struct spread {
-    enum {
-        wide = N % 16 == 0 ? 4 : N % 8 == 0 ? 2 : 1,
-        per = (N + 4 * wide - 1) / (4 * wide) * wide,
-        padded = 4 * per,
-    };
-};
+template <int N> using spread = recurrent_spread<N>;
 enum {
     HP = spread<UNITS>::padded,
     XP = LAYERS > 1 && (int)spread<ABOVE>::padded > (int)spread<INPUT>::padded
