@@ -1,0 +1,189 @@
+/* FeedForward and WindowBlock by the kernels of their parts, one behind the other: where no kernel
+ * takes all of it, and where there are so many rows that libraries win. Each part is done by the
+ * first tactic of its operator, in the order of the table, that the card has and that wants no
+ * packed weights. */
+#include <string.h>
+
+#include "backends/cuda/cuda.h"
+#include "ops/feed_forward/feed_forward.h"
+#include "ops/linear/linear.h"
+#include "ops/norm/norm.h"
+#include "ops/wide/wide.h"
+#include "ops/window_block/window_block.h"
+
+enum { PARTS_MAX = 4, OPERANDS = 4 };
+
+typedef struct part {
+    tn_problem problem;
+    tn_tensor in[OPERANDS], out;
+    union {
+        tn_layer_norm_params norm;
+        tn_linear_params linear;
+    } params;
+} part;
+
+/* The parts, whose results but the last go to scratch, one behind the other. */
+typedef struct chain {
+    int count;
+    part at[PARTS_MAX];
+} chain;
+
+static bool serves(const tn_tactic *tactic, const tn_problem *p)
+{
+    return !strcmp(tactic->op, p->op) && !tactic->packed_bytes &&
+           tactic->precision == TN_PRECISION_F32 && !tactic->accepts(p);
+}
+
+/* What goes from one part to the next, without data. */
+static tn_tensor like(const tn_tensor *x, int64_t columns)
+{
+    tn_tensor out = *x;
+    out.data = NULL;
+    out.dim[out.rank - 1] = columns;
+    return out;
+}
+
+static part *add(chain *c, const char *op, const tn_tensor *const *in, int count, tn_tensor out)
+{
+    part *x = &c->at[c->count++];
+    x->out = out;
+    for (int i = 0; i < count; i++)
+        if (in[i]) x->in[i] = *in[i];
+    x->problem = (tn_problem){.op = op,
+                              .in_count = count,
+                              .out_count = 1,
+                              .in = x->in,
+                              .out = &x->out,
+                              .in_constant = ~UINT64_C(1),
+                              .params = &x->params,
+                              .params_bytes = sizeof x->params};
+    return x;
+}
+
+static const tn_tensor *input(const tn_problem *p, int i)
+{
+    return tn_wide_has(p, i) ? &p->in[i] : NULL;
+}
+
+static void add_norm(chain *c, const tn_problem *p, float epsilon)
+{
+    const tn_tensor *in[] = {&p->in[0], input(p, 1), input(p, 2)};
+    part *x = add(c, "LayerNormalization", in, 3, like(in[0], in[0]->dim[in[0]->rank - 1]));
+    x->params.norm =
+        (tn_layer_norm_params){.axis = -1, .stash_type = TN_DTYPE_F32, .epsilon = epsilon};
+    x->problem.params_bytes = sizeof x->params.norm;
+}
+
+/* Of what the part before gives; the residual is X. */
+static void add_linear(chain *c, const tn_problem *p, int w, bool residual,
+                       const tn_epilogue *epilogue)
+{
+    const tn_tensor *from = &c->at[c->count - 1].out;
+    const tn_tensor *in[] = {from, &p->in[w], input(p, w + 1), residual ? &p->in[0] : NULL};
+    part *x = add(c, "Linear", in, residual ? 4 : 3, like(from, p->in[w].dim[1]));
+    x->params.linear.epilogue = *epilogue;
+    x->problem.params_bytes = sizeof x->params.linear;
+    x->problem.in_constant = 6;
+}
+
+static void chain_of(const tn_problem *p, chain *c)
+{
+    const tn_epilogue none = {0};
+    memset(c, 0, sizeof *c);
+    if (!strcmp(p->op, "FeedForward")) {
+        const tn_feed_forward_params *params = p->params;
+        add_norm(c, p, params->epsilon);
+        add_linear(c, p, TN_FF_W1, false, &params->epilogue);
+        add_linear(c, p, TN_FF_W2, true, &none);
+        return;
+    }
+    const tn_window_block_params *params = p->params;
+    add_norm(c, p, params->epsilon);
+    add_linear(c, p, TN_WB_W1, false, &none);
+    const tn_tensor *in[] = {&c->at[1].out, input(p, TN_WB_TABLE)};
+    part *x = add(c, "WindowAttention", in, 2, like(&p->in[0], p->in[0].dim[3]));
+    x->problem.params = &params->attention;
+    x->problem.params_bytes = sizeof params->attention;
+    add_linear(c, p, TN_WB_W2, true, &none);
+}
+
+/* Where results between the parts lie; how much that takes. */
+static size_t place(chain *c, void *scratch)
+{
+    size_t at = 0;
+    for (int i = 0; i < c->count; i++) {
+        if (i > 0) c->at[i].in[0].data = c->at[i - 1].out.data;
+        if (i == c->count - 1) break;
+        c->at[i].out.data = scratch ? (uint8_t *)scratch + at : NULL;
+        at = tn_wide_add(at, ((size_t)tn_tensor_bytes(&c->at[i].out) + 255) / 256 * 256);
+    }
+    return at;
+}
+
+static tn_verdict accepts(const tn_problem *p)
+{
+    chain c;
+    chain_of(p, &c);
+    const tn_tactic *const *table = tn_backend_cuda.tactics();
+    for (int i = 0; i < c.count; i++) {
+        int k = 0;
+        while (table[k] && !serves(table[k], &c.at[i].problem)) k++;
+        if (!table[k]) return TN_NO("a part has no kernel");
+    }
+    return TN_YES;
+}
+
+static size_t scratch_bytes(const tn_problem *p)
+{
+    chain c;
+    size_t most = 0;
+    chain_of(p, &c);
+    for (int i = 0; i < c.count; i++)
+        for (const tn_tactic *const *t = tn_backend_cuda.tactics(); *t; t++)
+            if ((*t)->scratch_bytes && serves(*t, &c.at[i].problem))
+                most = TN_MAX(most, (*t)->scratch_bytes(&c.at[i].problem));
+    return tn_wide_add(place(&c, NULL), most);
+}
+
+static tn_status launch(const tn_launch *l)
+{
+    chain c;
+    chain_of(l->problem, &c);
+    size_t used = place(&c, l->scratch);
+    uint64_t features = tn_cuda_stream_of(l)->card->card.info.features;
+    c.at[c.count - 1].out.data = l->problem->out[0].data;
+    for (int i = 0; i < c.count; i++) {
+        const tn_tactic *const *t = tn_backend_cuda.tactics();
+        while (*t && (((*t)->needs & ~features) || !serves(*t, &c.at[i].problem))) t++;
+        TN_CHECK(*t, TN_UNSUPPORTED, "this card has no kernel for %s", c.at[i].problem.op);
+        tn_launch one = *l;
+        one.problem = &c.at[i].problem;
+        one.scratch = (uint8_t *)l->scratch + used;
+        one.packed = NULL;
+        TN_TRY((*t)->launch(&one));
+    }
+    return NULL;
+}
+
+extern const tn_tactic tn_cuda_halves[];
+const tn_tactic tn_cuda_halves[] = {
+    {
+        .name = "cuda.feed_forward.any.parts",
+        .op = "FeedForward",
+        .revision = 1,
+        .needs = TN_SM75,
+        .accepts = accepts,
+        .scratch_bytes = scratch_bytes,
+        .launch = launch,
+    },
+    {
+        .name = "cuda.window_block.any.parts",
+        .op = "WindowBlock",
+        .revision = 1,
+        .needs = TN_SM75,
+        .accepts = accepts,
+        .scratch_bytes = scratch_bytes,
+        .launch = launch,
+    },
+    {0},
+};
