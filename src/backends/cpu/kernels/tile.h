@@ -6,8 +6,9 @@
  *      b   |0 1 2 3|4 5 6 7|8 9 . .|     each panel: k rows of TILE_COLUMNS floats, dense
  *
  * One tile is TILE_ROWS x TILE_COLUMNS sums: for each k, a line of the panel times TILE_ROWS
- * numbers of a. Every sum runs over k in rising order whatever the tile's size, so the same numbers
- * come out however the work is cut. */
+ * numbers of a. Every sum runs over k in rising order whatever the tile's size, in pieces of
+ * TILE_DEPTH that are added one after the other, so the same numbers come out however the work is
+ * cut. One sum over thousands of products would lose three times as much to rounding. */
 #ifndef TN_BACKENDS_CPU_TILE_H
 #define TN_BACKENDS_CPU_TILE_H
 
@@ -147,12 +148,6 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
     int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++) sum[i][v] = (vf32){0};
-    if (add)
-        for (int i = 0; i < rows; i++) {
-            for (int v = 0; v < vectors - 1; v++)
-                sum[i][v] = vf32_load(c + i * ldc + v * VF32_LANES);
-            sum[i][vectors - 1] = vf32_load_some(c + i * ldc + (vectors - 1) * VF32_LANES, last);
-        }
     for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS) {
         vf32 b[TILE_VECTORS];
         /* Few rows do little but read the panel: no time to ask for more. */
@@ -164,6 +159,12 @@ TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
             for (int v = 0; v < vectors; v++) sum[i][v] = vf32_fma(scale, b[v], sum[i][v]);
         }
     }
+    if (add)
+        for (int i = 0; i < rows; i++) {
+            for (int v = 0; v < vectors - 1; v++)
+                sum[i][v] += vf32_load(c + i * ldc + v * VF32_LANES);
+            sum[i][vectors - 1] += vf32_load_some(c + i * ldc + (vectors - 1) * VF32_LANES, last);
+        }
     if (ends)
         for (int i = 0; i < rows; i++) {
             const float *r = ends->residual ? ends->residual + i * ldc : NULL;

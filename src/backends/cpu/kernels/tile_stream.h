@@ -10,13 +10,13 @@ enum { STREAM_ROWS = VF32_LANES == 16 ? 4 : 2 };
 enum { STREAM_AHEAD = 8 * TILE_COLUMNS }; /* floats of a panel, asked for meanwhile */
 
 /* `rows` and `panels` are constants at every call: the sums are registers. */
-TILE_INLINE void stream_run(int rows, int panels, int64_t k, const float *a, int64_t a_row,
-                            const float *packed, float *c, int64_t ldc)
+TILE_INLINE void stream_piece(int rows, int panels, int64_t k, int64_t depth, const float *a,
+                              int64_t a_row, const float *packed, float *c, int64_t ldc, int add)
 {
     vf32 sum[STREAM_ROWS][8];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < 2 * panels; v++) sum[i][v] = (vf32){0};
-    for (int64_t p = 0; p < k; p++, packed += TILE_COLUMNS)
+    for (int64_t p = 0; p < depth; p++, packed += TILE_COLUMNS)
         for (int v = 0; v < panels; v++) {
             const float *panel = packed + v * k * TILE_COLUMNS;
             for (int i = 0; i < TILE_COLUMNS; i += 16) __builtin_prefetch(panel + STREAM_AHEAD + i);
@@ -28,7 +28,22 @@ TILE_INLINE void stream_run(int rows, int panels, int64_t k, const float *a, int
             }
         }
     for (int i = 0; i < rows; i++)
-        for (int v = 0; v < 2 * panels; v++) vf32_store(c + i * ldc + v * VF32_LANES, sum[i][v]);
+        for (int v = 0; v < 2 * panels; v++) {
+            float *to = c + i * ldc + v * VF32_LANES;
+            vf32_store(to, add ? sum[i][v] + vf32_load(to) : sum[i][v]);
+        }
+}
+
+TILE_INLINE void stream_run(int rows, int panels, int64_t k, const float *a, int64_t a_row,
+                            const float *packed, float *c, int64_t ldc)
+{
+    int64_t at = 0;
+    do {
+        int64_t depth = k - at < TILE_DEPTH ? k - at : TILE_DEPTH;
+        stream_piece(rows, panels, k, depth, a + at, a_row, packed + at * TILE_COLUMNS, c, ldc,
+                     at > 0);
+        at += TILE_DEPTH;
+    } while (at < k);
 }
 
 /* c[m, n] = a[m, k] * packed, m at most STREAM_ROWS. */
@@ -50,8 +65,8 @@ static __attribute__((noinline)) void stream_multiply(int64_t m, int64_t n, int6
         }
     }
     for (; j < n; j += TILE_COLUMNS)
-        tile_column(m, n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS, k, a, a_row, packed + j * k,
-                    c + j, ldc, 0);
+        tile_multiply(m, n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS, k, a, a_row, packed + j * k,
+                      c + j, ldc, 0);
 }
 
 #endif
