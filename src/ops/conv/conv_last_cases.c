@@ -58,7 +58,7 @@ const tn_case tn_conv_last_cases[] = {
     {.problem = "ChannelsLastConv{pads=[1,1]} f16[3,50,64] f16[24,3,64]! f16[24]!"},
     {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[256,1,1,64]! f16[256]! "
                 "f16[9,28,28,256]"},
-    {.problem = "ChannelsLastConv{activation=relu} f16[9,28,28,64] f16[136,1,1,64]! f16[136]!"},
+    {.problem = "ChannelsLastConv{activation=relu} f16[12,28,28,64] f16[136,1,1,64]! f16[136]!"},
     {.problem = "ChannelsLastConv{pads=[1,0,0,0]} bf16[8,28,28,64] bf16[128,2,1,64]!"},
     /* groups */
     {.problem = "ChannelsLastConv{group=4, pads=[1,1,1,1], activation=relu} f16[1,9,9,64] "

@@ -26,11 +26,11 @@ static int64_t ceil_div(int64_t a, int64_t b)
 
 /* ---- Weights ---------------------------------------------------------------------------------*/
 
-/* Elements of one output's line: eights along k, which runs over channels, rows and columns. */
+/* Elements of one output's line: fours along k, which runs over channels, rows and columns. */
 static int64_t line_of(const tn_tensor *w)
 {
-    int64_t eights = w->dim[3] * w->dim[1] * ceil_div(w->dim[2], 8);
-    return ceil_div(eights, 2) * 16 + 8;
+    int64_t fours = w->dim[3] * w->dim[1] * ceil_div(w->dim[2], 4);
+    return ceil_div(fours, 4) * 16 + 8;
 }
 
 static size_t packed_bytes(const tn_problem *p)
@@ -44,7 +44,7 @@ static tn_status pack(const tn_problem *p, void *dst)
     const tn_tensor *w = &p->in[1];
     const uint16_t *from = w->data;
     int64_t rows = w->dim[1], columns = w->dim[2], channels = w->dim[3], line = line_of(w);
-    int64_t row_line = ceil_div(columns, 8) * 8;
+    int64_t row_line = ceil_div(columns, 4) * 4;
     memset(dst, 0, packed_bytes(p));
     for (int64_t o = 0; o < w->dim[0]; o++)
         for (int64_t r = 0; r < rows; r++)
@@ -64,7 +64,7 @@ static uint64_t unused(const tn_problem *p)
 
 static size_t shared_bytes(const tn_problem *p, const tn_window *w)
 {
-    int64_t channels = p->in[1].dim[3], width = ceil_div(w->kernel[2], 8) * 8;
+    int64_t channels = p->in[1].dim[3], width = ceil_div(w->kernel[2], 4) * 4;
     int64_t part = channels * ((DOWN - 1) * w->stride[1] + w->kernel[1]) *
                    ((ACROSS - 1) * w->stride[2] + width);
     int64_t y = DOWN * ACROSS * (COLUMNS + 8);

@@ -2,7 +2,7 @@
  *
  * A block makes 2 WARPS rows of 16 pixels of y at a time, 64 channels of each, a warp two rows. The
  * part of x that their windows reach lies in shared memory; k runs over channels, rows of the window
- * and eights of its columns, padded with zero weights. As the stride is even, two neighbours along a
+ * and fours of its columns, padded with zero weights. As the stride is even, two neighbours along a
  * row of a window are one aligned word there, so a warp reads its first operand as it stands: words
  * of neighbouring pixels lie in different banks, or are the same. Weights stay for all tiles.
  *
@@ -26,15 +26,16 @@ enum {
     DOWN = 2 * WARPS, /* pixels of a tile */
     ACROSS = 16,
     BN = 64,
-    EIGHTS = (KERNEL1 + 7) / 8, /* of a window's row */
-    CHUNKS = CHANNELS * KERNEL0 * EIGHTS,
-    STEPS = (CHUNKS + 1) / 2,
+    FOURS = (KERNEL1 + 3) / 4, /* of a window's row */
+    QUADS = CHANNELS * KERNEL0 * FOURS,
+    STEPS = (QUADS + 3) / 4,
     W_LINE = STEPS * 16 + 8, /* elements; eight lines meet in no bank */
     HEIGHT = (DOWN - 1) * STRIDE0 + KERNEL0,
-    WIDTH = (ACROSS - 1) * STRIDE1 + EIGHTS * 8,
+    WIDTH = (ACROSS - 1) * STRIDE1 + FOURS * 4,
     Y_LINE = BN + 8,
-    PART = CHANNELS * HEIGHT * WIDTH,
-    BATCH = 24, /* elements of a part that a thread asks for at once */
+    LINES = CHANNELS * HEIGHT, /* of a part of x */
+    ONCE = (WIDTH + 31) / 32,  /* elements of a line that a lane brings */
+    BATCH = 24 / ONCE,         /* lines that a warp asks for at once */
 };
 static_assert(STRIDE1 % 2 == 0, "neighbours along a window's row are one word");
 
@@ -57,33 +58,43 @@ static __device__ __forceinline__ void load_weights(const shape &s, T *w, int fi
     copy_group();
 }
 
-/* What the windows from (h, w) of x on reach: many elements on their way at once. */
+/* What the windows from (h, w) of x on reach: a warp brings every WARPS-th line, many at once. */
 static __device__ __forceinline__ void load_part(const shape &s, T *part, int sample, int h, int w)
 {
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const T *x = s.x + (int64)sample * CHANNELS * s.in[0] * s.in[1];
-    for (int begin = threadIdx.x; begin < PART; begin += BATCH * THREADS) {
-        uint16 some[BATCH];
+#pragma unroll 1
+    for (int begin = warp; begin < LINES; begin += BATCH * WARPS) {
+        uint16 some[BATCH][ONCE];
 #pragma unroll
         for (int j = 0; j < BATCH; j++) {
-            int i = begin + j * THREADS, row = h + i / WIDTH % HEIGHT, column = w + i % WIDTH;
-            int64 at = ((int64)(i / (WIDTH * HEIGHT)) * s.in[0] + row) * s.in[1] + column;
-            bool inside = i < PART && (unsigned)row < (unsigned)s.in[0] &&
-                          (unsigned)column < (unsigned)s.in[1];
-            uint16 one = (inside ? x + at : s.w)->bits;
-            some[j] = inside ? one : 0;
+            int line = begin + j * WARPS, channel = line / HEIGHT, row = h + line % HEIGHT;
+            bool there = line < LINES && (unsigned)row < (unsigned)s.in[0];
+            const T *from = x + (channel * s.in[0] + row) * s.in[1] + w + lane;
+#pragma unroll
+            for (int i = 0; i < ONCE; i++) {
+                bool inside = there && (unsigned)(w + lane + i * 32) < (unsigned)s.in[1];
+                some[j][i] = 0;
+                if (inside) some[j][i] = from[i * 32].bits;
+            }
         }
 #pragma unroll
-        for (int j = 0; j < BATCH; j++)
-            if (begin + j * THREADS < PART) part[begin + j * THREADS].bits = some[j];
+        for (int j = 0; j < BATCH; j++) {
+            int line = begin + j * WARPS;
+#pragma unroll
+            for (int i = 0; i < ONCE; i++)
+                if (line < LINES && lane + i * 32 < WIDTH)
+                    part[line * WIDTH + lane + i * 32].bits = some[j][i];
+        }
     }
 }
 
-/* From a window's corner to a chunk's elements. */
-static __device__ __forceinline__ constexpr int place_of(int chunk)
+/* From a window's corner to four of its elements. */
+static __device__ __forceinline__ constexpr int place_of(int quad)
 {
-    int line = chunk / EIGHTS, channel = line / KERNEL0;
-    if (chunk >= CHUNKS) return 0; /* under zero weights */
-    return (channel * HEIGHT + line % KERNEL0) * WIDTH + chunk % EIGHTS * 8;
+    int line = quad / FOURS, channel = line / KERNEL0;
+    if (quad >= QUADS) return 0; /* under zero weights */
+    return (channel * HEIGHT + line % KERNEL0) * WIDTH + quad % FOURS * 4;
 }
 
 struct sums {
@@ -93,7 +104,8 @@ struct sums {
 static __device__ __forceinline__ void multiply(const T *part, const T *w, sums &sum)
 {
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, matrix = lane / 8;
-    part += warp * 2 * STRIDE0 * WIDTH + lane / 4 * STRIDE1 + lane % 4 * 2;
+    bool second = lane % 4 / 2; /* of the two fours that a chunk of eight is */
+    part += warp * 2 * STRIDE0 * WIDTH + lane / 4 * STRIDE1 + lane % 2 * 2;
     w += (matrix / 2 * 8 + lane % 8) * W_LINE + matrix % 2 * 8;
 #pragma unroll
     for (int step = 0; step < STEPS; step++) {
@@ -101,9 +113,11 @@ static __device__ __forceinline__ void multiply(const T *part, const T *w, sums 
 #pragma unroll
         for (int i = 0; i < 2; i++)
 #pragma unroll
-            for (int e = 0; e < 4; e++)
-                a[i][e] = *(const uint32 *)(part + i * STRIDE0 * WIDTH + e % 2 * 8 * STRIDE1 +
-                                            place_of(2 * step + e / 2));
+            for (int e = 0; e < 4; e++) {
+                int quad = 4 * step + e / 2 * 2, low = place_of(quad), high = place_of(quad + 1);
+                const T *at = part + low + (second ? high - low : 0);
+                a[i][e] = *(const uint32 *)(at + i * STRIDE0 * WIDTH + e % 2 * 8 * STRIDE1);
+            }
 #pragma unroll
         for (int j = 0; j < BN / 16; j++) load_matrices<false>(b[j], w + j * 16 * W_LINE + step * 16);
 #pragma unroll
@@ -137,16 +151,18 @@ static __device__ __forceinline__ void write(const shape &s, const sums &sum, co
             }
     }
     __syncwarp();
-    for (int i = lane; i < 32 * BN / V; i += 32) {
-        int pixel = i / (BN / V), column = i % (BN / V) * V;
+    constexpr int EACH = BN / V;
+#pragma unroll 8
+    for (int i = lane; i < 32 * EACH; i += 32) {
+        int pixel = i / EACH, column = i % EACH * V;
         int row = down + warp * 2 + pixel / 16, at = across + pixel % 16;
         if (row >= s.out[0] || at >= s.out[1] || first + column >= s.n) continue;
-        int64 to = (((int64)sample * s.out[0] + row) * s.out[1] + at) * s.n + first + column;
+        int to = ((sample * s.out[0] + row) * s.out[1] + at) * s.n + first + column;
         *(pack<T, V> *)(s.y + to) = *(const pack<T, V> *)(tile + pixel * Y_LINE + column);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 3)
+extern "C" __global__ void __launch_bounds__(THREADS, 4)
     conv_last_first(const __grid_constant__ shape s)
 {
     extern __shared__ __align__(128) char memory[];

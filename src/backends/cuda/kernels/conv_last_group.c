@@ -25,7 +25,7 @@ typedef struct shape { /* as the kernel takes it */
 
 typedef struct tile {
     int groups, n; /* groups of four warps have 64 rows each */
-    int stages, tiles_y, pair, splits, blocks;
+    int stages, tiles_y, splits, blocks;
 } tile;
 
 static size_t shared_bytes(const tile *t)
@@ -147,7 +147,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->m = (int32_t)m;
     s->n = (int32_t)n;
     s->tiles_n = (int32_t)ceil_div(n, t->n);
-    s->tiles = (int32_t)(ceil_div(m, 64 * t->groups * t->pair) * s->tiles_n);
+    s->tiles = (int32_t)(ceil_div(m, 64 * t->groups) * s->tiles_n);
     s->parts = (int32_t)parts;
     s->steps = (int32_t)(parts * w->kernel_count);
     s->channels = (int32_t)channels;
@@ -163,7 +163,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->act_alpha = params->fused.epilogue.alpha;
     s->act_beta = params->fused.epilogue.beta;
     TN_TRY(map_windows(p, w, 64 * t->groups, &s->x));
-    TN_TRY(map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n / t->pair, &s->w));
+    TN_TRY(map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
     TN_TRY(map_rows(y, y->data, m, n, PLATE, &s->y));
     return s->residual_at ? map_rows(y, s->residual_at, m, n, PLATE, &s->residual) : NULL;
 }
@@ -191,39 +191,41 @@ static tn_status launch(const tn_launch *l, const tile *t)
     shape s;
     if (!runs_here(l, &w)) return tn_cuda_conv_last_run(l);
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPAIR=%d -DSPLITS=%d "
-             "-DBLOCKS=%d -DRESIDUAL=%d -DACT=%d",
-             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->pair,
-             t->splits, t->blocks, tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
+             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DSPLITS=%d -DBLOCKS=%d "
+             "-DRESIDUAL=%d -DACT=%d",
+             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->splits,
+             t->blocks, tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_group, "conv_last_group", options,
                                 shared_bytes(t), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
-    int cluster = t->pair * t->splits;
-    int64_t most = t->splits > 1 ? s.tiles : card->multiprocessors * t->blocks / cluster;
-    int64_t blocks = TN_MIN((int64_t)s.tiles, most) * cluster;
+    int64_t most = t->splits > 1 ? s.tiles : card->multiprocessors * t->blocks;
+    int64_t blocks = TN_MIN((int64_t)s.tiles, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
                          .block = {(unsigned)(128 * t->groups + 64)},
                          .shared_bytes = shared_bytes(t),
-                         .cluster = cluster > 1 ? (unsigned)cluster : 0,
+                         .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
     return tn_cuda_run(l, function, &grid, (void *[]){&s});
 }
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
-/* name, groups, columns, stages, tiles of y, pair, splits, blocks on a multiprocessor at once */
+/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once */
 #define TILES(X)                                                                                   \
-    X(64x64, 1, 64, 3, 2, 1, 1, 3)                                                                 \
-    X(128x64, 2, 64, 3, 2, 1, 1, 2)                                                                \
-    X(64x128, 1, 128, 3, 2, 1, 1, 2)                                                               \
-    X(128x128, 2, 128, 5, 2, 1, 1, 1)                                                              \
-    X(128x128_pair, 2, 128, 5, 2, 2, 1, 1)                                                         \
-    X(128x192_pair, 2, 192, 4, 1, 2, 1, 1)                                                         \
-    X(128x256_pair, 2, 256, 3, 1, 2, 1, 1)                                                         \
-    X(64x64_k2, 1, 64, 5, 1, 1, 2, 2)                                                              \
-    X(64x64_k4, 1, 64, 5, 1, 1, 4, 2)                                                              \
-    X(64x64_k8, 1, 64, 5, 1, 1, 8, 2)
+    X(64x64, 1, 64, 5, 2, 1, 2)                                                                    \
+    X(128x64, 2, 64, 3, 2, 1, 2)                                                                   \
+    X(128x64_deep, 2, 64, 4, 1, 1, 2)                                                              \
+    X(64x128, 1, 128, 3, 2, 1, 2)                                                                  \
+    X(128x128, 2, 128, 5, 2, 1, 1)                                                                 \
+    X(128x192, 2, 192, 4, 1, 1, 1)                                                                 \
+    X(128x256, 2, 256, 3, 1, 1, 1)                                                                 \
+    X(192x128, 3, 128, 4, 1, 1, 1)                                                                 \
+    X(192x192, 3, 192, 3, 1, 1, 1)                                                                 \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2)                                                                 \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2)                                                                 \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2)                                                                 \
+    X(128x128_k2, 2, 128, 5, 1, 2, 1)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \

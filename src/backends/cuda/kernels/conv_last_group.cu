@@ -10,8 +10,7 @@
  * sends off, all as lines of 128 bytes whose eight parts of 16 are exclusive-ored with the line's
  * number. Weights that are constants are on their way before the kernel ahead has ended.
  *
- * PAIR: 2 where two blocks of a cluster make tiles one below the other at once: each brings half of
- * the weights, to both. SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
+ * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
  * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
  *
  * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
@@ -21,7 +20,6 @@
 #define BN 64
 #define STAGES 4
 #define TILES_Y 2
-#define PAIR 1
 #define SPLITS 1
 #define BLOCKS 1
 #define RESIDUAL 1
@@ -40,7 +38,6 @@ enum {
     W_BYTES = BN * LINE,
     STAGE = X_BYTES + W_BYTES,
     EIGHTS = BN / 8, /* of columns */
-    CLUSTER = PAIR * SPLITS,
     OWN = EIGHTS / SPLITS,
     Y_BYTES = BM * BN * 2,
     REST = SPLITS > 1 ? BM * BN * 4 : TILES_Y * Y_BYTES, /* what the cluster sends, or y */
@@ -70,13 +67,6 @@ struct shape { /* mirrored in conv_last_group.c */
 
 /* ---- Copies ------------------------------------------------------------------------------------*/
 
-/* Of any block of the cluster. */
-static __device__ __forceinline__ void barrier_arrive_at(uint32 barrier, int rank)
-{
-    hopper_asm("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(
-                   cluster_address(barrier, rank))
-               : "memory");
-}
 /* Of BM windows, from the pixel (h, w) of sample n on: 64 channels of the tap at (dh, dw). */
 static __device__ __forceinline__ void copy_windows(uint32 to, const map &x, int c, int w, int h, int n,
                                                     int dw, int dh, uint32 barrier)
@@ -87,21 +77,16 @@ static __device__ __forceinline__ void copy_windows(uint32 to, const map &x, int
                "h"((uint16)dh)
                : "memory");
 }
+static __device__ __forceinline__ void map_ahead(const map &at)
+{
+    hopper_asm("prefetch.tensormap [%0];" ::"l"(&at) : "memory");
+}
 static __device__ __forceinline__ void copy_box(uint32 to, const map &from, int column, int row,
                                                 uint32 barrier)
 {
     hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
                "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                "l"(&from), "r"(column), "r"(row), "r"(barrier)
-               : "memory");
-}
-/* The same, to the same place of both blocks of a pair, each of which counts it. */
-static __device__ __forceinline__ void copy_box_to_both(uint32 to, const map &from, int column,
-                                                        int row, uint32 barrier)
-{
-    hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-               ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
-               "l"(&from), "r"(column), "r"(row), "r"(barrier), "h"((uint16)3)
                : "memory");
 }
 static __device__ __forceinline__ void store_box(const map &to, int column, int row, uint32 from)
@@ -222,7 +207,7 @@ struct barriers {
     {
         for (int i = 0; i < STAGES; i++) {
             barrier_make(full(i), 1);
-            barrier_make(empty(i), 4 * GROUPS * PAIR);
+            barrier_make(empty(i), 4 * GROUPS);
         }
         for (int y = 0; y < TILES_Y; y++) {
             barrier_make(residual(y), 1);
@@ -248,17 +233,14 @@ template <int COUNT> struct turn {
 
 /* The tiles of a block, one by one. */
 struct tiles {
-    int tile = blockIdx.x / CLUSTER; /* or pair of tiles */
+    int tile = blockIdx.x / SPLITS;
     turn<TILES_Y> y;
     __device__ bool more(const shape &s) const { return tile < s.tiles; }
-    __device__ int row(const shape &s) const
-    {
-        return (tile / s.tiles_n * PAIR + blockIdx.x % PAIR) * BM;
-    }
+    __device__ int row(const shape &s) const { return tile / s.tiles_n * BM; }
     __device__ int column(const shape &s) const { return tile % s.tiles_n * BN; }
     __device__ void next()
     {
-        tile += gridDim.x / CLUSTER;
+        tile += gridDim.x / SPLITS;
         y.next();
     }
 };
@@ -319,11 +301,7 @@ static __device__ __forceinline__ void bring_weights(const shape &s, const tap &
                                                      uint32 to, uint32 full)
 {
     barrier_expect(full, STAGE);
-    if (PAIR == 1) copy_box(to + X_BYTES, s.w, at.weight(s), column, full);
-    else {
-        int half = blockIdx.x % PAIR * (BN / 2);
-        copy_box_to_both(to + X_BYTES + half * LINE, s.w, at.weight(s), column + half, full);
-    }
+    copy_box(to + X_BYTES, s.w, at.weight(s), column, full);
 }
 
 static __device__ void bring(const shape &s, const barriers &b, uint32 stages, uint32 tile_y)
@@ -332,6 +310,7 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
     tiles now;
     turn<STAGES> stage;
     int begun = min(part.count, (int)STAGES);
+    int last = TILES_Y > 1 ? begun - 1 : part.count - 1; /* of the steps that go before a residual */
     if (!s.weights) tn_wait_for_producer();
     tap ahead(s, part.first);
     for (int i = 0; i < begun; i++, ahead.next(s))
@@ -350,8 +329,8 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
             }
             copy_windows(to, s.x, at.channel(), w, h, n, at.w * s.dilation[1],
                          at.h * s.dilation[0], full);
+            if (RESIDUAL && SPLITS == 1 && i == last) bring_residual(s, b, tile_y, now);
         }
-        if (RESIDUAL && SPLITS == 1) bring_residual(s, b, tile_y, now);
     }
 }
 
@@ -376,13 +355,13 @@ static __device__ void send_off(const shape &s, const barriers &b, uint32 tile_y
 /* ---- Finishing ---------------------------------------------------------------------------------*/
 
 /* Two neighbours of a row. */
-static __device__ __forceinline__ uint32 finish(const shape &s, const float *sum, const float *bias,
-                                                uint32 residual)
+static __device__ __forceinline__ uint32 finish(const shape &s, const float *sum,
+                                                const pack<T, 2> &bias, uint32 residual)
 {
     float y[2];
 #pragma unroll
     for (int v = 0; v < 2; v++) {
-        y[v] = sum[v] + bias[v];
+        y[v] = sum[v] + to_float(bias.at[v]);
         if (RESIDUAL) {
             T more = {(uint16)(residual >> v * 16)};
             y[v] += to_float(more);
@@ -392,13 +371,12 @@ static __device__ __forceinline__ uint32 finish(const shape &s, const float *sum
     return pair_of(T(), y[0], y[1]);
 }
 
-static __device__ __forceinline__ void load_bias(const shape &s, int column, float *bias)
+/* Two neighbours; `column` is even, as s.n is. */
+static __device__ __forceinline__ pack<T, 2> load_bias(const shape &s, int column)
 {
-    bool there = s.bias && column < s.n;
     pack<T, 2> two = {};
-    if (there) two = *(const pack<T, 2> *)(s.bias + column);
-    bias[0] = to_float(two.at[0]);
-    bias[1] = to_float(two.at[1]);
+    if (s.bias && column < s.n) two = *(const pack<T, 2> *)(s.bias + column);
+    return two;
 }
 
 #if SPLITS > 1
@@ -422,11 +400,11 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
                                              uint32 barrier, int rank, int row, int column)
 {
     uint32 more[OWN][2];
-    float bias[OWN][2];
+    pack<T, 2> bias[OWN];
     column += rank * OWN * 8;
 #pragma unroll
     for (int j = 0; j < OWN; j++) {
-        load_bias(s, column + j * 8, bias[j]);
+        bias[j] = load_bias(s, column + j * 8);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             bool there = RESIDUAL && row + h * 8 < s.m && column + j * 8 < s.n;
@@ -457,7 +435,7 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
 #else
 /* By way of a tile of y, where the residual lies. */
 static __device__ __forceinline__ void write(const shape &s, const barriers &b, float (*sum)[4],
-                                             char *tile_y, const tiles &now)
+                                             const pack<T, 2> *bias, char *tile_y, const tiles &now)
 {
     int group = threadIdx.x / 128, line = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
     int pair = threadIdx.x % 4, y = now.y.at;
@@ -465,14 +443,12 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
     else barrier_wait(b.sent(y), now.y.parity ^ 1);
 #pragma unroll
     for (int j = 0; j < EIGHTS; j++) {
-        float bias[2];
-        load_bias(s, now.column(s) + j * 8 + pair * 2, bias);
         char *at = tile_y + y * Y_BYTES + (j / 8 * GROUPS + group) * PLATE + line * LINE +
                    ((j ^ line) % 8) * 16 + pair * 4;
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             uint32 *two = (uint32 *)(at + h * 8 * LINE);
-            *two = finish(s, &sum[j][h * 2], bias, RESIDUAL ? *two : 0);
+            *two = finish(s, &sum[j][h * 2], bias[j], RESIDUAL ? *two : 0);
         }
     }
     show_to_copies();
@@ -481,15 +457,6 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
 #endif
 
 /* ---- Multiplying -------------------------------------------------------------------------------*/
-
-/* A warp has read a stage. */
-static __device__ __forceinline__ void give_back(uint32 empty)
-{
-    int lane = threadIdx.x % 32;
-    if (PAIR > 1) {
-        if (lane < PAIR) barrier_arrive_at(empty, lane);
-    } else if (lane == 0) barrier_arrive(empty);
-}
 
 static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, int count, turn<STAGES> *at,
                                               float (*sum)[4])
@@ -506,19 +473,12 @@ static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, 
         for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
         multiply_end();
         multiply_wait<1>();
-        if (i > 0) give_back(done);
+        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
         done = b.empty(at->at);
     }
     multiply_wait<0>();
     settle(sum);
-    if (count > 0) give_back(done);
-}
-
-/* The other block may still say that it has read a stage. */
-static __device__ __forceinline__ void part_from_pair()
-{
-    cluster_arrive();
-    cluster_wait();
+    if (count > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -530,14 +490,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     uint32 stages = shared_address(memory);
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
+    if (threadIdx.x == MULTIPLIERS) {
+        map_ahead(s.w);
+        map_ahead(s.x);
+        if (RESIDUAL && SPLITS == 1) map_ahead(s.residual);
+    }
+    if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) map_ahead(s.y);
     __syncthreads();
-    if (CLUSTER > 1) cluster_arrive();
-    if (PAIR > 1) cluster_wait(); /* the other's barriers are made */
+    if (SPLITS > 1) cluster_arrive();
     if (threadIdx.x >= MULTIPLIERS) {
         if (threadIdx.x == MULTIPLIERS) bring(s, b, stages, shared_address(tile_y));
         if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) send_off(s, b, shared_address(tile_y));
         if (SPLITS > 1) cluster_wait();
-        if (PAIR > 1) part_from_pair();
         return;
     }
     tn_wait_for_producer();
@@ -545,6 +509,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     turn<STAGES> stage;
     for (tiles now; now.more(s); now.next()) {
         float sum[EIGHTS][4] = {};
+#if SPLITS == 1
+        pack<T, 2> bias[EIGHTS];
+#pragma unroll
+        for (int j = 0; j < EIGHTS; j++)
+            bias[j] = load_bias(s, now.column(s) + j * 8 + threadIdx.x % 4 * 2);
+#endif
         add_up(b, stages, part.count, &stage, sum);
 #if SPLITS > 1
         int rank = blockIdx.x % SPLITS;
@@ -554,8 +524,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
               now.row(s) + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4,
               now.column(s) + threadIdx.x % 4 * 2);
 #else
-        write(s, b, sum, tile_y, now);
+        write(s, b, sum, bias, tile_y, now);
 #endif
     }
-    if (PAIR > 1) part_from_pair();
 }
