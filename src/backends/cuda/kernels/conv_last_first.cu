@@ -35,7 +35,7 @@ enum {
     Y_LINE = BN + 8,
     LINES = CHANNELS * HEIGHT, /* of a part of x */
     ONCE = (WIDTH + 31) / 32,  /* elements of a line that a lane brings */
-    BATCH = 24 / ONCE,         /* lines that a warp asks for at once */
+    BATCH = 32 / ONCE,         /* lines that a warp asks for at once */
 };
 static_assert(STRIDE1 % 2 == 0, "neighbours along a window's row are one word");
 
