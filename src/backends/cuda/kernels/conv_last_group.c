@@ -33,8 +33,7 @@ static size_t shared_bytes(const tile *t)
     size_t rows = 64 * (size_t)t->groups, columns = (size_t)t->n;
     size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y;
     size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
-    return stages * (rows + columns) * LINE + rest +
-           (2 * stages + 1 + 3 * TN_MAX(tiles_y, (size_t)1)) * 8;
+    return stages * (rows + columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y) * 8;
 }
 
 /* ---- Questions -------------------------------------------------------------------------------*/
@@ -200,8 +199,7 @@ static tn_status launch(const tn_launch *l, const tile *t)
                                 shared_bytes(t), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
-    bool at_once = t->splits > 1 || t->tiles_y == 0;
-    int64_t most = at_once ? s.tiles : card->multiprocessors * t->blocks;
+    int64_t most = t->splits > 1 ? s.tiles : card->multiprocessors * t->blocks;
     int64_t blocks = TN_MIN((int64_t)s.tiles, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
                          .block = {(unsigned)(128 * t->groups + 64)},
@@ -226,11 +224,7 @@ static tn_status launch(const tn_launch *l, const tile *t)
     X(64x64_k2, 1, 64, 5, 1, 2, 2)                                                                 \
     X(64x64_k4, 1, 64, 5, 1, 4, 2)                                                                 \
     X(64x64_k8, 1, 64, 5, 1, 8, 2)                                                                 \
-    X(128x128_k2, 2, 128, 5, 1, 2, 1)                                                              \
-    X(128x128_once, 2, 128, 7, 0, 1, 1)                                                            \
-    X(128x256_once, 2, 256, 4, 0, 1, 1)                                                            \
-    X(192x128_once, 3, 128, 5, 0, 1, 1)                                                            \
-    X(192x192_once, 3, 192, 4, 0, 1, 1)
+    X(128x128_k2, 2, 128, 5, 1, 2, 1)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \

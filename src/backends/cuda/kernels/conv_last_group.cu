@@ -13,8 +13,7 @@
  * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
  * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
  *
- * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes; 0: a block has one tile,
- * which takes the stages' place in the end. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
+ * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
 #define GROUPS 1
@@ -41,7 +40,6 @@ enum {
     EIGHTS = BN / 8, /* of columns */
     OWN = EIGHTS / SPLITS,
     Y_BYTES = BM * BN * 2,
-    PLACES_Y = TILES_Y ? TILES_Y : 1,
     REST = SPLITS > 1 ? BM * BN * 4 : TILES_Y * Y_BYTES, /* what the cluster sends, or y */
 };
 
@@ -202,8 +200,8 @@ struct barriers {
     __device__ uint32 sums() const { return at + 2 * STAGES * 8; } /* came from the cluster */
     /* Of a tile of y: the residual is in it, y is, it has been sent off. */
     __device__ uint32 residual(int y) const { return at + (2 * STAGES + 1 + y) * 8; }
-    __device__ uint32 written(int y) const { return residual(PLACES_Y + y); }
-    __device__ uint32 sent(int y) const { return residual(2 * PLACES_Y + y); }
+    __device__ uint32 written(int y) const { return residual(TILES_Y + y); }
+    __device__ uint32 sent(int y) const { return residual(2 * TILES_Y + y); }
 
     __device__ void make() const
     {
@@ -211,7 +209,7 @@ struct barriers {
             barrier_make(full(i), 1);
             barrier_make(empty(i), 4 * GROUPS);
         }
-        for (int y = 0; y < PLACES_Y; y++) {
+        for (int y = 0; y < TILES_Y; y++) {
             barrier_make(residual(y), 1);
             barrier_make(written(y), MULTIPLIERS);
             barrier_make(sent(y), 1);
@@ -236,7 +234,7 @@ template <int COUNT> struct turn {
 /* The tiles of a block, one by one. */
 struct tiles {
     int tile = blockIdx.x / SPLITS;
-    turn<PLACES_Y> y;
+    turn<TILES_Y> y;
     __device__ bool more(const shape &s) const { return tile < s.tiles; }
     __device__ int row(const shape &s) const { return tile / s.tiles_n * BM; }
     __device__ int column(const shape &s) const { return tile % s.tiles_n * BN; }
@@ -331,8 +329,7 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
             }
             copy_windows(to, s.x, at.channel(), w, h, n, at.w * s.dilation[1],
                          at.h * s.dilation[0], full);
-            if (RESIDUAL && TILES_Y && SPLITS == 1 && i == last)
-                bring_residual(s, b, tile_y, now);
+            if (RESIDUAL && SPLITS == 1 && i == last) bring_residual(s, b, tile_y, now);
         }
     }
 }
@@ -442,10 +439,6 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
 {
     int group = threadIdx.x / 128, line = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
     int pair = threadIdx.x % 4, y = now.y.at;
-    if (TILES_Y == 0) {
-        hopper_asm("bar.sync 1, %0;" ::"r"((int)MULTIPLIERS) : "memory"); /* the stages are read */
-        if (RESIDUAL && threadIdx.x == 0) bring_residual(s, b, shared_address(tile_y), now);
-    }
     if (RESIDUAL) barrier_wait(b.residual(y), now.y.parity);
     else barrier_wait(b.sent(y), now.y.parity ^ 1);
 #pragma unroll
@@ -492,9 +485,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     conv_last_group(const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
-    char *tile_y = TILES_Y ? memory + STAGES * STAGE : memory;
+    char *tile_y = memory + STAGES * STAGE;
     uint32 stages = shared_address(memory);
-    barriers b = {stages + STAGES * STAGE + REST};
+    barriers b = {shared_address(tile_y) + REST};
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
     if (threadIdx.x == MULTIPLIERS) {
