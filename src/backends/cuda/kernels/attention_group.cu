@@ -3,12 +3,10 @@
  *
  *     y = sum of softmax(scale * q . k + mask of the key) v
  *
- * A block has GROUPS warpgroups and takes tiles of 64 * GROUPS queries of a head one after another;
- * BLOCKS of them fill a multiprocessor. Tiles of 64 keys and values come by the copy engine into a
- * ring of STAGES and leave it when every warp has read them: it goes on over tiles of queries,
- * so that the next keys are there when a warpgroup turns to other queries. Warpgroups go their own
- * ways, some multiplying while others turn scores into weights. TYPE: of elements. HEAD: columns of
- * a head. MASK: its type.
+ * A block has GROUPS warpgroups of 64 queries each; BLOCKS of them fill a multiprocessor. Tiles of
+ * 64 keys and values come by the copy engine into a ring of STAGES and leave it when every warp has
+ * read them. Warpgroups go their own ways, some multiplying while others turn scores into weights.
+ * TYPE: of elements. HEAD: columns of a head. MASK: its type.
  *
  * Weights are 2^(score - top), for a top of each query that is good enough: the largest score of
  * the first keys, raised only when weights become large. Where keys are not masked scores begin
@@ -68,11 +66,8 @@ struct problem { /* mirrored in attention_keys.c; k and v come as maps of tensor
 struct block {
     uint8 *room;     /* of the ring */
     uint32 barriers; /* that each stage is full, then that it is free */
-    int each, end;   /* tiles of keys for each of queries; in all */
-};
-/* A tile of queries. */
-struct place {
-    int tile, head, batch;
+    int head, batch; /* of the keys */
+    int end;         /* tiles of them */
 };
 
 /* What a thread knows of its queries. */
@@ -80,28 +75,18 @@ struct state {
     float top[2], total[2], sum[CHUNKS][CHUNK / 8][4];
 };
 
-static __device__ __forceinline__ place place_of(const problem &p, int item)
+/* Tile n on its way. */
+static __device__ __forceinline__ void fetch_tile(const tensor_map *keys, const tensor_map *values,
+                                                  const block &b, int n)
 {
-    place at;
-    at.tile = item % p.tiles;
-    at.head = item / p.tiles % p.heads;
-    at.batch = item / p.tiles / p.heads;
-    return at;
-}
-
-/* Tile n of this block's keys on its way. */
-static __device__ __forceinline__ void fetch_tile(const problem &p, const tensor_map *keys,
-                                                  const tensor_map *values, const block &b, int n)
-{
-    place at = place_of(p, blockIdx.x + n / b.each * gridDim.x);
-    int stage = n % STAGES, first = n % b.each * BK, head = at.head / p.sharing;
+    int stage = n % STAGES;
     uint32 full = b.barriers + stage * 8, to = shared_address(b.room + stage * STAGE);
     if (n >= STAGES) barrier_wait_block(full + STAGES * 8, n / STAGES - 1 & 1);
     barrier_expect(full, STAGE);
 #pragma unroll
     for (int i = 0; i < 2 * CHUNKS; i++)
-        copy_tensor(to + i * BK * ROW, i < CHUNKS ? keys : values, i % CHUNKS * CHUNK, first, head,
-                    at.batch, full);
+        copy_tensor(to + i * BK * ROW, i < CHUNKS ? keys : values, i % CHUNKS * CHUNK, n * BK,
+                    b.head, b.batch, full);
 }
 
 /* The mask of two keys for each lane, on its way. */
@@ -217,45 +202,41 @@ static __device__ __forceinline__ void raise(const float (*s)[4], float scale, s
     }
 }
 
-/* All keys for one tile of queries, from tile `begin` of the ring on. */
 static __device__ __forceinline__ void take_keys(const problem &p, const tensor_map *keys,
                                                  const tensor_map *values, const block &b,
-                                                 const MASK *mask, int begin, const uint32 (*a)[4],
-                                                 state *now)
+                                                 const MASK *mask, const uint32 (*a)[4], state *now)
 {
     float s[TILES][4], scale = p.scale * LOG2E;
     uint32 weights[TILES / 2][4];
     MASK early[2];
     fetch_mask(p, mask, 0, early);
     bool some = begin_scores(p, mask, early, 0, s);
-    barrier_wait_block(b.barriers + begin % STAGES * 8, begin / STAGES & 1);
-    multiply<false, true>(b, begin, weights, now, a, some, s);
-    for (int n = begin;; n++) {
+    barrier_wait_block(b.barriers, 0);
+    multiply<false, true>(b, 0, weights, now, a, some, s);
+    for (int n = 0;; n++) {
+        fetch_mask(p, mask, (n + 1) * BK, early);
+        wait(s, now); /* these scores are there, and the last tile is done with */
+        if (n > 0 && threadIdx.x % 32 == 0)
+            barrier_arrive(b.barriers + (STAGES + (n - 1) % STAGES) * 8);
         int next = n + STAGES - LAG;
         if (threadIdx.x == n % WARPS * 32 && n >= LAG && next < b.end) /* warps take turns */
-            fetch_tile(p, keys, values, b, next);
+            fetch_tile(keys, values, b, next);
         __syncwarp();
-        fetch_mask(p, mask, (n + 1 - begin) * BK, early);
-        wait(s, now); /* these scores are there, and the last tile is done with */
-        if (n > begin && threadIdx.x % 32 == 0)
-            barrier_arrive(b.barriers + (STAGES + (n - 1) % STAGES) * 8);
         float added[2] = {};
-        if (n > begin) weigh(s, now->top, scale, weights, added);
-        if (n == begin || __any_sync(FULL, !(added[0] <= MOST && added[1] <= MOST))) {
+        if (n > 0) weigh(s, now->top, scale, weights, added);
+        if (n == 0 || __any_sync(FULL, !(added[0] <= MOST && added[1] <= MOST))) {
             raise(s, scale, now);
             weigh(s, now->top, scale, weights, added);
         }
         now->total[0] += added[0];
         now->total[1] += added[1];
-        if (n + 1 == begin + b.each) break;
-        some = begin_scores(p, mask, early, (n + 1 - begin) * BK, s);
+        if (n + 1 == b.end) break;
+        some = begin_scores(p, mask, early, (n + 1) * BK, s);
         barrier_wait_block(b.barriers + (n + 1) % STAGES * 8, (n + 1) / STAGES & 1);
         multiply<true, true>(b, n, weights, now, a, some, s);
     }
-    multiply<true, false>(b, begin + b.each - 1, weights, now, a, false, s);
+    multiply<true, false>(b, b.end - 1, weights, now, a, false, s);
     wait(s, now);
-    if (threadIdx.x % 32 == 0)
-        barrier_arrive(b.barriers + (STAGES + (begin + b.each - 1) % STAGES) * 8);
 }
 
 /* Returns whether these results cannot be had so fast. */
@@ -323,46 +304,39 @@ static __device__ __noinline__ void put_carefully(const problem &p, const MASK *
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     attention(const __grid_constant__ problem p, const __grid_constant__ tensor_map keys,
-              const __grid_constant__ tensor_map values, int items)
+              const __grid_constant__ tensor_map values)
 {
     extern __shared__ __align__(1024) uint8 memory[];
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    block b;
-    b.room = memory;
-    b.barriers = shared_address(memory + STAGES * STAGE);
-    b.each = (p.rows + BK - 1) / BK;
-    b.end = (items - blockIdx.x + gridDim.x - 1) / gridDim.x * b.each;
+    int tile = blockIdx.x % p.tiles, head = blockIdx.x / p.tiles % p.heads;
+    int batch = blockIdx.x / p.tiles / p.heads, kv = head / p.sharing;
+    int first = (tile * GROUPS + warp / 4) * 64 + warp % 4 * 16;
+    block b = {memory, shared_address(memory + STAGES * STAGE), kv, batch, (p.rows + BK - 1) / BK};
     tn_start_consumer();
     if (threadIdx.x == 0) {
         fetch_map(&keys);
         fetch_map(&values);
-        for (int i = 0; i < 2 * STAGES; i++) barrier_make(b.barriers + i * 8, i < STAGES ? 1 : WARPS);
+        for (int i = 0; i < 2 * STAGES; i++)
+            barrier_make(b.barriers + i * 8, i < STAGES ? 1 : WARPS);
         barrier_made();
     }
     __syncthreads();
     tn_wait_for_producer();
     if (lane == 0)
-        for (int n = warp; n < min(b.end, STAGES); n += WARPS)
-            fetch_tile(p, &keys, &values, b, n);
+        for (int n = warp; n < min(b.end, STAGES); n += WARPS) fetch_tile(&keys, &values, b, n);
     __syncwarp();
-    int begin = 0;
-    for (int item = blockIdx.x; item < items; item += gridDim.x, begin += b.each) {
-        place at = place_of(p, item);
-        int first = (at.tile * GROUPS + warp / 4) * 64 + warp % 4 * 16;
-        const T *q = p.q + at.batch * p.at_q.batch + at.head * p.at_q.head, *rows[2];
-        T *y = p.y + at.batch * p.at_y.batch + at.head * p.at_y.head;
-        const MASK *mask =
-            p.mask ? p.mask + (int64)(at.batch % p.mask_batches) * p.mask_batch : nullptr;
-        uint32 a[HEAD / 16][4];
+    const T *q = p.q + batch * p.at_q.batch + head * p.at_q.head, *rows[2];
+    const MASK *mask = p.mask ? p.mask + (int64)(batch % p.mask_batches) * p.mask_batch : nullptr;
+    uint32 a[HEAD / 16][4];
 #pragma unroll
-        for (int i = 0; i < 2; i++)
-            rows[i] = q + min(first + i * 8 + lane / 4, p.q_rows - 1) * p.at_q.row;
-        read_queries<T, HEAD>(rows, a);
-        state now = {};
-        now.top[0] = now.top[1] = NEVER;
-        take_keys(p, &keys, &values, b, mask, begin, a, &now);
-        if (put_rows(p, &now, first, y))
-            put_carefully(p, mask, q, p.k + at.batch * p.at_k.batch + at.head / p.sharing * p.at_k.head,
-                          p.v + at.batch * p.at_v.batch + at.head / p.sharing * p.at_v.head, first, y);
-    }
+    for (int i = 0; i < 2; i++)
+        rows[i] = q + min(first + i * 8 + lane / 4, p.q_rows - 1) * p.at_q.row;
+    read_queries<T, HEAD>(rows, a);
+    state now = {};
+    now.top[0] = now.top[1] = NEVER;
+    take_keys(p, &keys, &values, b, mask, a, &now);
+    T *y = p.y + batch * p.at_y.batch + head * p.at_y.head;
+    if (put_rows(p, &now, first, y))
+        put_carefully(p, mask, q, p.k + batch * p.at_k.batch + kv * p.at_k.head,
+                      p.v + batch * p.at_v.batch + kv * p.at_v.head, first, y);
 }

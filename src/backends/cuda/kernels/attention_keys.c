@@ -129,7 +129,7 @@ static int keys_of(const work *w, const shape *s)
 
 static int stages_of(const work *w, const shape *s)
 {
-    if (s->groups) return 6;
+    if (s->groups) return s->query_warps == 4 && w->head == 64 ? 3 : 6;
     return w->p.rows > keys_of(w, s) * s->key_warps ? 2 : 1;
 }
 
@@ -214,7 +214,8 @@ static tn_status run(const tn_launch *l, work *w, const shape *s)
     const tn_cuda_function *function;
     tn_cu_map keys, values;
     char options[240];
-    int queries = 16 * s->sets * s->query_warps, at, blocks = w->head > 64 ? 1 : 2;
+    int queries = 16 * s->sets * s->query_warps, at,
+        blocks = w->head > 64 ? 1 : 16 / s->query_warps;
     if (w->batch == 0 || w->p.heads == 0 || w->p.q_rows == 0) return NULL;
     TN_CHECK(is_aligned(w), TN_INVALID, "attention: operands do not begin at 16 bytes");
     const char *mask = w->mask == TN_DTYPE_NONE ? "float" : tn_cuda_type(w->mask);
@@ -230,17 +231,15 @@ static tn_status run(const tn_launch *l, work *w, const shape *s)
     size_t shared = shared_bytes(w, s);
     TN_TRY(tn_cuda_function_get(card, source, "attention", options, shared, &function));
     w->p.tiles = (w->p.q_rows + queries - 1) / queries;
-    int32_t items = (int32_t)(w->batch * w->p.heads * w->p.tiles);
-    tn_cuda_grid grid = {.grid = {(unsigned)items},
+    tn_cuda_grid grid = {.grid = {(unsigned)(w->batch * w->p.heads * w->p.tiles)},
                          .block = {32 * (unsigned)(s->query_warps * s->key_warps)},
                          .shared_bytes = shared,
                          .overlap = true};
     if (!s->groups) return tn_cuda_run(l, function, &grid, (void *[]){&w->p});
     if (card->wishes) return NULL;
-    grid.grid[0] = (unsigned)TN_MIN(items, blocks * card->multiprocessors);
     TN_TRY(map_of(w, s, w->p.k, w->p.at_k, &keys));
     TN_TRY(map_of(w, s, w->p.v, w->p.at_v, &values));
-    return tn_cuda_run(l, function, &grid, (void *[]){&w->p, &keys, &values, &items});
+    return tn_cuda_run(l, function, &grid, (void *[]){&w->p, &keys, &values});
 }
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
