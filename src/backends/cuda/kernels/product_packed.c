@@ -16,17 +16,18 @@ enum { SHARED_HALF = 112 << 10 }; /* of a multiprocessor's: room for the next ke
 /* m x n is made by a block, warp_m x warp_n by a warp; blocks of a cluster share k. */
 typedef struct tile {
     int m, n, splits;
-    bool ring; /* the copy engine brings, groups of four warps multiply, as many stages as fit */
+    int share_m, share_n; /* blocks of a cluster of the same columns, and rows; 0: no ring, in which
+                             the copy engine brings, groups of four warps multiply */
     int warp_m, warp_n, stages;
 } tile;
-#define RING(m, n, splits)                                                                         \
+#define RING(m, n, splits, share_m, share_n)                                                       \
     {                                                                                              \
-        m, n, splits, true, 0, 0, 0                                                                \
+        m, n, splits, share_m, share_n, 0, 0, 0                                                    \
     }
 /* Stages fill half of the shared memory, so that the next kernel's weights find room. */
 #define WARPS(m, n, warp_m, warp_n, stages, splits)                                                \
     {                                                                                              \
-        m, n, splits, false, warp_m, warp_n, stages                                                \
+        m, n, splits, 0, 0, warp_m, warp_n, stages                                                 \
     }
 static const tile tile_any = WARPS(64, 64, 32, 32, 6, 1);
 
@@ -122,7 +123,9 @@ static tn_verdict accepts(const tn_problem *p, const tile *t, bool tf32)
     if (tiles > INT32_MAX / 16) return TN_NO("there are too many tiles");
     if (t->splits > 1 && tiles > CARD) return TN_NO("the tiles alone keep the card busy");
     if (t->splits > 1 && steps < 2 * t->splits) return TN_NO("there is little to sum");
-    if (t->ring) {
+    if (t->share_m) {
+        if (ceil_div(x.m, t->m) % t->share_m || ceil_div(x.n, t->n) % t->share_n)
+            return TN_NO("the tiles are no whole number of clusters");
         if (x.k == 0) return TN_NO("there is nothing to sum");
         if (x.lda * element_bytes(&x) % PART) return TN_NO("rows do not begin at whole parts");
         if (t->splits > 1 && tiles * t->splits > 2 * CARD) return TN_NO("fewer parts are enough");
@@ -231,16 +234,18 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
     bool flat = x.c && x.c_row == 0 && x.c_column == 1;
     if (flat) row |= tn_cuda_place(x.c, x.dtype);
-    int vy = tn_cuda_product_vector(2, row | (uint64_t)(x.n | x.y_row));
+    int vy = tn_cuda_product_vector(8, row | (uint64_t)(x.n | x.y_row));
+    /* Eight at once: where four lanes have four times as many. */
+    if (vy < 8 || element_bytes(&x) > 2 || t->n / 8 / t->splits % 4) vy = TN_MIN(vy, 2);
     size_t room = (size_t)(t->m * t->n / t->splits * (t->splits - 1)) * sizeof(float);
     size_t stage = (size_t)((t->m + t->n) * LINE);
     int stages = (int)TN_MIN(TN_MAX((SHARED_HALF - room) / stage, (size_t)3), (size_t)8);
     stages = (int)TN_MIN(stages, ceil_div(steps_of(&x), t->splits));
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DBM=%d -DBN=%d -DSTAGES=%d -DSPLITS=%d -DVY=%d -DACT=%d -DADD=%d "
-             "-DRESIDUAL=%d",
-             tn_cuda_type(x.dtype), t->m, t->n, stages, t->splits, vy, (int)x.epilogue.kind,
-             x.c ? 2 - flat : 0, x.residual != NULL);
+             "-DTYPE=%s -DBM=%d -DBN=%d -DSTAGES=%d -DSPLITS=%d -DSHARE_M=%d -DSHARE_N=%d -DVY=%d "
+             "-DACT=%d -DADD=%d -DRESIDUAL=%d",
+             tn_cuda_type(x.dtype), t->m, t->n, stages, t->splits, t->share_m, t->share_n, vy,
+             (int)x.epilogue.kind, x.c ? 2 - flat : 0, x.residual != NULL);
     size_t shared = (size_t)stages * (stage + 2 * sizeof(uint64_t)) + room + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_ring,
                                 "product_ring", options, shared, &function));
@@ -265,7 +270,7 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
         .grid = {(unsigned)(tiles_m * tiles_n * t->splits)},
         .block = {(unsigned)(t->m * 2 + 32)},
         .shared_bytes = shared,
-        .cluster = (unsigned)t->splits,
+        .cluster = (unsigned)(t->splits * t->share_m * t->share_n),
         .overlap = true,
     };
     void *args[] = {&map, (void *)&l->packed, (void *)&x.c, (void *)&x.residual, (void *)&x.y, &s};
@@ -274,25 +279,26 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
 
 static tn_status launch(const tn_launch *l, const tile *t)
 {
-    return t->ring ? launch_ring(l, t) : launch_warps(l, t);
+    return t->share_m ? launch_ring(l, t) : launch_warps(l, t);
 }
 
 /* ---- The tactics -----------------------------------------------------------------------------*/
 
 /* Few rows want the parts of one sum in many blocks; wide tiles are read less often. */
 #define EACH(X, ...)                                                                               \
-    X(ring_64x32, TN_SM90, RING(64, 32, 1), __VA_ARGS__)                                           \
-    X(ring_64x64, TN_SM90, RING(64, 64, 1), __VA_ARGS__)                                           \
-    X(ring_64x64_k2, TN_SM90, RING(64, 64, 2), __VA_ARGS__)                                        \
-    X(ring_64x64_k4, TN_SM90, RING(64, 64, 4), __VA_ARGS__)                                        \
-    X(ring_64x96, TN_SM90, RING(64, 96, 1), __VA_ARGS__)                                           \
-    X(ring_64x96_k2, TN_SM90, RING(64, 96, 2), __VA_ARGS__)                                        \
-    X(ring_64x96_k4, TN_SM90, RING(64, 96, 4), __VA_ARGS__)                                        \
-    X(ring_128x64_k2, TN_SM90, RING(128, 64, 2), __VA_ARGS__)                                      \
-    X(ring_128x64_k4, TN_SM90, RING(128, 64, 4), __VA_ARGS__)                                      \
-    X(ring_128x96_k6, TN_SM90, RING(128, 96, 6), __VA_ARGS__)                                      \
-    X(ring_128x128, TN_SM90, RING(128, 128, 1), __VA_ARGS__)                                       \
-    X(ring_128x128_k8, TN_SM90, RING(128, 128, 8), __VA_ARGS__)                                    \
+    X(ring_64x32, TN_SM90, RING(64, 32, 1, 1, 1), __VA_ARGS__)                                     \
+    X(ring_64x64, TN_SM90, RING(64, 64, 1, 1, 1), __VA_ARGS__)                                     \
+    X(ring_64x64_m2_n2, TN_SM90, RING(64, 64, 1, 2, 2), __VA_ARGS__)                               \
+    X(ring_64x64_m4_n2, TN_SM90, RING(64, 64, 1, 4, 2), __VA_ARGS__)                               \
+    X(ring_64x64_k2, TN_SM90, RING(64, 64, 2, 1, 1), __VA_ARGS__)                                  \
+    X(ring_64x64_k2_m2_n2, TN_SM90, RING(64, 64, 2, 2, 2), __VA_ARGS__)                            \
+    X(ring_64x64_k4, TN_SM90, RING(64, 64, 4, 1, 1), __VA_ARGS__)                                  \
+    X(ring_64x64_k4_m2, TN_SM90, RING(64, 64, 4, 2, 1), __VA_ARGS__)                               \
+    X(ring_64x96_m2_n2, TN_SM90, RING(64, 96, 1, 2, 2), __VA_ARGS__)                               \
+    X(ring_64x96_k2_n4, TN_SM90, RING(64, 96, 2, 1, 4), __VA_ARGS__)                               \
+    X(ring_128x64_k2_m2_n2, TN_SM90, RING(128, 64, 2, 2, 2), __VA_ARGS__)                          \
+    X(ring_128x64_k4_n2, TN_SM90, RING(128, 64, 4, 1, 2), __VA_ARGS__)                             \
+    X(ring_128x128, TN_SM90, RING(128, 128, 1, 1, 1), __VA_ARGS__)                                 \
     X(32x64, TN_SM80, WARPS(32, 64, 16, 32, 8, 1), __VA_ARGS__)                                    \
     X(32x64_k2, TN_SM90, WARPS(32, 64, 16, 32, 8, 2), __VA_ARGS__)                                 \
     X(64x64, TN_SM80, WARPS(64, 64, 32, 32, 6, 1), __VA_ARGS__)                                    \

@@ -10,18 +10,24 @@
  * on no kernel ahead: all stages get theirs before that one has ended, and the rest is fetched to
  * the second cache. So is what is added to the sums, to registers, before the first product.
  *
+ * SHARE_M, SHARE_N: blocks of a cluster one below the other have the same columns of w, side by side
+ * the same rows of a. They bring these by turns, a step each, for all who share them: what limits
+ * such products is how often the second cache is read. A stage is empty when all of these are done.
+ *
  * SPLITS: blocks of a cluster that share the k of a tile. Each sends the others their part of the
  * sums, eight columns at a time, and finishes its own; the order of adding is that of the blocks.
  *
  * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VY: elements of y
- * written at once. ADD: c is 0 nothing, 1 a row for all, read VY at once, 2 anything. RESIDUAL: is
- * there one. */
+ * written at once: 8, 2 or 1. ADD: c is 0 nothing, 1 a row for all, read like y, 2 anything.
+ * RESIDUAL: is there one. */
 #ifndef TYPE
 #define TYPE half
 #define BM 128
 #define BN 96
 #define STAGES 3
 #define SPLITS 2
+#define SHARE_M 1
+#define SHARE_N 1
 #define ACT 0
 #define VY 2
 #define ADD 1
@@ -32,6 +38,7 @@ typedef TYPE T;
 enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof(T) };
 enum { A_BYTES = BM * LINE, B_BYTES = BN * LINE, STAGE_BYTES = A_BYTES + B_BYTES };
 enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, ROOM_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
+enum { SHARERS = SHARE_M * SHARE_N, CLUSTER = SHARERS * SPLITS };
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
 static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
 
@@ -42,9 +49,28 @@ struct shape {
     float alpha, beta, act_alpha, act_beta;
 };
 
-/* Where a block works: from which step on, and how many of them. */
+/* Where a block works: from which step on, and how many of them. Blocks of a cluster are numbered
+ * by part of k, then side by side, then one below the other. */
 struct place {
     int row, column, rank, step, count;
+    int beside, below;
+
+    __device__ __forceinline__ place(const shape &s)
+    {
+        int cluster = blockIdx.x / CLUSTER, own = blockIdx.x % CLUSTER, wide = s.tiles_n / SHARE_N;
+        int steps = (s.k + BK - 1) / BK;
+        rank = own % SPLITS;
+        beside = own / SPLITS % SHARE_N;
+        below = own / SPLITS / SHARE_N;
+        row = (cluster / wide * SHARE_M + below) * s.rows;
+        column = (cluster % wide * SHARE_N + beside) * BN;
+        step = steps * rank / SPLITS;
+        count = steps * (rank + 1) / SPLITS - step;
+    }
+    __device__ __forceinline__ int number(int below, int beside, int rank) const
+    {
+        return (below * SHARE_N + beside) * SPLITS + rank;
+    }
 };
 
 /* ---- Shared memory ---------------------------------------------------------------------------*/
@@ -73,14 +99,37 @@ static __device__ __forceinline__ uint32 partial(uint32 barriers)
 #define group_asm(...)
 #endif
 
-/* A box of the map, counted at the barrier. */
-static __device__ __forceinline__ void copy_box(uint32 to, const tensor_map *map, int k, int row,
-                                                uint32 barrier)
+/* In a block of the cluster, by its address there. What is ordered by these barriers are copies of
+ * the engine and products, so that no memory need be brought in line beyond the block, which takes
+ * long: neither here nor by who waits. */
+static __device__ __forceinline__ void stage_release(uint32 barrier)
 {
-    nine_asm("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-             "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
-             "l"(map), "r"(k), "r"(row), "r"(barrier)
-             : "memory");
+    nine_asm("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+/* A box of the map, counted at the barrier; in all blocks of the mask at the same place. */
+static __device__ __forceinline__ void copy_box(uint32 to, const tensor_map *map, int k, int row,
+                                                uint32 barrier, uint32 mask)
+{
+    if (SHARE_N > 1)
+        nine_asm("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+                 "l"(map), "r"(k), "r"(row), "r"(barrier), "h"((uint16)mask)
+                 : "memory");
+    else
+        nine_asm("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+                 "l"(map), "r"(k), "r"(row), "r"(barrier)
+                 : "memory");
+}
+static __device__ __forceinline__ void copy_piece(uint32 to, const void *from, uint32 bytes,
+                                                  uint32 barrier, uint32 mask)
+{
+    if (SHARE_M > 1)
+        nine_asm("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(to),
+                 "l"(from), "r"(bytes), "r"(barrier), "h"((uint16)mask)
+                 : "memory");
+    else copy_bulk(to, from, bytes, barrier);
 }
 static __device__ __forceinline__ void fetch_bulk(const void *from, uint32 bytes)
 {
@@ -93,26 +142,33 @@ static __device__ __forceinline__ void bring(const tensor_map *map, const char *
                                              const place &at, uint32 stages, uint32 barriers)
 {
     uint32 weights = (uint32)min(BN, (s.groups - at.column / 8) * 8) * LINE;
-    uint32 bytes = weights + (uint32)s.rows * LINE;
+    uint32 bytes = weights + (uint32)s.rows * LINE, w_mask = 0, a_mask = 0;
     int64 step_bytes = (int64)s.groups * (8 * LINE);
+    for (int i = 0; i < SHARE_M; i++) w_mask |= 1u << at.number(i, at.beside, at.rank);
+    for (int i = 0; i < SHARE_N; i++) a_mask |= 1u << at.number(at.below, i, at.rank);
     w += at.step * step_bytes + (int64)at.column * LINE;
-    for (int i = 0; i < STAGES && i < at.count; i++, w += step_bytes) {
+    for (int i = 0; i < STAGES && i < at.count; i++) {
         barrier_expect(full(barriers, i), bytes);
-        copy_bulk(stages + i * STAGE_BYTES + A_BYTES, w, weights, full(barriers, i));
+        if (SHARE_M > 1 && i == 0) cluster_wait(); /* the others' barriers are made */
+        if (i % SHARE_M == at.below)
+            copy_piece(stages + i * STAGE_BYTES + A_BYTES, w + i * step_bytes, weights,
+                       full(barriers, i), w_mask);
     }
     if (at.row == 0)
-        for (int i = STAGES; i < at.count; i++) fetch_bulk(w + (i - STAGES) * step_bytes, weights);
+        for (int i = STAGES; i < at.count; i++) fetch_bulk(w + i * step_bytes, weights);
     fetch_map(map);
+    if (CLUSTER > 1 && SHARE_M == 1) cluster_wait();
     tn_wait_for_producer();
     for (int i = 0, now = 0, turn = 1; i < at.count; i++) {
         uint32 to = stages + now * STAGE_BYTES, barrier = full(barriers, now);
         if (i >= STAGES) {
-            barrier_wait(empty(barriers, now), turn);
+            barrier_wait_block(empty(barriers, now), turn);
             barrier_expect(barrier, bytes);
-            copy_bulk(to + A_BYTES, w, weights, barrier);
-            w += step_bytes;
+            if (i % SHARE_M == at.below)
+                copy_piece(to + A_BYTES, w + i * step_bytes, weights, barrier, w_mask);
         }
-        copy_box(to, map, (at.step + i) * BK, at.row, barrier);
+        if (i % SHARE_N == at.beside)
+            copy_box(to, map, (at.step + i) * BK, at.row, barrier, a_mask);
         if (++now == STAGES) now = 0, turn ^= 1;
     }
 }
@@ -179,15 +235,18 @@ static __device__ __forceinline__ void group_multiply_add(float, float (*c)[4], 
     GROUP_ANY("k8.f32.tf32.tf32", "");
 }
 
-/* One step stays under way while the next is waited for. */
-static __device__ __forceinline__ void multiply(float (*sum)[4], int count, uint32 stages,
+/* At least one step, so that nothing else defines the sums; it stays under way while the next is
+ * waited for. */
+static __device__ __forceinline__ void multiply(float (*sum)[4], const place &at, uint32 stages,
                                                 uint32 barriers)
 {
     uint32 own = threadIdx.x / 128 * 64 * LINE;
-    for (int i = 0, now = 0, turn = 0, last = 0; i < count; i++) {
+    int lane = threadIdx.x % 32, sharer = at.number(0, lane, at.rank);
+    int i = 0, now = 0, turn = 0, last = 0;
+    do {
         uint64 left = matrix_in_lines(stages + now * STAGE_BYTES + own);
         uint64 right = matrix_in_lines(stages + now * STAGE_BYTES + A_BYTES);
-        barrier_wait(full(barriers, now), turn);
+        barrier_wait_block(full(barriers, now), turn);
         group_settle(sum);
         group_asm("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
@@ -195,10 +254,12 @@ static __device__ __forceinline__ void multiply(float (*sum)[4], int count, uint
             group_multiply_add(T(), sum, left + d / 16, right + d / 16);
         group_asm("wgmma.commit_group.sync.aligned;" ::: "memory");
         group_wait<1>();
-        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(empty(barriers, last));
+        /* That step's stage is free here; who brings to all of us what comes next waits for that. */
+        if (i > 0 && i - 1 + STAGES < at.count && lane < SHARERS)
+            stage_release(cluster_address(empty(barriers, last), sharer));
         last = now;
         if (++now == STAGES) now = 0, turn ^= 1;
-    }
+    } while (++i < at.count);
     group_wait<0>();
     group_settle(sum);
 }
@@ -212,15 +273,16 @@ static __device__ __forceinline__ char *place_of(char *room, int sender, int eig
 
 /* Eight columns q of all are finished by block q / OWN. */
 static __device__ __forceinline__ void share(const float (*sum)[4], char *room, uint32 barrier,
-                                             int rank, float (*own)[4])
+                                             const place &at, float (*own)[4])
 {
+    int rank = at.rank, first = at.number(at.below, at.beside, 0);
 #pragma unroll
     for (int q = 0; q < EIGHTS; q++) {
         int to = q / OWN;
         if (to == rank) continue;
         char *place = place_of(room, rank < to ? rank : rank - 1, q % OWN);
-        cluster_send(cluster_address(shared_address(place), to), sum[q],
-                     cluster_address(barrier, to));
+        cluster_send(cluster_address(shared_address(place), first + to), sum[q],
+                     cluster_address(barrier, first + to));
     }
     barrier_wait(barrier, 0);
 #pragma unroll
@@ -263,7 +325,7 @@ struct added {
     static __device__ __forceinline__ pack<T, 2> two(const T *from, int left)
     {
         pack<T, 2> x = {};
-        if (VY == 2 && left > 0) x = *(const pack<T, 2> *)from;
+        if (VY > 1 && left > 0) x = *(const pack<T, 2> *)from;
         if (VY == 1)
             for (int v = 0; v < 2; v++)
                 if (v < left) x.at[v] = from[v];
@@ -285,31 +347,73 @@ struct added {
     }
 };
 
+/* Of four lanes each has two columns of four times eight: so that lane t has all of the t-th. */
+static __device__ __forceinline__ void turn_in_fours(uint32 *x)
+{
+    int lane = threadIdx.x;
+#pragma unroll
+    for (int k = 1; k < 4; k *= 2)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            if (i & k) continue;
+            uint32 other = __shfl_xor_sync(0xffffffffu, lane & k ? x[i] : x[i + k], k);
+            if (lane & k) x[i] = other;
+            else x[i + k] = other;
+        }
+}
+
+/* Two neighbours of a row, at q eights and h rows from the corner. */
+static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int h, const shape &s,
+                                                    const spot &at, const added &by, const T *c)
+{
+    int row = at.row + h * 8, column = at.column + q * 8;
+    pack<T, 2> out;
+#pragma unroll
+    for (int v = 0; v < 2; v++) {
+        float value = sum[h * 2 + v] * s.alpha;
+        if (ADD == 1) value += s.beta * to_float(by.row[q].at[v]);
+        if (ADD == 2 && at.inside[h] && column + v < s.n)
+            value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
+        if (RESIDUAL) value += to_float(by.residual[q][h].at[v]);
+        from_float(activate_near<ACT>(value, s.act_alpha, s.act_beta), &out.at[v]);
+    }
+    return out;
+}
+
 static __device__ __forceinline__ void finish(const float (*sum)[4], const shape &s,
                                               const spot &at, const added &by, const T *c, T *y)
 {
 #pragma unroll
-    for (int q = 0; q < OWN; q++)
+    for (int h = 0; h < 2; h++) {
+        T *row = y + (at.row + h * 8) * s.y_row;
+#if VY == 8
+        static_assert(OWN % 4 == 0 && sizeof(T) == 2, "four lanes have four eights");
+        int lane = threadIdx.x % 4, first = at.column + lane * 6;
 #pragma unroll
-        for (int h = 0; h < 2; h++) {
-            int row = at.row + h * 8, column = at.column + q * 8;
-            pack<T, 2> out;
+        for (int q = 0; q < OWN; q += 4) {
+            pack<uint32, 4> out;
 #pragma unroll
-            for (int v = 0; v < 2; v++) {
-                float value = sum[q][h * 2 + v] * s.alpha;
-                if (ADD == 1) value += s.beta * to_float(by.row[q].at[v]);
-                if (ADD == 2 && at.inside[h] && column + v < s.n)
-                    value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
-                if (RESIDUAL) value += to_float(by.residual[q][h].at[v]);
-                from_float(activate_near<ACT>(value, s.act_alpha, s.act_beta), &out.at[v]);
+            for (int i = 0; i < 4; i++) {
+                pack<T, 2> two = result(sum[q + i], q + i, h, s, at, by, c);
+                out.at[i] = two.at[0].bits | (uint32)two.at[1].bits << 16;
             }
-            T *to = y + row * s.y_row + column;
-            if (!at.inside[h]) continue;
-            if (VY == 2 && column < s.n) *(pack<T, 2> *)to = out;
+            turn_in_fours(out.at);
+            if (at.inside[h] && first + q * 8 < s.n)
+                *(pack<uint32, 4> *)(row + first + q * 8) = out;
+        }
+#else
+#pragma unroll
+        for (int q = 0; q < OWN; q++) {
+            int left = s.n - at.column - q * 8;
+            pack<T, 2> out = result(sum[q], q, h, s, at, by, c);
+            T *to = row + at.column + q * 8;
+            if (VY == 2 && at.inside[h] && left > 0) *(pack<T, 2> *)to = out;
             if (VY == 1)
                 for (int v = 0; v < 2; v++)
-                    if (column + v < s.n) to[v] = out.at[v];
+                    if (at.inside[h] && v < left) to[v] = out.at[v];
         }
+#endif
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
@@ -317,38 +421,36 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
                  const T *residual, T *y, const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
-    int tile = blockIdx.x / SPLITS, rank = blockIdx.x % SPLITS, steps = (s.k + BK - 1) / BK;
-    place at = {tile / s.tiles_n * s.rows, tile % s.tiles_n * BN, rank, steps * rank / SPLITS, 0};
-    at.count = steps * (rank + 1) / SPLITS - at.step;
+    place at(s);
     char *room = memory + STAGES * STAGE_BYTES;
     uint32 stages = shared_address(memory), barriers = shared_address(room) + ROOM_BYTES;
     bool bringer = threadIdx.x == WARPS * 32;
     if (bringer) {
         for (int i = 0; i < STAGES; i++) {
             barrier_make(full(barriers, i), 1);
-            barrier_make(empty(barriers, i), WARPS);
+            barrier_make(empty(barriers, i), WARPS * SHARERS);
         }
         barrier_make(partial(barriers), 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
     }
-    if (SPLITS > 1) cluster_arrive();
-    tn_start_consumer();
+    if (CLUSTER > 1) cluster_arrive();
     __syncthreads();
-    if (bringer) bring(&a, w, s, at, stages, barriers);
     if (threadIdx.x >= WARPS * 32) {
-        if (SPLITS > 1) cluster_wait();
+        if (bringer) bring(&a, w, s, at, stages, barriers);
+        else if (CLUSTER > 1) cluster_wait();
         return;
     }
     float sum[EIGHTS][4] = {};
     spot mine(s, at);
+    if (CLUSTER > 1) cluster_wait(); /* the others' barriers are made */
     tn_wait_for_producer();
+    tn_start_consumer();
     added by(s, mine, c, residual);
-    multiply(sum, at.count, stages, barriers);
+    multiply(sum, at, stages, barriers);
     if constexpr (SPLITS > 1) {
         float own[OWN][4];
-        cluster_wait(); /* the others' barriers are made */
-        share(sum, room, partial(barriers), rank, own);
+        share(sum, room, partial(barriers), at, own);
         finish(own, s, mine, by, c, y);
     } else finish(sum, s, mine, by, c, y);
 }
