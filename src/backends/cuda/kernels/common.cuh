@@ -643,6 +643,17 @@ static __device__ __forceinline__ uint32 cluster_address(uint32 own, uint32 rank
     return own;
 #endif
 }
+/* The same as a pointer: a store through it needs no other address made. */
+static __device__ __forceinline__ float *cluster_pointer(float *own, uint32 rank)
+{
+#if __CUDA_ARCH__ >= 900
+    float *at;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(at) : "l"(own), "r"(rank));
+    return at;
+#else
+    return own;
+#endif
+}
 static __device__ __forceinline__ void cluster_store(uint32 at, float x)
 {
 #if __CUDA_ARCH__ >= 900

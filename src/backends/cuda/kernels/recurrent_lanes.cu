@@ -4,8 +4,9 @@
  * summed across lanes; what it takes is the way from h to h.
  *
  * A block is one direction of a few sequences, two directions are a cluster, as in recurrent_small,
- * whose weights these are. The other warps make W x of the layer, a few steps at a time, and run
- * ahead: a barrier for each of those tells that they are there.
+ * whose weights these are. Other warps make W x of the layer, a few steps at a time, and run ahead:
+ * a barrier for each of those tells that they are there. Warps that would take turns with one that
+ * runs a sequence do nothing.
  *
  * CELL: 0 LSTM, 1 GRU (the reset after the product). UNITS. INPUT: numbers of X at a time. LAYERS,
  * DIRECTIONS. TYPE: of X, Y and the states; all else is float. */
@@ -32,6 +33,7 @@ enum {
     WARPS = 8,
     THREADS = 32 * WARPS,
     STEPS = 4, /* whose W x are made at a time */
+    QUARTERS = 4, /* of a multiprocessor: a warp in four is on each of them */
     ABOVE = DIRECTIONS * UNITS,
     HP = recurrent_spread<UNITS>::padded,
     X_FIRST = recurrent_spread<INPUT>::padded,
@@ -197,12 +199,12 @@ static __device__ __forceinline__ void run_steps(const lanes_args &a, const room
                                 batch * a.y_batch + unit
                           : nullptr;
     float *own = next_x + (start * r.rows + row) * XP + direction * UNITS + unit;
-    uint32 to = DIRECTIONS > 1 ? cluster_address(shared_address(own), direction ^ 1) : 0;
+    float *other = DIRECTIONS > 1 ? cluster_pointer(own, direction ^ 1) : nullptr;
     int near_step = turn * r.rows * XP;
     const float4 *gate = r.gates + row * UNITS + unit;
     float4 x[STEPS], next[STEPS];
     auto take = [&](int group, float4(&into)[STEPS]) {
-        barrier_wait(r.barrier + 8 * (group * r.rows + row), l & 1);
+        barrier_wait_block(r.barrier + 8 * (group * r.rows + row), l & 1);
 #pragma unroll
         for (int m = 0; m < STEPS; m++) into[m] = gate[(group * STEPS + m) * r.rows * UNITS];
     };
@@ -222,8 +224,8 @@ static __device__ __forceinline__ void run_steps(const lanes_args &a, const room
             /* What no step waits for. */
             if (live && !last) {
                 *own = u.h;
-                if (DIRECTIONS > 1) cluster_store(to, u.h);
-                own += near_step, to += near_step * (int)sizeof(float);
+                own += near_step;
+                if (DIRECTIONS > 1) *other = u.h, other += near_step;
             }
             if (live && y) from_float(u.h, y), y += turn * a.y_time;
             if (m == 0 && group + 1 < r.groups) take(group + 1, next);
@@ -231,6 +233,15 @@ static __device__ __forceinline__ void run_steps(const lanes_args &a, const room
     }
     if (live && a.h_n) from_float(u.h, &a.h_n[state]);
     if (live && a.c_n) from_float(u.c, &a.c_n[state]);
+}
+
+/* Which of the warps that project this one is, negative if it is none, and how many there are. */
+static __device__ __forceinline__ int helper_of(int rows, int *helpers)
+{
+    int warp = threadIdx.x / 32, each = QUARTERS - rows;
+    *helpers = each > 0 ? each * (WARPS / QUARTERS) : WARPS - rows;
+    if (each <= 0) return warp - rows;
+    return warp % QUARTERS < rows ? -1 : warp / QUARTERS * each + warp % QUARTERS - rows;
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_lanes(lanes_args a)
@@ -255,6 +266,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_lanes(lanes_a
             to_float(a.x[t * a.x_time + (first + row) * a.x_batch + k]);
     }
     from += FIRST_FOURS;
+    int helpers, helper = helper_of(rows, &helpers);
     for (int l = 0; l < LAYERS; l++) {
         float4 *weights = r.weights + l % 2 * ROOM_FOURS;
         float *x = r.near + l % 2 * a.seq * rows * XP;
@@ -267,11 +279,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_lanes(lanes_a
             run_steps(a, r, weights, next_x, l, warp, first + warp, direction, backward);
             continue;
         }
-        if (l == 0) project<INPUT>(r, weights, x, a.seq, backward, warp - rows, WARPS - rows);
-        else project<ABOVE>(r, weights, x, a.seq, backward, warp - rows, WARPS - rows);
+        if (helper < 0) continue;
+        if (l == 0) project<INPUT>(r, weights, x, a.seq, backward, helper, helpers);
+        else project<ABOVE>(r, weights, x, a.seq, backward, helper, helpers);
         if (l + 1 < LAYERS)
             copy_layer<ABOVE>(from, r.weights + (l + 1) % 2 * ROOM_FOURS,
-                              threadIdx.x - 32 * rows, THREADS - 32 * rows);
+                              32 * helper + threadIdx.x % 32, 32 * helpers);
         copy_group();
         from += ABOVE_FOURS;
     }

@@ -9,7 +9,7 @@
 extern const tn_cuda_source tn_cuda_source_recurrent_small;
 extern const tn_cuda_source tn_cuda_source_recurrent_lanes;
 
-enum { UNITS_MAX = 96, INPUT_MAX = 512, WARPS = 16, GROUPS_MAX = 8 };
+enum { UNITS_MAX = 96, INPUT_MAX = 512, WARPS = 16, GROUPS_MAX = 8, BLOCK_GROUPS_MAX = 3 };
 
 /* How layers hand over. */
 typedef enum handover {
@@ -207,8 +207,9 @@ typedef struct tail_plan {
 
 static void set_sides(plan *at, int sides)
 {
+    int most = sides > 1 ? BLOCK_GROUPS_MAX : GROUPS_MAX; /* short sequences have little for more */
     at->sides = sides;
-    at->groups = TN_MIN(WARPS / sides / (at->group / 32), GROUPS_MAX);
+    at->groups = TN_MIN(WARPS / sides / (at->group / 32), most);
 }
 
 /* Rows of a block: as few as fill the card, for they wait for nobody. */

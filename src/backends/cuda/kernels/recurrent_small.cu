@@ -32,6 +32,14 @@
 #define TAIL_ACT 0
 #endif
 
+/* A short stack in one block takes as long to fetch its instructions as to run them: there loops
+ * that go round a few times are not unrolled. */
+#if SIDES > 1
+#define FEW_ROUNDS _Pragma("unroll 1")
+#else
+#define FEW_ROUNDS
+#endif
+
 struct tail_args {
     const int64 *at_long; /* the step, negative from the end; or */
     const int32 *at;
@@ -239,6 +247,7 @@ static __device__ __forceinline__ void stage(const paths<X> &path, const place &
                                              float *xs)
 {
     int first_row = p.row - p.group;
+    FEW_ROUNDS
     for (int i = p.thread; i < items * spread<N>::padded; i += SIDE) {
         int k = i % spread<N>::padded, item = i / spread<N>::padded;
         int s = s0 + item / rows, t = backward ? seq - 1 - s : s;
@@ -277,6 +286,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
     float c = p.live && a.c0 ? to_float(a.c0[state]) : 0.0f;
     /* hs: of each group two times HP numbers, the state before a step and the one after it. */
     float *now = hs + p.group * 2 * HP, *next = now + HP;
+    FEW_ROUNDS
     for (int k = UNITS + p.u; k < HP; k += UW) now[k] = next[k] = 0.0f;
     if (p.live && p.q == 0) now[p.unit] = h;
 
@@ -309,6 +319,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         bool turned = path.x_near && backward;
         if (turned) x_at += (items - 1) * x_step, x_step = -x_step;
         if constexpr (early) {
+            FEW_ROUNDS
             for (int item = p.group; item < items; item += GROUPS) {
                 float sum[SLOTS] = {0};
                 add_product<per_x, wide>(w, x_at + item * x_step + p.q * wide, sum);
@@ -361,6 +372,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
 static __device__ __forceinline__ void run_tail(const tail_args &a, const float *y, const float *w,
                                                 int rows, int first_row)
 {
+    FEW_ROUNDS
     for (int i = threadIdx.x; i < rows * TAIL; i += THREADS) {
         int row = i / (TAIL ? TAIL : 1), n = i % (TAIL ? TAIL : 1);
         const float *x = y + row * spread<ABOVE>::padded;
@@ -381,6 +393,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     int64 wide = (int64)a.batch * ABOVE, one = a.seq * wide;
     float *kept = reinterpret_cast<float *>(shared);
     const float *weights = a.keep ? kept : a.weights;
+    FEW_ROUNDS
     for (int i = threadIdx.x; SIDES > 1 && i < a.keep / 4; i += THREADS)
         copy_four(shared + i, reinterpret_cast<const float4 *>(a.weights) + i);
     /* A layer's room, of each side; behind them what lies between layers. All blocks are there
@@ -390,12 +403,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
     float *room = kept + a.keep + p.side * room_floats;
     float *near = kept + a.keep + SIDES * room_floats;
     int near_floats = a.seq * rows * above;
+    FEW_ROUNDS
     for (int i = threadIdx.x; a.near && i < 2 * near_floats; i += THREADS)
         if (i % above >= ABOVE) near[i] = 0.0f;
     float *tail = near + 2 * near_floats;
     int tail_step = 0;
     if constexpr (TAIL > 0) {
         tail_step = a.tail.at_long ? (int)*a.tail.at_long : *a.tail.at;
+        FEW_ROUNDS
         for (int i = threadIdx.x; i < (ABOVE + 1) * TAIL; i += THREADS) {
             if (i < ABOVE * TAIL) copy_float(tail + i, a.tail.weight + i);
             else if (a.tail.bias) copy_float(tail + i, a.tail.bias + i - ABOVE * TAIL);
@@ -416,6 +431,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
         __syncthreads();
     }
     if (ACROSS > 1 && a.last - a.first > 1) cluster_arrive();
+    FEW_ROUNDS
     for (int l = a.first; l < a.last; l++) {
         bool last = l == LAYERS - 1;
         float *between = a.between + l % 2 * one + p.direction * UNITS;
