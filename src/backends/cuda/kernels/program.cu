@@ -4,6 +4,9 @@
  * on their way to the blocks that need them from the start, and in the registers of the threads
  * that need them, if there are not too many, while the others finish the stage before.
  *
+ * All of this runs once, and waits for its instructions as for its weights: loops that go round a few
+ * times are not unrolled.
+ *
  * STAGES: types of those below, the first one first. BLOCKS: 1 where there are no clusters. */
 #ifndef STAGES
 #define BLOCKS 16
@@ -63,12 +66,11 @@ template <class S, class NEXT> struct hand_over {
     static __device__ __forceinline__ void expect(uint32 barrier, int rank)
     {
         int own = S::OUT - rank * S::EACH;
-        barrier_make(barrier);
-        barrier_made();
         barrier_expect(barrier, bytes(S::OUT) - bytes(own < S::EACH ? own : S::EACH));
     }
     static __device__ __forceinline__ void send(float *at, uint32 barrier, int rank)
     {
+#pragma unroll 1
         for (int i = threadIdx.x; i < PIECES * BLOCKS; i += THREADS) {
             int item = rank * S::EACH + i % PIECES * WIDE, to = i / PIECES;
             if (item >= S::OUT || to == rank) continue;
@@ -88,6 +90,7 @@ template <class S, class NEXT> struct hand_over {
 template <int VEC>
 static __device__ __forceinline__ void copy_floats(float *to, const float *from, int count)
 {
+#pragma unroll 1
     for (int i = threadIdx.x * VEC; i < count; i += THREADS * VEC)
         if constexpr (VEC == 4) copy_begin(to + i, from + i, true);
         else copy_float(to + i, from + i);
@@ -220,6 +223,7 @@ struct conv {
     {
         for (int base = 0; base < EACH; base += PASS) {
             bool live;
+            if (base + (int)threadIdx.x / 32 * SIDE >= EACH) break;
             int item = item_of(rank, base, &live), o = item / SPACE, at = item % SPACE;
             float sum[QH * QW] = {}, best = 0.0f;
             float bias = KEPT ? k.bias : a.bias ? a.bias[o] : 0.0f;
@@ -303,12 +307,14 @@ template <int K, int N, int ACT> struct linear {
         int first = rank * COLUMNS;
         if (first >= N) return;
         if constexpr (N % 4 == 0) {
+#pragma unroll 1
             for (int i = threadIdx.x; i < K * FOURS; i += THREADS) {
                 int k = i / FOURS, n = i % FOURS * 4;
                 bool there = first + n < N;
                 copy_begin(room + k * PITCH + n, a.weight + (there ? k * N + first + n : 0), there);
             }
         } else {
+#pragma unroll 1
             for (int i = threadIdx.x; i < K * COLUMNS; i += THREADS) {
                 int k = i / COLUMNS, n = i % COLUMNS;
                 if (first + n < N) copy_float(room + k * PITCH + n, a.weight + k * N + first + n);
@@ -339,7 +345,8 @@ template <int K, int N, int ACT> struct linear {
 #pragma unroll
             for (int i = 0; i < DEPTH; i++) {
                 float4 w = {0, 0, 0, 0};
-                if (depth(i) < K) w = four(room, depth(i), threadIdx.x / 32 % FOURS);
+                if ((i + 1) * SPLIT * 32 <= K || depth(i) < K)
+                    w = four(room, depth(i), threadIdx.x / 32 % FOURS);
                 k.w[4 * i] = w.x, k.w[4 * i + 1] = w.y, k.w[4 * i + 2] = w.z, k.w[4 * i + 3] = w.w;
             }
         }
@@ -350,11 +357,12 @@ template <int K, int N, int ACT> struct linear {
                                                const kept<KEPT> &k, float *part)
     {
         int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+#pragma unroll 1
         for (int which = warp; which < FOURS * SPLIT; which += WARPS) {
             float sum[4] = {};
 #pragma unroll
             for (int i = 0; i < DEPTH; i++) {
-                if (depth(i) >= K) break;
+                if ((i + 1) * SPLIT * 32 > K && depth(i) >= K) break;
                 float v = x[depth(i)];
                 float4 w = KEPT ? float4{k.w[KEPT ? 4 * i : 0], k.w[KEPT ? 4 * i + 1 : 0],
                                          k.w[KEPT ? 4 * i + 2 : 0], k.w[KEPT ? 4 * i + 3 : 0]}
@@ -375,6 +383,7 @@ template <int K, int N, int ACT> struct linear {
         float *part = room + K * PITCH;
         add(x, room, k, part);
         __syncthreads();
+#pragma unroll 1
         for (int column = threadIdx.x; column < COLUMNS; column += THREADS) {
             float sum = column < THREADS ? k.bias : bias_of(a, rank, column);
 #pragma unroll
@@ -432,6 +441,7 @@ static __device__ __forceinline__ void run_all(const program_args &a, float *roo
     if constexpr (BLOCKS > 1 && I > 0) barrier_wait(barrier + 8 * (I - 1), 0);
     if constexpr (sizeof...(REST) == 0) S::run(a.of[I], x, room, rank, k, towards_y{y});
     else run_on<I, S, REST...>(a, room, x, y, barrier, rank, k);
+
 }
 
 template <class S, class... REST>
@@ -444,13 +454,18 @@ static __device__ __forceinline__ void run_chain(const program_args &a, float *s
     float *room = shared + BARRIER_FLOATS, *x = room + rooms;
     if constexpr (BLOCKS > 1) {
         if constexpr (sizeof...(REST) > 0)
-            if (threadIdx.x == 0) expect_all<0, S, REST...>(barrier, rank);
+            if (threadIdx.x == 0) {
+                for (int i = 0; i < (int)sizeof...(REST); i++) barrier_make(barrier + 8 * i);
+                barrier_made();
+                expect_all<0, S, REST...>(barrier, rank);
+            }
         cluster_arrive(); /* nobody sends to a block that has not begun */
     }
     S::copy(a.of[0], room, rank);
     tn_wait_for_producer();
     tn_start_consumer();
     /* x comes before the weights that have more time. */
+#pragma unroll 1
     for (int i = threadIdx.x; i < S::IN; i += THREADS)
         copy_float(x + towards<S>::place(i), a.x + sample * S::IN + i);
     copy_group();
