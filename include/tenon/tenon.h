@@ -263,9 +263,9 @@ TN_API TN_MUST_USE tn_status tn_model_load_bytes(const void *bytes, size_t byte_
 TN_API void tn_model_free(tn_model *model);
 /* A model of one operator, to time it alone: the text of a problem as build reports show it,
  * "Conv{pads=[1,1,1,1]} f32[1,64,56,56] f32[64,64,3,3]!". Operands with "!" become constants of
- * random values (floats from -1 to 1, integers 0 and 1), those with "={...}" of these values, "none"
- * is absent, the others are the inputs x0, x1, ...; outputs are y0, ... "-> 3" at the end says how
- * many, where the operator lets one choose. */
+ * random values (floats from -1 to 1, integers 0 and 1), those with "={...}" of these values,
+ * "none" is absent, the others are the inputs x0, x1, ...; outputs are y0, ... "-> 3" at the end
+ * says how many, where the operator lets one choose. */
 TN_API TN_MUST_USE tn_status tn_model_from_problem(const char *problem, tn_model **out);
 
 /* ---- Networks by name -------------------------------------------------------------------------

@@ -63,9 +63,10 @@ const tn_case tn_recurrent_stack_cases[] = {
     {.problem = "RecurrentStack{hidden_size=32, layers=2, directions=2} f16[23,3,17] f16[4,3,32] "
                 "f16[4,3,32] f16[2,128,17]! f16[2,128,32]! f16[2,256]! f16[2,128,64]! "
                 "f16[2,128,32]! f16[2,256]! -> 3"},
-    {.problem = "RecurrentStack{mode=gru, hidden_size=9, layers=2, directions=2, "
-                "linear_before_reset=1, batch_first=1} f32[300,13,5] f32[4,300,9] none f32[2,27,5]! "
-                "f32[2,27,9]! f32[2,54]! f32[2,27,18]! f32[2,27,9]! f32[2,54]! -> 2"},
+    {.problem =
+         "RecurrentStack{mode=gru, hidden_size=9, layers=2, directions=2, "
+         "linear_before_reset=1, batch_first=1} f32[300,13,5] f32[4,300,9] none f32[2,27,5]! "
+         "f32[2,27,9]! f32[2,54]! f32[2,27,18]! f32[2,27,9]! f32[2,54]! -> 2"},
     {.problem = "RecurrentStack{hidden_size=330} f16[2,3,8] none none f16[1,1320,8]! "
                 "f16[1,1320,330]! f16[1,2640]! -> 3"},
     {0},
