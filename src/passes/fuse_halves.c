@@ -77,8 +77,9 @@ static int64_t rows_of(const tn_value *x)
 /* The Linear that ends a half of x, in 16 bits. */
 static bool is_end(const tn_node *node)
 {
-    const tn_dtype dtype = node->out_count ? node->out[0]->type.dtype : TN_DTYPE_NONE;
-    return (dtype == TN_DTYPE_F16 || dtype == TN_DTYPE_BF16) && is_linear(node, true) &&
+    if (!is_linear(node, true)) return false;
+    const tn_dtype dtype = node->out[0]->type.dtype;
+    return (dtype == TN_DTYPE_F16 || dtype == TN_DTYPE_BF16) &&
            !tn_node_find_attr(node, "activation") && node->in[RESIDUAL]->type.rank >= 2 &&
            tn_type_equals(&node->in[RESIDUAL]->type, &node->out[0]->type);
 }

@@ -170,6 +170,7 @@ const tn_case tn_conv_integer_cases[] = {
      .hi = 256,
      .tolerance = 1e-9},
     {.problem = "ConvInteger u8[0,3,4,4] i8[2,3,1,1]!"},
+    {.problem = "ConvInteger u8[1,0,8] u8[2,0,8]", .expect = "i32[1,2,1]={0,0}"},
     {0},
 };
 

@@ -92,6 +92,7 @@ static tn_verdict accepts(const tn_problem *p)
     planes_of(&w, &all);
     double floats = (double)all.channel * (double)p->in[0].dim[1];
     if (!all.fits || floats >= (double)PLANES_MAX) return TN_NO("its padding is too large");
+    if (!j.channels) return TN_NO("there is nothing to sum");
     if (j.channels * j.taps > SUMS_MAX) return TN_NO("sums might not fit 32 bits");
     return TN_YES;
 }
