@@ -127,11 +127,13 @@ TILE_INLINE vf32 finish_row(float *score, int64_t count, float scale, const floa
     memcpy(&number, lane_numbers, sizeof number);
     for (int64_t i = 0; i < count; i += VF32_LANES) {
         int64_t some = TN_MIN(count - i, VF32_LANES);
-        vf32 x = vf32_load(score + i) * factor, more;
+        vf32 x = vf32_load(score + i) * factor;
         bool whole = some == VF32_LANES;
-        if (a) more = whole ? vf32_load(a + i) : vf32_load_some(a + i, some);
-        if (b) more += whole ? vf32_load(b + i) : vf32_load_some(b + i, some);
-        if (a) x = vf32_select((vi32)(more == hidden), hidden, x + more);
+        if (a) { /* b comes with a alone */
+            vf32 more = whole ? vf32_load(a + i) : vf32_load_some(a + i, some);
+            if (b) more += whole ? vf32_load(b + i) : vf32_load_some(b + i, some);
+            x = vf32_select((vi32)(more == hidden), hidden, x + more);
+        }
         if (!whole) x = vf32_select(number < (int32_t)some, x, hidden);
         vf32_store(score + i, x);
         top = vf32_max(top, x);
