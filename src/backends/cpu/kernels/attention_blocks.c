@@ -119,7 +119,7 @@ static const int32_t lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1
 
 /* score = scale * score + a + b, where -inf in a or b stays -inf whatever the score is; -inf behind
  * the last key too, up to whole vectors. The largest of each lane. */
-TILE_INLINE vf32 finish_row(float *score, int64_t count, float scale, const float *a,
+SIMD_INLINE vf32 finish_row(float *score, int64_t count, float scale, const float *a,
                             const float *b)
 {
     vf32 factor = vf32_set1(scale), hidden = vf32_set1(-INFINITY), top = hidden;

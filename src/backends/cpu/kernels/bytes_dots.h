@@ -9,12 +9,12 @@
 #define BYTES_MACS_NS 280 /* multiply-adds in a nanosecond, for estimates */
 typedef uint8_t bytes_of_a;
 
-TILE_INLINE vi32 bytes_dot(vi32 sum, int32_t a, vi32 b)
+SIMD_INLINE vi32 bytes_dot(vi32 sum, int32_t a, vi32 b)
 {
     return (vi32)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(a), (__m512i)b);
 }
 
-TILE_INLINE vi32 bytes_load(const uint8_t *b)
+SIMD_INLINE vi32 bytes_load(const uint8_t *b)
 {
     vi32 v;
     memcpy(&v, b, sizeof v);
@@ -29,7 +29,7 @@ typedef int16_t bytes_of_a;
 typedef int8_t bytes_pairs __attribute__((vector_size(VF32_LANES * 2)));
 typedef int16_t bytes_wide __attribute__((vector_size(VF32_LANES * 4)));
 
-TILE_INLINE vi32 bytes_dot(vi32 sum, int32_t a, vi32 b)
+SIMD_INLINE vi32 bytes_dot(vi32 sum, int32_t a, vi32 b)
 {
 #if defined(__AVX2__)
     return sum + (vi32)_mm256_madd_epi16(_mm256_set1_epi32(a), (__m256i)b);
@@ -38,7 +38,7 @@ TILE_INLINE vi32 bytes_dot(vi32 sum, int32_t a, vi32 b)
 #endif
 }
 
-TILE_INLINE vi32 bytes_load(const uint8_t *b)
+SIMD_INLINE vi32 bytes_load(const uint8_t *b)
 {
     bytes_pairs v;
     memcpy(&v, b, sizeof v);
@@ -57,7 +57,7 @@ static inline void bytes_end(void)
 }
 
 /* `rows` is a constant at every call: the sums are registers. */
-TILE_INLINE void bytes_run(int rows, int64_t steps, const uint8_t *a, const uint8_t *b,
+SIMD_INLINE void bytes_run(int rows, int64_t steps, const uint8_t *a, const uint8_t *b,
                            int32_t *sums)
 {
     vi32 sum[TILE_ROWS][2];

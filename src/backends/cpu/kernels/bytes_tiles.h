@@ -16,7 +16,7 @@ typedef uint8_t bytes_of_a;
 #define bytes_begin amx_begin
 #define bytes_end amx_end
 
-TILE_INLINE void bytes_run(bool high, int64_t steps, const uint8_t *a, const uint8_t *b,
+SIMD_INLINE void bytes_run(bool high, int64_t steps, const uint8_t *a, const uint8_t *b,
                            int32_t *sums)
 {
     enum { STEP = TILE_COLUMNS * sizeof(int32_t) };

@@ -230,7 +230,7 @@ static tn_status pack(const tn_problem *p, void *dst)
 /* ---- x to words ------------------------------------------------------------------------------*/
 
 /* `count` channels, a constant at every call, `size` apart. */
-TILE_INLINE void make_words(int count, const uint8_t *x, int64_t size, uint8_t flip, float *to)
+SIMD_INLINE void make_words(int count, const uint8_t *x, int64_t size, uint8_t flip, float *to)
 {
     for (int64_t i = 0; i < size; i++) {
         uint32_t word = 0;
@@ -300,7 +300,7 @@ typedef int32_t vi64s __attribute__((vector_size(VF32_LANES * 2))); /* as many a
 enum { VF64_LANES = VF32_LANES / 2 };
 
 /* At most `high`, ties to even; what is far below 0 becomes the least integer. */
-TILE_INLINE vi64s round_doubles(vf64 x, double high)
+SIMD_INLINE vi64s round_doubles(vf64 x, double high)
 {
 #if defined(__AVX512F__)
     return (vi64s)_mm512_cvtpd_epi32(_mm512_min_pd((__m512d)x, _mm512_set1_pd(high)));

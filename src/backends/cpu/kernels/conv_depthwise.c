@@ -71,7 +71,7 @@ typedef struct line {
     bool inside;       /* all of them that taps meet are */
 } line;
 
-TILE_INLINE vf32 load_line(const line *l, int v, int at)
+SIMD_INLINE vf32 load_line(const line *l, int v, int at)
 {
     return l->inside ? vf32_load(l->x[v] + at) : vf32_load_bits(l->x[v] + at, l->may[v] >> at);
 }
@@ -84,7 +84,7 @@ static inline uint64_t bits_between(int64_t low, int64_t high)
     return end & ~below;
 }
 
-TILE_INLINE void add_tap(int i, int k, int rows, int vectors, int taps, int stride, const vf32 *x,
+SIMD_INLINE void add_tap(int i, int k, int rows, int vectors, int taps, int stride, const vf32 *x,
                          const float *weights, vf32 sum[][2])
 {
     for (int r = 0; r < rows; r++) {
@@ -94,7 +94,7 @@ TILE_INLINE void add_tap(int i, int k, int rows, int vectors, int taps, int stri
     }
 }
 
-TILE_INLINE void add_line(int i, int rows, int vectors, int taps, int stride, const line *l,
+SIMD_INLINE void add_line(int i, int rows, int vectors, int taps, int stride, const line *l,
                           const float *weights, vf32 sum[][2])
 {
     for (int k = 0; k < taps; k += stride) {
@@ -117,7 +117,7 @@ typedef struct ends {
     float bias, low;
 } ends;
 
-TILE_INLINE void store_sum(float *dst, vf32 sum, const ends *e, int64_t lanes)
+SIMD_INLINE void store_sum(float *dst, vf32 sum, const ends *e, int64_t lanes)
 {
     sum = vf32_max(vf32_set1(e->low), sum); /* NaN stays */
     if (lanes == VF32_LANES) vf32_store(dst, sum);
@@ -130,7 +130,7 @@ typedef struct part {
 } part;
 
 /* Lines of the padding are passed over; the others are written out for the compiler to see all. */
-TILE_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool inside,
+SIMD_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool inside,
                           const tn_window *w, const part *at, const float *x, const float *weights,
                           const ends *e, float *y)
 {
@@ -168,7 +168,7 @@ TILE_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool insi
 
 /* A plane of outputs, straight from the input. The last rows and columns are computed with those
  * before them again, if there are as many. */
-TILE_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float *x,
+SIMD_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float *x,
                            const float *weights, const ends *e, float *y)
 {
     int64_t rows = w->out[1], columns = w->out[2], lanes = TN_MIN(VF32_LANES, columns);
@@ -200,7 +200,7 @@ TILE_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float
 }
 
 /* Up to ROWS vectors of one row, any taps. */
-TILE_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const int64_t *offset,
+SIMD_INLINE void sum_vectors(int vectors, int64_t taps, const float *src, const int64_t *offset,
                              const float *weights, const ends *e, float *dst, int64_t lanes)
 {
     vf32 sum[ROWS];

@@ -93,7 +93,7 @@ static inline vf32 planes_halve(const float *src, int64_t count)
 
 /* The first `count` of every stride-th number, zeros behind. `stride` is a constant where it is 1,
  * 2 or 4. */
-TILE_INLINE vf32 planes_pick(const float *src, int64_t stride, int64_t count)
+SIMD_INLINE vf32 planes_pick(const float *src, int64_t stride, int64_t count)
 {
     float lane[VF32_LANES] = {0};
     if (stride == 1) return vf32_load_some(src, count);
@@ -110,7 +110,7 @@ TILE_INLINE vf32 planes_pick(const float *src, int64_t stride, int64_t count)
 
 /* The planes of one remainder along the last axis: element q of a row is what lies at q * stride +
  * first, `outside` in the padding. Vectors are stored whole, over the beginning of the next row. */
-TILE_INLINE float *planes_fill_kind(const planes *p, const float *x, const int64_t first[3],
+SIMD_INLINE float *planes_fill_kind(const planes *p, const float *x, const int64_t first[3],
                                     int64_t stride, float outside, float *dst)
 {
     const tn_window *w = &p->w;
@@ -204,7 +204,7 @@ static inline const float *planes_next(planes_cursor *c)
 }
 
 /* `count` is a constant where it is small, so that pieces stay in registers. */
-TILE_INLINE void planes_copy(planes_cursor cursor, const piece *pieces, int64_t count, int64_t rows,
+SIMD_INLINE void planes_copy(planes_cursor cursor, const piece *pieces, int64_t count, int64_t rows,
                              float *dst)
 {
     for (int64_t i = 0; i < rows; i++, dst += TILE_COLUMNS) {

@@ -196,16 +196,15 @@ static patches find_patches(const job *j, int64_t first)
     return p;
 }
 
-TILE_INLINE vf32 load_patches(const patches *p, bool together, const float *from)
+SIMD_INLINE vf32 load_patches(const patches *p, bool together, const float *from)
 {
     if (together) return vf32_load(from);
     return vf32_choose(vf32_load(from), vf32_load(from + VF32_LANES), p->index);
 }
 
 /* The patches of one vector: `from` in the planes of a channel, at v in V. */
-WINOGRAD_INLINE void transform_patches(int points, bool together, const patches *p,
-                                       const float *from, const int64_t *offset, float *v,
-                                       int64_t step)
+SIMD_INLINE void transform_patches(int points, bool together, const patches *p, const float *from,
+                                   const int64_t *offset, float *v, int64_t step)
 {
     vf32 d[WINOGRAD_POINTS_MAX * WINOGRAD_POINTS_MAX], half[WINOGRAD_POINTS_MAX];
     for (int k = 0; k < points; k++) {
@@ -280,8 +279,8 @@ static void multiply(const job *j, int64_t panel, int64_t first, int64_t count, 
 /* ---- M to y ----------------------------------------------------------------------------------*/
 
 /* One vector of outputs of `count` patches, into lines of count * tile columns. */
-WINOGRAD_INLINE void transform_outputs(int points, int tile, const float *m, int64_t count,
-                                       vf32 bias, vf32 low, vf32 *line, int64_t line_step)
+SIMD_INLINE void transform_outputs(int points, int tile, const float *m, int64_t count, vf32 bias,
+                                   vf32 low, vf32 *line, int64_t line_step)
 {
     for (int64_t t = 0; t < count; t++, m += TILE_COLUMNS) {
         vf32 half[WINOGRAD_POINTS_MAX * 4], out[4];

@@ -85,7 +85,7 @@ static uint64_t unused(const tn_problem *p)
     return product_is_packed(p) ? 2 : 0;
 }
 
-TILE_INLINE void pack_panels(int parts, job *j, int64_t begin, int64_t end)
+SIMD_INLINE void pack_panels(int parts, job *j, int64_t begin, int64_t end)
 {
     const product *w = &j->w;
     for (int64_t at = begin; at < end; at++) {
@@ -103,7 +103,7 @@ TILE_INLINE void pack_panels(int parts, job *j, int64_t begin, int64_t end)
     }
 }
 
-TILE_INLINE void split_rows(int parts, job *j, int64_t begin, int64_t end)
+SIMD_INLINE void split_rows(int parts, job *j, int64_t begin, int64_t end)
 {
     const product *w = &j->w;
     int64_t k = j->pass * j->depth * SPLIT_BLOCK, matrix;
@@ -124,7 +124,7 @@ static void copy_block(int64_t rows, int64_t columns, const float *src, int64_t 
 }
 
 /* One strip by one panel, whose place in all of them is `panel`. */
-TILE_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip, int64_t panel)
+SIMD_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip, int64_t panel)
 {
     const product *w = &j->w;
     _Alignas(TN_ALIGNMENT) float block[SPLIT_BLOCK * SPLIT_BLOCK];
@@ -153,7 +153,7 @@ TILE_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip
 }
 
 /* Units are groups of strips by panels, panels first. */
-TILE_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
+SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
 {
     int64_t groups = (j->strips + GROUP - 1) / GROUP;
     split_begin();

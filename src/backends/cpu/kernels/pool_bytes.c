@@ -26,7 +26,7 @@ static tn_verdict accepts(const tn_problem *p)
 }
 
 /* to = the larger of it and `other`. */
-TILE_INLINE void take_bytes(uint8_t *to, bytes other)
+SIMD_INLINE void take_bytes(uint8_t *to, bytes other)
 {
     bytes most;
     memcpy(&most, to, sizeof most);
@@ -36,7 +36,7 @@ TILE_INLINE void take_bytes(uint8_t *to, bytes other)
 }
 
 /* Every stride-th byte, for strides of 1 and 2. */
-TILE_INLINE bytes pick_bytes(const uint8_t *src, int64_t stride)
+SIMD_INLINE bytes pick_bytes(const uint8_t *src, int64_t stride)
 {
     bytes low, high;
     memcpy(&low, src, sizeof low);
@@ -48,7 +48,7 @@ TILE_INLINE bytes pick_bytes(const uint8_t *src, int64_t stride)
 
 /* most[i] and src[i * stride] for i in [0, count): the last ones may be compared twice, which
  * changes nothing. `stride` is a constant where it is 1 or 2; behind src lies a vector more. */
-TILE_INLINE void take_line(const uint8_t *src, int64_t stride, int64_t count, uint8_t flip,
+SIMD_INLINE void take_line(const uint8_t *src, int64_t stride, int64_t count, uint8_t flip,
                            uint8_t *most)
 {
     if (stride > 2 || count < SIDE) {

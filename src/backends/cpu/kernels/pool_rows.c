@@ -216,7 +216,7 @@ static tn_status share(void *arg, int64_t begin, int64_t end, int thread)
 
 /* ---- Windows of one or two axes --------------------------------------------------------------*/
 
-TILE_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
+SIMD_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
 {
     /* Of equals and where one is NaN vf32_max gives its second operand. */
     return average ? sum + v : vf32_select((vi32)(v != v), v, vf32_max(v, sum));
@@ -224,7 +224,7 @@ TILE_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
 
 /* `columns` <= vectors * VF32_LANES outputs of a row. `count`: taps that an average is of, divided
  * by `rows`. */
-TILE_INLINE void pool_vectors(const job *j, bool average, int vectors, const float *src,
+SIMD_INLINE void pool_vectors(const job *j, bool average, int vectors, const float *src,
                               const float *count, float rows, int64_t columns, float *y)
 {
     vf32 sum[BANDS_VECTORS];
@@ -243,7 +243,7 @@ TILE_INLINE void pool_vectors(const job *j, bool average, int vectors, const flo
     }
 }
 
-TILE_INLINE void pool_row(const job *j, bool average, const float *src, const float *count,
+SIMD_INLINE void pool_row(const job *j, bool average, const float *src, const float *count,
                           float rows, int64_t columns, float *y)
 {
     while (columns > 2 * VF32_LANES) {
@@ -266,7 +266,7 @@ static int64_t count_taps(const tn_window *w, int axis, int64_t at, bool padded)
     return count;
 }
 
-TILE_INLINE void pool_planes(const job *j, bool average, int64_t begin, int64_t end)
+SIMD_INLINE void pool_planes(const job *j, bool average, int64_t begin, int64_t end)
 {
     _Alignas(TN_ALIGNMENT) float source[BANDS_BUFFER] = {0};
     const tn_window *w = &j->w;
@@ -351,7 +351,7 @@ static tn_status launch_average(const tn_launch *l)
 
 /* ---- Whole planes ----------------------------------------------------------------------------*/
 
-TILE_INLINE vf32 fold_plane(bool average, const float *x, int64_t count)
+SIMD_INLINE vf32 fold_plane(bool average, const float *x, int64_t count)
 {
     vf32 start = vf32_set1(average ? 0 : -INFINITY), sum[4] = {start, start, start, start};
     int64_t i = 0;

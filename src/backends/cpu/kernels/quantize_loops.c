@@ -24,7 +24,7 @@ typedef struct job {
 
 /* ---- Vectors ---------------------------------------------------------------------------------*/
 
-TILE_INLINE vf32 load_reals(const uint8_t *src, const grid *g)
+SIMD_INLINE vf32 load_reals(const uint8_t *src, const grid *g)
 {
     const uint8_t flip = g->is_signed ? 128 : 0; /* x + 128, as which it needs no sign */
     vu8 bytes;
@@ -34,7 +34,7 @@ TILE_INLINE vf32 load_reals(const uint8_t *src, const grid *g)
 }
 
 /* Ties to even; NaN gives the zero point. */
-TILE_INLINE void store_bytes(uint8_t *dst, vf32 x, const grid *g)
+SIMD_INLINE void store_bytes(uint8_t *dst, vf32 x, const grid *g)
 {
     const float whole = 12582912.0f; /* 1.5 * 2^23: what is added to it is rounded */
     int32_t low = (g->is_signed ? -128 : 0) - g->zero;
@@ -48,7 +48,7 @@ TILE_INLINE void store_bytes(uint8_t *dst, vf32 x, const grid *g)
 }
 
 /* What is left of a run goes through vectors of its own. */
-TILE_INLINE void quantize_run(const float *x, int64_t count, const grid *g, uint8_t *y)
+SIMD_INLINE void quantize_run(const float *x, int64_t count, const grid *g, uint8_t *y)
 {
     int64_t i = 0;
     uint8_t last[VF32_LANES];
@@ -58,7 +58,7 @@ TILE_INLINE void quantize_run(const float *x, int64_t count, const grid *g, uint
     memcpy(y + i, last, (size_t)(count - i));
 }
 
-TILE_INLINE void dequantize_run(const uint8_t *x, int64_t count, const grid *g, float *y)
+SIMD_INLINE void dequantize_run(const uint8_t *x, int64_t count, const grid *g, float *y)
 {
     int64_t i = 0;
     uint8_t last[VF32_LANES] = {0};

@@ -25,7 +25,6 @@
 
 #include "backends/cpu/kernels/vmath.h"
 
-#define STACK_INLINE static inline __attribute__((always_inline))
 #define STACK_VECTORS 6 /* most of a group */
 /* Most rows of a product, and of those of blocks and of blocks with a tail: at most 24 of 32
  * registers or 12 of 16 are sums. */
@@ -45,14 +44,14 @@
 #endif
 
 /* Words of n numbers; the last may be half empty. */
-STACK_INLINE int64_t stack_words(int64_t n)
+SIMD_INLINE int64_t stack_words(int64_t n)
 {
     return (n + STACK_PAIR - 1) / STACK_PAIR;
 }
 
 #if STACK_PAIR == 2
 /* Rounds v to bf16, whose 32 bytes may be written whole. */
-STACK_INLINE void stack_store_low(void *to, vf32 v)
+SIMD_INLINE void stack_store_low(void *to, vf32 v)
 {
     __m256bh low = _mm512_cvtneps_pbh((__m512)v);
     memcpy(to, &low, sizeof low);
@@ -75,7 +74,7 @@ static inline void stack_narrow(float *to, const float *from, int64_t n)
 }
 
 /* A line of words from the numbers of each half. */
-STACK_INLINE void stack_line(float *to, const float *low, const float *high)
+SIMD_INLINE void stack_line(float *to, const float *low, const float *high)
 {
 #if STACK_PAIR == 2
     uint16_t half[2][VF32_LANES], line[2 * VF32_LANES];
@@ -90,7 +89,7 @@ STACK_INLINE void stack_line(float *to, const float *low, const float *high)
 }
 
 /* One word in all lanes, and its product with a line of words, onto a sum. */
-STACK_INLINE vf32 stack_spread(const float *word)
+SIMD_INLINE vf32 stack_spread(const float *word)
 {
 #if STACK_PAIR == 2
     int32_t bits;
@@ -101,7 +100,7 @@ STACK_INLINE vf32 stack_spread(const float *word)
 #endif
 }
 
-STACK_INLINE vf32 stack_fma(vf32 word, vf32 line, vf32 sum)
+SIMD_INLINE vf32 stack_fma(vf32 word, vf32 line, vf32 sum)
 {
 #if STACK_PAIR == 2
     return (vf32)_mm512_dpbf16_ps((__m512)sum, (__m512bh)word, (__m512bh)line);
@@ -127,9 +126,9 @@ typedef struct stack_part {
 
 /* out[row] = first[row] + the parts one behind the other * w, whose lines are `vectors` vectors.
  * `rows` and `vectors` are constants at every call. Sums run in the order of w's lines. */
-STACK_INLINE void stack_sum(int rows, int vectors, const stack_part *part, int parts,
-                            const float *first, int64_t first_step, const float *w, float *out,
-                            int64_t out_step)
+SIMD_INLINE void stack_sum(int rows, int vectors, const stack_part *part, int parts,
+                           const float *first, int64_t first_step, const float *w, float *out,
+                           int64_t out_step)
 {
     vf32 sum[STACK_ROWS][STACK_VECTORS];
     for (int r = 0; r < rows; r++)
@@ -190,7 +189,7 @@ static __attribute__((noinline)) void stack_multiply(int rows, int vectors, cons
 
 /* The four gates and the state, c or the h before, to h. With tanh (x / 2) = p / q, sigmoid x is
  * (p + q) / 2 q. */
-STACK_INLINE vf32 stack_cell(bool is_gru, const vf32 gate[4], vf32 *state)
+SIMD_INLINE vf32 stack_cell(bool is_gru, const vf32 gate[4], vf32 *state)
 {
     vf32 half = vf32_set1(0.5f), below[4], above[4];
     for (int i = 0; i < (is_gru ? 2 : 4); i++) above[i] = vf32_tanh_fraction(gate[i], &below[i]);
@@ -244,18 +243,18 @@ typedef struct stack_cells {
     int64_t first, count; /* units */
 } stack_cells;
 
-STACK_INLINE vf32 stack_load(const float *from, int64_t count, bool has_room)
+SIMD_INLINE vf32 stack_load(const float *from, int64_t count, bool has_room)
 {
     return has_room ? vf32_load(from) : vf32_load_some(from, count);
 }
 
-STACK_INLINE void stack_store(float *to, vf32 v, int64_t count, bool has_room)
+SIMD_INLINE void stack_store(float *to, vf32 v, int64_t count, bool has_room)
 {
     if (has_room) vf32_store(to, v);
     else vf32_store_some(to, v, count);
 }
 
-STACK_INLINE void stack_block(bool is_gru, int rows, const stack_cells *s)
+SIMD_INLINE void stack_block(bool is_gru, int rows, const stack_cells *s)
 {
     bool whole = s->count >= VF32_LANES;
     int64_t first = s->first, count = whole ? VF32_LANES : s->count;
@@ -277,15 +276,15 @@ STACK_INLINE void stack_block(bool is_gru, int rows, const stack_cells *s)
 }
 
 /* The first lanes of four vectors, a quarter each, or of two, a half each. */
-STACK_INLINE vf32 stack_join(int vectors, const vf32 in[4])
+SIMD_INLINE vf32 stack_join(int vectors, const vf32 in[4])
 {
     if (vectors == 2) return STACK_LOW(in[0], in[1]);
     return STACK_EVEN(STACK_LOW(in[0], in[1]), STACK_LOW(in[2], in[3]));
 }
 
 /* The way back, to rows from r on. */
-STACK_INLINE void stack_split(vf32 v, int width, int r, int rows, float *const *to,
-                              const stack_cells *s, bool has_room)
+SIMD_INLINE void stack_split(vf32 v, int width, int r, int rows, float *const *to,
+                             const stack_cells *s, bool has_room)
 {
     float lane[VF32_LANES];
     vf32_store(lane, v);
@@ -297,7 +296,7 @@ STACK_INLINE void stack_split(vf32 v, int width, int r, int rows, float *const *
 }
 
 #if STACK_PAIR == 2
-STACK_INLINE void stack_split_low(vf32 v, int width, int r, int rows, const stack_cells *s)
+SIMD_INLINE void stack_split_low(vf32 v, int width, int r, int rows, const stack_cells *s)
 {
     uint16_t lane[VF32_LANES];
     stack_store_low(lane, v);
@@ -308,7 +307,7 @@ STACK_INLINE void stack_split_low(vf32 v, int width, int r, int rows, const stac
 #endif
 
 /* `vectors` a row: 1, four rows at once, or 2, two rows. */
-STACK_INLINE void stack_tail(bool is_gru, int vectors, int rows, const stack_cells *s)
+SIMD_INLINE void stack_tail(bool is_gru, int vectors, int rows, const stack_cells *s)
 {
     const int together = 4 / vectors, width = VF32_LANES / together;
     bool whole = s->count == width;

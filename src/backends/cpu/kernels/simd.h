@@ -22,6 +22,14 @@
 #define VF32_LANES 4
 #endif
 
+/* A kernel's parts are one function each time it is called with other constants. In a Debug build
+ * the compiler may leave them apart: under sanitizers all those copies take minutes to compile. */
+#ifdef TN_DEBUG
+#define SIMD_INLINE static inline
+#else
+#define SIMD_INLINE static inline __attribute__((always_inline))
+#endif
+
 typedef float vf32 __attribute__((vector_size(VF32_LANES * 4)));
 typedef int32_t vi32 __attribute__((vector_size(VF32_LANES * 4)));
 

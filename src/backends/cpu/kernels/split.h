@@ -40,7 +40,7 @@ static inline int64_t split_steps(int64_t k)
 }
 
 /* Of one part: in the upper 16 bits. What it leaves of x is exact. */
-TILE_INLINE vu32 split_part(vf32 *x)
+SIMD_INLINE vu32 split_part(vf32 *x)
 {
     vu32 part = ((vu32)*x + 0x8000u) & 0xFFFF0000u;
     *x -= (vf32)part;
@@ -48,7 +48,7 @@ TILE_INLINE vu32 split_part(vf32 *x)
 }
 
 /* The only one: ties to even; what would become Inf is cut off instead, NaN stays NaN. */
-TILE_INLINE vu32 split_round(vf32 x)
+SIMD_INLINE vu32 split_round(vf32 x)
 {
     vu32 bits = (vu32)x, rounded = bits + 0x7FFFu + (bits >> 16 & 1);
     vu32 cut = bits | ((vu32)(x != x) & 0x400000u);
@@ -56,7 +56,7 @@ TILE_INLINE vu32 split_round(vf32 x)
     return (vu32)vf32_select(is_small, (vf32)rounded, (vf32)cut) & 0xFFFF0000u;
 }
 
-TILE_INLINE void split_all(int parts, vf32 x, vu32 part[3])
+SIMD_INLINE void split_all(int parts, vf32 x, vu32 part[3])
 {
     if (parts == 1) part[0] = split_round(x);
     else
@@ -65,7 +65,7 @@ TILE_INLINE void split_all(int parts, vf32 x, vu32 part[3])
 
 /* The largest |x| of a row or column as bits, in which order is that of the numbers and Inf and NaN
  * come last. */
-TILE_INLINE vu32 split_largest(vu32 most, vf32 x)
+SIMD_INLINE vu32 split_largest(vu32 most, vf32 x)
 {
     vu32 bits = (vu32)x & 0x7FFFFFFFu;
     return (vu32)vf32_select((vi32)(bits > most), (vf32)bits, (vf32)most);
@@ -79,7 +79,7 @@ static inline bool split_fits(uint32_t most)
 /* ---- b ---------------------------------------------------------------------------------------*/
 
 /* Row k of a panel's `count` columns; zeros beyond them and beyond the last row. */
-TILE_INLINE void split_load_row(const float *b, int64_t row_step, int64_t column_step, int64_t k,
+SIMD_INLINE void split_load_row(const float *b, int64_t row_step, int64_t column_step, int64_t k,
                                 int64_t depth, int64_t count, vf32 row[2])
 {
     float gathered[SPLIT_BLOCK] = {0};
@@ -132,7 +132,7 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
 
 /* Up to SPLIT_BLOCK rows and SPLIT_DEPTH steps; rows up to the next 16 become zeros. Returns
  * whether all rows fit. */
-TILE_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t rows, int64_t depth,
+SIMD_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t rows, int64_t depth,
                              uint8_t *dst)
 {
     bool fits = true;
@@ -168,7 +168,7 @@ TILE_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t r
 /* ---- In f32 ----------------------------------------------------------------------------------*/
 
 /* What b was, from its parts or its bits: rows of k 2 * pair and one more. */
-TILE_INLINE void split_join(int parts, bool is_parts, const uint8_t *at, vf32 row[2])
+SIMD_INLINE void split_join(int parts, bool is_parts, const uint8_t *at, vf32 row[2])
 {
     vu32 low = {0}, high = {0};
     row[0] = row[1] = (vf32){0};

@@ -24,7 +24,7 @@ static inline double split_block_ns(int parts)
 }
 
 /* `rows` is a constant at every call: the sums are registers. */
-TILE_INLINE void split_dots(int rows, int64_t steps, const uint8_t *a, const uint8_t *b, float *c,
+SIMD_INLINE void split_dots(int rows, int64_t steps, const uint8_t *a, const uint8_t *b, float *c,
                             int64_t ldc, bool add)
 {
     __m512 sum[12][2];
@@ -48,7 +48,7 @@ TILE_INLINE void split_dots(int rows, int64_t steps, const uint8_t *a, const uin
 }
 
 /* c[rows, SPLIT_BLOCK], ldc apart, (+)= a * b; c has room for the zeros behind the rows. */
-TILE_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
+SIMD_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
                                 const uint8_t *b, float *c, int64_t ldc, bool add)
 {
     (void)parts;

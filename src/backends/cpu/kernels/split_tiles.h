@@ -36,7 +36,7 @@ static inline double split_block_ns(int parts)
 
 /* high: are there more than 16 rows? Small products first, each time one side stays in its tiles.
  */
-TILE_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t *a,
+SIMD_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t *a,
                              const uint8_t *b, float *c, int64_t ldc, bool add)
 {
     int64_t step = ldc * (int64_t)sizeof(float);
@@ -82,7 +82,7 @@ TILE_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t 
 }
 
 /* c[rows up to the next 16, SPLIT_BLOCK], ldc apart, (+)= a * b. */
-TILE_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
+SIMD_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
                                 const uint8_t *b, float *c, int64_t ldc, bool add)
 {
     if (rows > 16) split_tiles(parts, true, steps, a, b, c, ldc, add);

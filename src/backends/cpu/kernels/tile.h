@@ -24,7 +24,6 @@
 #define TILE_DEPTH                                                                                 \
     256 /* rows of a panel that are worked through at once: they stay in the L1 cache */
 #define TILE_AHEAD (16 * TILE_COLUMNS) /* of the panel, fetched from farther caches meanwhile */
-#define TILE_INLINE static inline __attribute__((always_inline))
 
 static inline int64_t tile_panels(int64_t n)
 {
@@ -82,7 +81,7 @@ static inline void tile_pack(const float *b, int64_t row_step, int64_t column_st
     }
 
 /* VF32_LANES x VF32_LANES: element (i, j) goes to (j, i). */
-TILE_INLINE void tile_turn_square(vf32 v[VF32_LANES])
+SIMD_INLINE void tile_turn_square(vf32 v[VF32_LANES])
 {
 #if VF32_LANES == 16
     TILE_SWAP(v, 8)
@@ -130,7 +129,7 @@ typedef struct tile_ends {
 } tile_ends;
 
 /* NaN stays. */
-TILE_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, const float *residual)
+SIMD_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, const float *residual)
 {
     if (e->bias) sum += vf32_set1(e->bias[row]);
     if (residual) sum += vf32_load(residual);
@@ -140,7 +139,7 @@ TILE_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, const float
 /* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers; so
  * is one of the steps between a's rows and between its columns, 1. `add`: onto what c holds. n:
  * columns of c that exist, at most vectors * VF32_LANES. */
-TILE_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
+SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
                           int64_t a_row, int64_t a_column, const float *panel, float *c,
                           int64_t ldc, int add, const tile_ends *ends)
 {

@@ -21,14 +21,14 @@ static inline void tile_end_close(tile_end *e)
     e->any = e->alpha != 1 || e->bias || e->residual || e->function.kind != TN_EPILOGUE_NONE;
 }
 
-TILE_INLINE vf32 tile_end_clip(vf32 x, float low, float high)
+SIMD_INLINE vf32 tile_end_clip(vf32 x, float low, float high)
 {
     x = vf32_max(vf32_set1(low), x); /* NaN stays */
     return vf32_min(vf32_set1(high), x);
 }
 
 /* `kind` is a constant at every call. */
-TILE_INLINE vf32 tile_end_apply(tn_epilogue_kind kind, const tn_epilogue *f, vf32 x)
+SIMD_INLINE vf32 tile_end_apply(tn_epilogue_kind kind, const tn_epilogue *f, vf32 x)
 {
     switch (kind) {
     case TN_EPILOGUE_NONE: break;
@@ -48,7 +48,7 @@ TILE_INLINE vf32 tile_end_apply(tn_epilogue_kind kind, const tn_epilogue *f, vf3
 
 /* One row of n columns: `first` is added to all of them, and elements of `bias` and `residual` if
  * there are any. */
-TILE_INLINE void tile_end_row(tn_epilogue_kind kind, const tile_end *e, float first,
+SIMD_INLINE void tile_end_row(tn_epilogue_kind kind, const tile_end *e, float first,
                               const float *bias, const float *residual, int64_t n, float *c)
 {
     vf32 start = vf32_set1(first);
@@ -68,7 +68,7 @@ TILE_INLINE void tile_end_row(tn_epilogue_kind kind, const tile_end *e, float fi
     vf32_store_some(c + j, tile_end_apply(kind, &e->function, x), n - j);
 }
 
-TILE_INLINE void tile_end_rows(tn_epilogue_kind kind, const tile_end *e, int64_t row,
+SIMD_INLINE void tile_end_rows(tn_epilogue_kind kind, const tile_end *e, int64_t row,
                                int64_t column, int64_t m, int64_t n, float *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; i++, c += ldc) {

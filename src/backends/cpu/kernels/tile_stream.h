@@ -10,7 +10,7 @@ enum { STREAM_ROWS = VF32_LANES == 16 ? 4 : 2 };
 enum { STREAM_AHEAD = 8 * TILE_COLUMNS }; /* floats of a panel, asked for meanwhile */
 
 /* `rows` and `panels` are constants at every call: the sums are registers. */
-TILE_INLINE void stream_piece(int rows, int panels, int64_t k, int64_t depth, const float *a,
+SIMD_INLINE void stream_piece(int rows, int panels, int64_t k, int64_t depth, const float *a,
                               int64_t a_row, const float *packed, float *c, int64_t ldc, int add)
 {
     vf32 sum[STREAM_ROWS][8];
@@ -34,7 +34,7 @@ TILE_INLINE void stream_piece(int rows, int panels, int64_t k, int64_t depth, co
         }
 }
 
-TILE_INLINE void stream_run(int rows, int panels, int64_t k, const float *a, int64_t a_row,
+SIMD_INLINE void stream_run(int rows, int panels, int64_t k, const float *a, int64_t a_row,
                             const float *packed, float *c, int64_t ldc)
 {
     int64_t at = 0;

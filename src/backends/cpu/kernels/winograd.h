@@ -14,7 +14,6 @@
 #include "backends/cpu/kernels/simd.h"
 
 #define WINOGRAD_POINTS_MAX 6
-#define WINOGRAD_INLINE static inline __attribute__((always_inline))
 #define WINOGRAD_A 0.75f
 #define WINOGRAD_B 1.5f
 
@@ -39,7 +38,7 @@ static inline void winograd_weights(int points, int taps, const double *g, int64
 }
 
 /* out = B' d, of vectors that lie `step` apart in both. */
-WINOGRAD_INLINE void winograd_input(int points, const vf32 *d, int step, vf32 *out)
+SIMD_INLINE void winograd_input(int points, const vf32 *d, int step, vf32 *out)
 {
     if (points == 4) {
         out[0] = d[0] - d[2 * step];
@@ -63,8 +62,8 @@ WINOGRAD_INLINE void winograd_input(int points, const vf32 *d, int step, vf32 *o
 }
 
 /* out[tile] = A' m. */
-WINOGRAD_INLINE void winograd_output(int points, int tile, const vf32 *m, int step, vf32 *out,
-                                     int out_step)
+SIMD_INLINE void winograd_output(int points, int tile, const vf32 *m, int step, vf32 *out,
+                                 int out_step)
 {
     vf32 sum = m[step] + m[2 * step], rest = m[step] - m[2 * step];
     if (points == 4) {

@@ -15,7 +15,7 @@ enum { WORD = 4 };
 typedef uint8_t part;     /* of a word of x */
 typedef int8_t part_of_w; /* of a word of weights */
 
-TILE_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
+SIMD_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
 {
     return (vi32)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, _mm512_set1_epi32(w));
 }
@@ -25,7 +25,7 @@ enum { WORD = 2 };
 typedef uint16_t part;
 typedef int16_t part_of_w;
 
-TILE_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
+SIMD_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
 {
 #if defined(__AVX2__)
     return sum + (vi32)_mm256_madd_epi16((__m256i)x, _mm256_set1_epi32(w));
@@ -44,7 +44,7 @@ static inline void words_end(void)
 }
 
 /* `rows` and `vectors` are constants at every call: the sums are registers. */
-TILE_INLINE void words_run(int rows, int vectors, int64_t k, const uint32_t *w, const float *panel,
+SIMD_INLINE void words_run(int rows, int vectors, int64_t k, const uint32_t *w, const float *panel,
                            int32_t *sums, bool add)
 {
     vi32 sum[TILE_ROWS][TILE_VECTORS];

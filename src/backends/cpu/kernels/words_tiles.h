@@ -17,7 +17,7 @@ typedef int8_t part_of_w; /* of a word of weights */
 #define words_begin amx_begin
 #define words_end amx_end
 
-TILE_INLINE void words_run(bool high, int64_t k, const uint32_t *w, const float *panel,
+SIMD_INLINE void words_run(bool high, int64_t k, const uint32_t *w, const float *panel,
                            int32_t *sums, bool add)
 {
     enum { LINE = TILE_COLUMNS * 4, ROWS = 16 * TILE_COLUMNS };
