@@ -44,9 +44,10 @@ WORKLOADS = {
     "W6 8x128": ("bert", tokens(8, 128), [1, 2], {"fp32": (340, 250), "tf32": (190, 140), "bf16": (85, 55)}),
     "W7 B1": ("resnet50", floats(1, 3, 224, 224), [1, 2], {"fp32": (17, 13.5), "tf32": (12, 9), "bf16": (5.5, 3.6)}),
 }
-# Dims that the exported file leaves open, by network: input, axes
-STATES = {"x0": [0, 1], "x1": [1], "x2": [1]}
-OPEN = {"bilstm10": STATES, "bilstm256": STATES, "curve64": {"x0": [0]}, "bert": {"x0": [0, 1], "x1": [0, 1]}}
+# Dims that the exported file leaves open, by network: input, axes and their names
+STATES = {"x0": {0: "steps", 1: "batch"}, "x1": {1: "batch"}, "x2": {1: "batch"}}
+WORDS = {0: "batch", 1: "length"}
+OPEN = {"bilstm10": STATES, "bilstm256": STATES, "curve64": {"x0": {0: "batch"}}, "bert": {"x0": WORDS, "x1": WORDS}}
 # Where structures without weights are kept, below the folder that is asked for
 STRUCTURES = {"alexnet": "alexnet_full/alexnet.onnx", "swin": "swin_t_full/swin_t.onnx", "bert": "bert_base_full/bert_opset11.onnx",
               "resnet50": "resnet50_full/resnet50.onnx"}
@@ -113,11 +114,16 @@ def resnet50():
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000))
 
 
-def attend(q, k, v, bias, exporting):
-    """Softmax(q k' / sqrt(d) + bias) v; in torch's own kernel where it has one."""
+def attend(q, k, v, bias, exporting, mask=None):
+    """Softmax(q k' / sqrt(d) + bias + mask) v; in torch's own kernel where it has one. A mask is for each window [windows, n, n],
+    and exported as models are published: in a reshape of the scores, for any number of images."""
     if not exporting and hasattr(F, "scaled_dot_product_attention"):
-        return F.scaled_dot_product_attention(q, k, v, bias)
-    return torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -.5 + bias, -1) @ v
+        return F.scaled_dot_product_attention(q, k, v, bias if mask is None else bias + mask[:, None])
+    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -.5 + bias
+    if mask is not None:
+        apart = scores.reshape(-1, mask.shape[0], *scores.shape[1:]) + mask[None, :, None]
+        scores = apart.reshape(scores.shape)
+    return torch.softmax(scores, -1) @ v
 
 
 def swin():
@@ -132,12 +138,14 @@ def swin():
             at = torch.stack(torch.meshgrid(torch.arange(7), torch.arange(7), indexing="ij")).reshape(2, 49)
             apart = at[:, :, None] - at[:, None] + 6
             bias = (torch.randn(169, heads) * .02)[apart[0] * 13 + apart[1]].permute(2, 0, 1)[None]
+            mask = None
             if shift:  # windows that were cut apart do not see each other
                 row = torch.arange(side)
                 part = (row >= side - 7).long() + (row >= side - shift).long()
                 part = self.windows((part[:, None] * 3 + part)[None, :, :, None].float())[..., 0]
-                bias = bias + torch.where(part[:, :, None] == part[:, None], 0., -100.)[:, None]
+                mask = torch.where(part[:, :, None] == part[:, None], 0., -100.)
             self.register_buffer("bias", bias.contiguous())
+            self.register_buffer("mask", mask)
             self.exporting = False
 
         def windows(self, x):
@@ -151,7 +159,7 @@ def swin():
             if self.shift:
                 y = torch.roll(y, (-self.shift, -self.shift), (1, 2))
             q, k, v = self.qkv(self.windows(y)).reshape(-1, 49, 3, self.heads, 32).permute(2, 0, 3, 1, 4).unbind(0)
-            y = self.out(attend(q, k, v, self.bias, self.exporting).transpose(1, 2).reshape(-1, 49, width))
+            y = self.out(attend(q, k, v, self.bias, self.exporting, self.mask).transpose(1, 2).reshape(-1, 49, width))
             y = y.reshape(-1, count, count, 7, 7, width).permute(0, 1, 3, 2, 4, 5).reshape(-1, self.side, self.side, width)
             if self.shift:
                 y = torch.roll(y, (self.shift, self.shift), (1, 2))
