@@ -518,6 +518,16 @@ TN_API TN_MUST_USE tn_status tn_context_device_ns(const tn_context *context, dou
 /* Text about what can run engines here, and in a sentence why a backend cannot. Free with
  * tn_text_free. */
 TN_API TN_MUST_USE tn_status tn_devices_text(char **out);
+/* The same for programs. */
+typedef struct tn_device_about {
+    char id[16];    /* as in tn_build_config: "cpu", "cuda:0" */
+    char name[128]; /* "NVIDIA H100 80GB HBM3 (sm_90)" */
+    uint64_t memory_bytes;
+    int32_t units;      /* cores, or multiprocessors */
+    int32_t capability; /* of a card, 90 for sm_90; 0 for the CPU */
+} tn_device_about;
+/* The CPU is device 0, cards follow. NOT_FOUND past the last of them. */
+TN_API TN_MUST_USE tn_status tn_device_at(int index, tn_device_about *out);
 /* "cpu", or the name of the card an engine runs on. Valid as long as the engine. */
 TN_API const char *tn_engine_device(const tn_engine *engine);
 /* Memory of the device that an engine runs on: on the CPU, plain memory. Freed with tn_device_free,

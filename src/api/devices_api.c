@@ -1,4 +1,5 @@
 /* What can run engines here. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -7,6 +8,8 @@
 #include "base/cpu.h"
 #include "base/text.h"
 #include "exec/exec.h"
+
+enum { DEVICES_MAX = 16 };
 
 static void print_features(uint64_t features, tn_text *out)
 {
@@ -29,7 +32,6 @@ static void print_features(uint64_t features, tn_text *out)
 
 static tn_status print_backend(const tn_backend *backend, tn_text *out)
 {
-    enum { DEVICES_MAX = 16 };
     tn_device_info info[DEVICES_MAX];
     const char *why = NULL;
     int count = 0, tactics = 0, kernels = 0;
@@ -53,6 +55,30 @@ static tn_status print_backend(const tn_backend *backend, tn_text *out)
                        tactics - kernels);
     }
     return NULL;
+}
+
+tn_status tn_device_at(int index, tn_device_about *out)
+{
+    const tn_backend *const backends[] = {&tn_backend_cpu, &tn_backend_cuda};
+    int before = 0;
+    TN_NOT_NULL(out);
+    for (size_t b = 0; b < TN_COUNT(backends); b++) {
+        tn_device_info info[DEVICES_MAX];
+        const char *why = NULL;
+        int count = 0;
+        TN_TRY(backends[b]->devices(info, DEVICES_MAX, &count, &why));
+        int at = index - before;
+        before += count;
+        if (at < 0 || at >= count) continue;
+        *out = (tn_device_about){.memory_bytes = info[at].memory_bytes,
+                                 .units = info[at].units,
+                                 .capability = info[at].capability};
+        snprintf(out->name, sizeof(out->name), "%s", info[at].name);
+        if (backends[b]->card) snprintf(out->id, sizeof(out->id), "%s:%d", backends[b]->name, at);
+        else snprintf(out->id, sizeof(out->id), "%s", backends[b]->name);
+        return NULL;
+    }
+    TN_FAIL(TN_NOT_FOUND, "there is no device %d: there are %d", index, before);
 }
 
 /* ---- Memory of a device ----------------------------------------------------------------------*/

@@ -206,6 +206,8 @@ typedef struct tn_device_info {
     char name[128]; /* "Intel Xeon ... (2 cores)" */
     uint64_t features;
     uint64_t memory_bytes;
+    int units;      /* cores, or multiprocessors */
+    int capability; /* compute capability of a card: 90 for sm_90 */
 } tn_device_info;
 
 /* A device with a memory of its own, opened once per process and ordinal; it lives for ever. Its

@@ -118,6 +118,24 @@ static void count_follows_the_affinity(void **state)
     assert_int_equal(count, 1);
 }
 
+static void devices_are_listed(void **state)
+{
+    (void)state;
+    tn_device_about about;
+    int count = 0;
+    for (tn_status status; !(status = tn_device_at(count, &about)); count++) {
+        bool cpu = count == 0;
+        assert_int_equal(strcmp(about.id, "cpu") == 0, cpu);
+        assert_int_equal(about.capability == 0, cpu);
+        assert_true(about.name[0] && about.units >= 1 && about.memory_bytes > 0);
+        if (cpu) assert_int_equal(about.units, tn_cpu_count());
+    }
+    assert_true(count >= 1);
+    assert_int_equal(tn_status_code(tn_device_at(count, &about)), TN_NOT_FOUND);
+    assert_int_equal(tn_status_code(tn_device_at(-1, &about)), TN_NOT_FOUND);
+    assert_int_equal(tn_status_code(tn_device_at(0, NULL)), TN_INVALID);
+}
+
 int main(void)
 {
     unsetenv("TN_CPU");
@@ -126,6 +144,7 @@ int main(void)
         cmocka_unit_test(features_agree_with_the_compilers_runtime),
         cmocka_unit_test(name_and_caches_are_plausible),
         cmocka_unit_test(count_follows_the_affinity),
+        cmocka_unit_test(devices_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

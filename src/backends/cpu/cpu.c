@@ -67,6 +67,8 @@ static tn_status devices(tn_device_info *out, int max, int *count, const char **
              cores == 1 ? "core" : "cores");
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     out->features = tn_cpu_features();
+    out->units = cores;
+    out->capability = 0;
     out->memory_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     return NULL;
 }

@@ -52,6 +52,8 @@ static tn_status describe(const tn_cu *cu, int ordinal, tn_cuda_card *out)
     TN_CU("describing the driver", cu->driver_version(&out->cuda_version));
     out->l2_bytes = (size_t)l2;
     out->card.info.memory_bytes = bytes;
+    out->card.info.units = out->multiprocessors;
+    out->card.info.capability = 10 * out->major + out->minor;
     const int steps[] = {75, 80, 89, 90, 100};
     for (size_t i = 0; i < TN_COUNT(steps); i++)
         if (out->major * 10 + out->minor >= steps[i]) out->card.info.features |= UINT64_C(1) << i;
