@@ -80,6 +80,14 @@ static bool make_profiles(const build_flags *flags, tn_profile *out, int *count,
     return true;
 }
 
+bool shapes_good(const build_flags *flags)
+{
+    static shape_list store[3];
+    static tn_profile profile[SHAPES_MAX];
+    int profile_count = 0;
+    return make_profiles(flags, profile, &profile_count, store);
+}
+
 bool is_engine_file(const char *path)
 {
     char magic[8] = {0};
@@ -115,15 +123,20 @@ static void make_config(const build_flags *flags, tn_build_config *out)
     };
 }
 
-tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out)
+tn_status engine_build(const tn_model *model, const build_flags *flags, tn_engine **out)
 {
     tn_build_config config;
+    make_config(flags, &config);
+    return tn_build(model, &config, out);
+}
+
+tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out)
+{
     tn_model *model;
     if (is_engine_file(path)) return tn_engine_load(path, flags->device, flags->threads, out);
-    make_config(flags, &config);
     tn_status status = model_open(path, &flags->model, &model);
     if (status) return status;
-    status = tn_build(model, &config, out);
+    status = engine_build(model, flags, out);
     tn_model_free(model);
     return status;
 }
@@ -140,13 +153,22 @@ tn_status engine_tune(const char *path, const build_flags *flags, tn_engine **ou
     return status;
 }
 
+static bool to_log;
+
+void errors_to_log(bool on)
+{
+    to_log = on;
+}
+
 int report(tn_status status)
 {
     if (!status) return EXIT_DONE;
     static char text[8192];
     tn_status_text(status, getenv("TN_TRAIL") != NULL, text, sizeof(text));
     size_t bytes = strlen(text);
-    fprintf(stderr, "error: %s%s", text, bytes && text[bytes - 1] == '\n' ? "" : "\n");
+    if (bytes && text[bytes - 1] == '\n') text[bytes - 1] = 0;
+    if (to_log) log_line('E', "%s", text);
+    else fprintf(stderr, "error: %s\n", text);
     return tn_status_code(status) == TN_MISMATCH ? EXIT_MISMATCH : EXIT_FAILED;
 }
 

@@ -31,27 +31,6 @@ static int options(tool_option *out)
     return count + build_options(&flags, out + count);
 }
 
-static double element(const tn_tensor *t, int64_t i)
-{
-    switch (t->dtype) {
-    case TN_DTYPE_F32: return (double)((const float *)t->data)[i];
-    case TN_DTYPE_F64: return ((const double *)t->data)[i];
-    case TN_DTYPE_I64: return (double)((const int64_t *)t->data)[i];
-    case TN_DTYPE_I32: return ((const int32_t *)t->data)[i];
-    case TN_DTYPE_U8:
-    case TN_DTYPE_BOOL: return ((const uint8_t *)t->data)[i];
-    case TN_DTYPE_I8: return ((const int8_t *)t->data)[i];
-    default: return 0;
-    }
-}
-
-static bool printable(tn_dtype dtype)
-{
-    return dtype == TN_DTYPE_F32 || dtype == TN_DTYPE_F64 || dtype == TN_DTYPE_I64 ||
-           dtype == TN_DTYPE_I32 || dtype == TN_DTYPE_U8 || dtype == TN_DTYPE_BOOL ||
-           dtype == TN_DTYPE_I8;
-}
-
 static void print_output(const char *name, const tn_tensor *t)
 {
     char shape[200];
@@ -59,12 +38,12 @@ static void print_output(const char *name, const tn_tensor *t)
            shape_text(t->dim, t->rank, shape, sizeof(shape)));
     int64_t count = tn_tensor_count(t),
             show = own.print < 0 || own.print > count ? count : own.print;
-    if (!printable(t->dtype)) {
+    if (!has_values(t->dtype)) {
         printf(show ? "  (use --save to read values of this type)\n" : "\n");
         return;
     }
     printf("%s", show ? "  [" : "");
-    for (int64_t i = 0; i < show; i++) printf("%s%.6g", i ? ", " : "", element(t, i));
+    for (int64_t i = 0; i < show; i++) printf("%s%.6g", i ? ", " : "", value_at(t, i));
     if (show) printf("%s", show < count ? ", ...]" : "]");
     printf("\n");
 }
@@ -80,13 +59,11 @@ static tn_status save_output(const char *name, const tn_tensor *t)
     return tn_tensor_save(t, path);
 }
 
-static tn_status run_engine(const tn_engine *engine, const shape_list *shapes)
+static tn_status run_engine(const tn_engine *engine, const input_set *inputs)
 {
-    input_set inputs = {0};
     tn_context *context = NULL;
     tn_status status = tn_context_new(engine, &context);
-    if (!status) status = inputs_make(engine, shapes, &own.inputs, (uint64_t)own.seed, &inputs);
-    if (!status) status = inputs_bind(context, &inputs);
+    if (!status) status = inputs_bind(context, inputs);
     if (!status) status = tn_context_keep_denormals(context, own.keep_denormals);
     if (!status) status = tn_context_run(context);
     for (int i = 0; !status && i < tn_engine_output_count(engine); i++) {
@@ -98,7 +75,6 @@ static tn_status run_engine(const tn_engine *engine, const shape_list *shapes)
         print_output(io.name, &tensor);
         if (own.save) status = save_output(io.name, &tensor);
     }
-    inputs_free(&inputs);
     tn_context_free(context);
     return status;
 }
@@ -119,7 +95,11 @@ static int run(text_list *arguments)
     tn_engine *engine;
     int code = report(engine_open(arguments->at[0], &flags, &engine));
     if (code) return code;
-    code = report(run_engine(engine, &shapes));
+    input_set inputs = {0};
+    shapes_complete(engine, &own.inputs, &shapes);
+    code = inputs_make(engine, &shapes, &own.inputs, (uint64_t)own.seed, &inputs);
+    if (!code) code = report(run_engine(engine, &inputs));
+    inputs_free(&inputs);
     tn_engine_free(engine);
     return code;
 }

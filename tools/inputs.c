@@ -1,11 +1,16 @@
 /* Input tensors: from files or at random. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
 
-/* "NAME=FILE" for this input; NULL if there is none. */
-static const char *find_file(const text_list *files, const char *name)
+/* Does the file say the shape and the type of what is in it? */
+static bool is_described(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".npy") == 0 || strcmp(dot, ".pb") == 0);
+}
+
+const char *input_file(const text_list *files, const char *name)
 {
     size_t bytes = strlen(name);
     for (int i = 0; i < files->count; i++)
@@ -25,7 +30,7 @@ static bool name_known(const tn_engine *engine, const char *name, size_t bytes)
 }
 
 /* Flags that name no input of the engine are mistakes worth stopping for. */
-static void check_names(const tn_engine *engine, const shape_list *shapes, const text_list *files)
+static bool names_good(const tn_engine *engine, const shape_list *shapes, const text_list *files)
 {
     const char *bad = NULL;
     int bytes = 0;
@@ -42,18 +47,43 @@ static void check_names(const tn_engine *engine, const shape_list *shapes, const
             bytes = (int)count;
         }
     }
-    if (!bad) return;
+    if (!bad) return true;
     fprintf(stderr, "tenon: the network has no input '%.*s'; it has:", bytes, bad);
     for (int i = 0; i < tn_engine_input_count(engine); i++) {
         tn_io io;
         if (!tn_engine_input(engine, i, &io)) fprintf(stderr, " %s", io.name);
     }
     fprintf(stderr, "\n");
-    exit(EXIT_USAGE);
+    return false;
 }
 
-static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t seed,
-                             tn_tensor *out)
+void shapes_complete(const tn_engine *engine, const text_list *files, shape_list *shapes)
+{
+    for (int i = 0; i < tn_engine_input_count(engine) && shapes->count < SHAPES_MAX; i++) {
+        tn_io io;
+        if (tn_engine_input(engine, i, &io) || shapes_find(shapes, io.name)) continue;
+        const char *file = input_file(files, io.name);
+        bool dynamic = io.rank < 0;
+        named_shape *shape = &shapes->at[shapes->count];
+        shape->rank = io.rank < 0 ? 0 : io.rank;
+        for (int k = 0; k < shape->rank; k++) {
+            dynamic |= io.dim[k] < 0;
+            shape->dim[k] = io.dim[k] < 0 ? 1 : io.dim[k];
+        }
+        if (!dynamic || (file && is_described(file)) || strlen(io.name) >= sizeof(shape->name))
+            continue;
+        char text[160];
+        log_line('W',
+                 "Dynamic dimensions required for input: %s, but no shapes were provided. "
+                 "Automatically overriding shape to: %s",
+                 io.name, shape_text(shape->dim, shape->rank, text, sizeof(text)));
+        snprintf(shape->name, sizeof(shape->name), "%s", io.name);
+        shapes->count++;
+    }
+}
+
+/* A tensor of zeros in the shape given, or with 1 for each dynamic dim. */
+static tn_status make_empty(const tn_io *io, const shape_list *shapes, tn_tensor *out)
 {
     int64_t dim[TN_RANK_MAX] = {0};
     int rank = io->rank < 0 ? 0 : io->rank;
@@ -62,20 +92,15 @@ static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t
         rank = given->rank;
         memcpy(dim, given->dim, sizeof(dim));
     } else {
-        bool dynamic = io->rank < 0;
-        for (int i = 0; i < rank; i++) {
-            dynamic |= io->dim[i] < 0;
-            dim[i] = io->dim[i] < 0 ? 1 : io->dim[i];
-        }
-        if (dynamic) {
-            char text[160];
-            fprintf(stderr,
-                    "[W] Dynamic dimensions required for input: %s, but no shapes were provided. "
-                    "Automatically overriding shape to: %s\n",
-                    io->name, shape_text(dim, rank, text, sizeof(text)));
-        }
+        for (int i = 0; i < rank; i++) dim[i] = io->dim[i] < 0 ? 1 : io->dim[i];
     }
-    tn_status status = tn_tensor_new(io->dtype, dim, rank, out);
+    return tn_tensor_new(io->dtype, dim, rank, out);
+}
+
+static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t seed,
+                             tn_tensor *out)
+{
+    tn_status status = make_empty(io, shapes, out);
     if (status) return status;
     /* Integers are token ids, masks or indices more often than not: 0 and 1 are valid for all. */
     bool whole =
@@ -83,27 +108,56 @@ static tn_status make_random(const tn_io *io, const shape_list *shapes, uint64_t
     return tn_tensor_fill_random(out, seed, whole ? 0 : -1, whole ? 2 : 1);
 }
 
-tn_status inputs_make(const tn_engine *engine, const shape_list *shapes, const text_list *files,
-                      uint64_t seed, input_set *out)
+int values_read(const char *path, const char *name, const tn_tensor *into)
+{
+    size_t want = (size_t)tn_tensor_bytes(into);
+    FILE *file = fopen(path, "rb");
+    bool whole = file && fread(into->data, 1, want, file) == want && fgetc(file) == EOF;
+    if (file) fclose(file);
+    if (whole) return EXIT_DONE;
+    char text[200];
+    fprintf(stderr, "error: %s: '%s' is %s %s, %zu bytes; %s\n", path, name,
+            tn_dtype_name(into->dtype), shape_text(into->dim, into->rank, text, sizeof(text)), want,
+            file ? "the file has another size" : "the file cannot be read");
+    return EXIT_FAILED;
+}
+
+/* What trtexec reads: the values as they lie in memory. */
+static int read_values(const char *path, const tn_io *io, const shape_list *shapes, tn_tensor *out)
+{
+    int code = report(make_empty(io, shapes, out));
+    if (code) return code;
+    return values_read(path, io->name, out);
+}
+
+static int read_input(const char *path, const tn_io *io, const shape_list *shapes, tn_tensor *out)
+{
+    return is_described(path) ? report(tn_tensor_load(path, out))
+                              : read_values(path, io, shapes, out);
+}
+
+int inputs_make(const tn_engine *engine, const shape_list *shapes, const text_list *files,
+                uint64_t seed, input_set *out)
 {
     out->count = 0;
-    check_names(engine, shapes, files);
+    if (!names_good(engine, shapes, files)) return EXIT_USAGE;
     for (int i = 0; i < tn_engine_input_count(engine) && i < SHAPES_MAX; i++) {
         tn_io io;
-        tn_status status = tn_engine_input(engine, i, &io);
-        if (status) return status;
-        const char *file = find_file(files, io.name);
+        int code = report(tn_engine_input(engine, i, &io));
+        if (code) return code;
+        const char *file = input_file(files, io.name);
         tn_tensor *tensor = &out->tensor[i];
-        status = file ? tn_tensor_load(file, tensor)
-                      : make_random(&io, shapes, seed * 1000 + (uint64_t)i, tensor);
-        if (status) {
-            inputs_free(out);
-            return status;
-        }
         out->name[i] = io.name;
         out->count = i + 1;
+        *tensor = (tn_tensor){0};
+        code = file ? read_input(file, &io, shapes, tensor)
+                    : report(make_random(&io, shapes, seed * 1000 + (uint64_t)i, tensor));
+        if (code) {
+            inputs_free(out);
+            return code;
+        }
     }
-    return NULL;
+    return EXIT_DONE;
 }
 
 tn_status inputs_bind(tn_context *context, const input_set *inputs)

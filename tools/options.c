@@ -34,56 +34,65 @@ static const tool_option *find_option(const tool_option *option, int count, cons
     return NULL;
 }
 
-static void say_unknown(const tool_command *command, const tool_option *option, int count,
-                        const char *name)
+const char *option_nearest(const char *name, const char *const *names, int count)
 {
     const char *nearest = NULL;
     int best = 4;
     for (int i = 0; i < count; i++) {
-        int d = distance(name, option[i].name);
+        int d = names[i] ? distance(name, names[i]) : best;
         if (d < best) {
             best = d;
-            nearest = option[i].name;
+            nearest = names[i];
         }
     }
+    return nearest;
+}
+
+static void say_unknown(const tool_command *command, const tool_option *option, int count,
+                        const char *name)
+{
+    const char *names[OPTIONS_MAX];
+    for (int i = 0; i < count; i++) names[i] = option[i].name;
+    const char *nearest = option_nearest(name, names, count);
     fprintf(stderr, "tenon %s: there is no option --%s", command->name, name);
     if (nearest) fprintf(stderr, "; did you mean --%s?", nearest);
     fprintf(stderr, "\n`tenon %s --help` lists the options\n", command->name);
 }
 
-static bool store(const tool_command *command, const tool_option *option, const char *value)
+const char *option_store(const tool_option *option, const char *value)
 {
     char *end;
     errno = 0;
     switch (option->kind) {
-    case OPTION_FLAG: *(bool *)option->to = true; return true;
-    case OPTION_TEXT: *(const char **)option->to = value; return true;
+    case OPTION_FLAG: *(bool *)option->to = true; return NULL;
+    case OPTION_TEXT: *(const char **)option->to = value; return NULL;
     case OPTION_INT: {
         long number = strtol(value, &end, 10);
         if (end == value || *end || errno || number < -1000000000L || number > 1000000000L) break;
         *(int *)option->to = (int)number;
-        return true;
+        return NULL;
     }
     case OPTION_NUMBER: {
         double number = strtod(value, &end);
         if (end == value || *end || errno) break;
         *(double *)option->to = number;
-        return true;
+        return NULL;
     }
     case OPTION_LIST: {
         text_list *list = option->to;
-        if (list->count == LIST_MAX) {
-            fprintf(stderr, "tenon %s: --%s is given more than %d times\n", command->name,
-                    option->name, LIST_MAX);
-            return false;
-        }
+        if (list->count == LIST_MAX) return "is given too often, the last time as";
         list->at[list->count++] = value;
-        return true;
+        return NULL;
     }
     }
-    fprintf(stderr, "tenon %s: --%s wants a number, not '%s'\n", command->name, option->name,
-            value);
-    return false;
+    return "wants a number, not";
+}
+
+static bool store(const tool_command *command, const tool_option *option, const char *value)
+{
+    const char *why = option_store(option, value);
+    if (why) fprintf(stderr, "tenon %s: --%s %s '%s'\n", command->name, option->name, why, value);
+    return !why;
 }
 
 bool options_parse(const tool_command *command, const tool_option *option, int option_count,

@@ -8,7 +8,7 @@ static bool parse_dims(const char *text, size_t bytes, named_shape *out)
 {
     const char *at = text, *end = text + bytes;
     out->rank = 0;
-    if (bytes == 6 && memcmp(text, "scalar", 6) == 0) return true;
+    if (bytes == 0 || (bytes == 6 && memcmp(text, "scalar", 6) == 0)) return true;
     while (at < end) {
         char *stop;
         if (out->rank == TN_RANK_MAX || *at < '0' || *at > '9') return false;
@@ -40,8 +40,10 @@ bool shapes_parse(const char *flag, const text_list *texts, shape_list *out)
                         flag, (int)bytes, at);
                 return false;
             }
-            memcpy(shape->name, at, (size_t)(colon - at));
-            shape->name[colon - at] = 0;
+            size_t name_bytes = (size_t)(colon - at);
+            bool quoted = name_bytes > 2 && at[0] == '\'' && colon[-1] == '\'';
+            memcpy(shape->name, at + quoted, name_bytes - 2 * quoted);
+            shape->name[name_bytes - 2 * quoted] = 0;
             out->count++;
             at += bytes + (at[bytes] == ',');
         }

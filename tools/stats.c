@@ -7,11 +7,11 @@
 double query_time(const query *q, time_kind kind)
 {
     switch (kind) {
-    case TIME_H2D: return q->compute_begin - q->h2d_begin;
-    case TIME_ENQUEUE: return q->d2h_begin - q->compute_begin;
+    case TIME_H2D: return q->h2d_end - q->h2d_begin;
+    case TIME_ENQUEUE: return q->enqueue_end - q->compute_begin;
     case TIME_COMPUTE: return q->device_ms >= 0 ? q->device_ms : q->d2h_begin - q->compute_begin;
     case TIME_D2H: return q->d2h_end - q->d2h_begin;
-    default: return q->d2h_end - q->h2d_begin;
+    default: return q->d2h_end - q->compute_begin + q->h2d_end - q->h2d_begin;
     }
 }
 
@@ -60,7 +60,7 @@ int percentiles_parse(const text_list *texts, double *out, int max)
             double value = strtod(at, &end);
             if (end == at || (*end && *end != ',') || !(value >= 0 && value <= 100) ||
                 count == max) {
-                fprintf(stderr, "tenon bench: --percentile wants numbers from 0 to 100, not '%s'\n",
+                fprintf(stderr, "tenon: --percentile wants numbers from 0 to 100, not '%s'\n",
                         list[i]);
                 return -1;
             }

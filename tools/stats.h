@@ -5,14 +5,14 @@
 #include "tool.h"
 
 typedef struct query {
-    double h2d_begin, compute_begin, d2h_begin, d2h_end; /* ms */
+    double h2d_begin, h2d_end, compute_begin, enqueue_end, d2h_begin, d2h_end; /* ms */
     double device_ms; /* of the kernels on a card; -1: they ran in the call */
 } query;
 
 typedef enum time_kind {
     TIME_LATENCY,
     TIME_H2D,
-    TIME_ENQUEUE, /* the call that runs a query */
+    TIME_ENQUEUE, /* the call that starts a query, or runs it */
     TIME_COMPUTE, /* the kernels */
     TIME_D2H,
     TIME_KINDS

@@ -45,18 +45,27 @@ typedef struct tool_command {
     /* Fills `out` with rows that point into the command's own options; returns their number. */
     int (*options)(tool_option *out);
     int (*run)(text_list *arguments);
+    /* Instead of both: a command that reads its line itself. argv begins after the name. */
+    int (*main)(int argc, char **argv);
 } tool_command;
 
 #define OPTIONS_MAX 48
 extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
     command_simplify, command_export, command_tokenize, command_classify, command_train,
-    command_plot, command_devices, command_tune;
+    command_plot, command_devices, command_tune, command_trtexec;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
 bool options_parse(const tool_command *command, const tool_option *option, int option_count,
                    int argc, char **argv, text_list *arguments);
+/* Put a value where the row says. NULL, or what is wrong: "wants a number, not". */
+const char *option_store(const tool_option *option, const char *value);
+/* The name that may have been meant; NULL if none is near. Entries may be NULL. */
+const char *option_nearest(const char *name, const char *const *names, int count);
 void options_help(const tool_command *command, FILE *out);
 void options_markdown(const tool_command *command, FILE *out);
+/* Pages of the manual: the table of trtexec's flags, and tenon(1) with every command. */
+void trtexec_markdown(void);
+void print_man(const tool_command *const *commands, int count);
 
 /* ---- Shapes ----------------------------------------------------------------------------------*/
 
@@ -72,7 +81,8 @@ typedef struct shape_list {
     named_shape at[SHAPES_MAX];
 } shape_list;
 
-/* "input:1x3x10,h0:20x3x20" (names may contain ':'); false: printed. Repeated flags add up. */
+/* "input:1x3x10,h0:20x3x20" (names may contain ':', and stand in single quotes); "x:scalar" and
+ * "x:" are rank 0. False: printed. Repeated flags add up. */
 bool shapes_parse(const char *flag, const text_list *texts, shape_list *out);
 const named_shape *shapes_find(const shape_list *shapes, const char *name);
 /* "1x3x10" into dst, "scalar" for rank 0. */
@@ -114,6 +124,11 @@ int tune_options(build_flags *flags, tool_option *out);
 /* An engine from an engine file or a model file (built on the spot). `what` receives a line on how.
  */
 tn_status engine_open(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
+/* Do the shapes make sense? What does not is printed. */
+bool shapes_good(const build_flags *flags);
+/* The engine of a model that is open. */
+tn_status engine_build(const tn_model *model, const build_flags *flags,
+                       tn_engine **out) TN_MUST_USE;
 /* The engine of a file, built anew from the graph in it. */
 tn_status engine_tune(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
 bool is_engine_file(const char *path);
@@ -122,6 +137,8 @@ bool is_checkpoint_file(const char *path);
 tn_status inspect_checkpoint(const char *path);
 /* 0: done; else the status is printed and an exit code returned. */
 int report(tn_status status);
+/* Errors as lines of the log. */
+void errors_to_log(bool on);
 /* Warnings, or everything. */
 void set_verbose(bool verbose);
 
@@ -134,12 +151,25 @@ typedef struct input_set {
     const char *name[SHAPES_MAX];
 } input_set;
 
-/* Tensors for all inputs: from files ("NAME=FILE" in `files`), else random in the given shapes;
- * dynamic dims without a shape become 1 with a warning as trtexec words it. */
-tn_status inputs_make(const tn_engine *engine, const shape_list *shapes, const text_list *files,
-                      uint64_t seed, input_set *out) TN_MUST_USE;
+/* Adds a shape for every dynamic input that has none, 1 for each dynamic dim, with a warning as
+ * trtexec words it. */
+void shapes_complete(const tn_engine *engine, const text_list *files, shape_list *shapes);
+/* Tensors for all inputs: from files ("NAME=FILE" in `files`: .npy, .pb, or the bare values in the
+ * shape given), else random in the given shapes, 1 for each dynamic dim without. 0, or the exit
+ * code: what is wrong is printed. */
+int inputs_make(const tn_engine *engine, const shape_list *shapes, const text_list *files,
+                uint64_t seed, input_set *out) TN_MUST_USE;
+/* The file that "NAME=FILE" gives for an input; NULL if there is none. */
+const char *input_file(const text_list *files, const char *name);
 tn_status inputs_bind(tn_context *context, const input_set *inputs) TN_MUST_USE;
 void inputs_free(input_set *inputs);
+
+/* An element of a dense tensor in the host's memory as a number, of types that have values. */
+bool has_values(tn_dtype dtype);
+double value_at(const tn_tensor *t, int64_t i);
+/* The values in a file, as they lie in memory and nothing else, into a tensor that is there. 0, or
+ * the exit code: printed. */
+int values_read(const char *path, const char *name, const tn_tensor *into);
 
 /* ---- Texts
  * -------------------------------------------------------------------------------------*/
@@ -168,7 +198,7 @@ void lines_free(line_list *lines);
 /* ---- Log lines
  * -----------------------------------------------------------------------------------*/
 
-/* "[11/20/2026-12:00:00] [I] text" on stdout, trtexec's way. */
+/* "[11/20/2026-12:00:00] [I] text" on stdout, warnings and errors on stderr: trtexec's way. */
 void log_line(char level, const char *format, ...) TN_PRINTF(2, 3);
 double now_ms(void);
 
