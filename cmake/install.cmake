@@ -4,6 +4,15 @@ install(TARGETS tenon EXPORT tenonTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET tenon_tool)
   install(TARGETS tenon_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The command by the names that scripts for TensorRT call; a trtexec that is there already stays.
+  install(CODE "
+    set(bin \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+    foreach(name trtexec tenon-trtexec)
+      if(NOT EXISTS \"\${bin}/\${name}\")
+        file(CREATE_LINK tenon \"\${bin}/\${name}\" SYMBOLIC)
+      endif()
+    endforeach()")
+  install(FILES docs/man/tenon.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 install(DIRECTORY include/tenon DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT tenonTargets NAMESPACE tenon:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tenon)

@@ -7,7 +7,7 @@
 static const tool_command *const commands[] = {
     &command_build,   &command_tune,     &command_run,     &command_bench,    &command_check,
     &command_inspect, &command_simplify, &command_export,  &command_tokenize, &command_classify,
-    &command_train,   &command_plot,     &command_devices,
+    &command_train,   &command_plot,     &command_devices, &command_trtexec,
 };
 #define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
 
@@ -50,8 +50,18 @@ static int load_op_libraries(const tool_option *option, int count)
     return code;
 }
 
+/* A command by the name of the program: trtexec, tenon-trtexec. */
+static const tool_command *command_of_program(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (strncmp(name, "tenon-", 6) == 0) name += 6;
+    return strcmp(name, command_trtexec.name) == 0 ? &command_trtexec : NULL;
+}
+
 int main(int argc, char **argv)
 {
+    const tool_command *program = argc ? command_of_program(argv[0]) : NULL;
+    if (program) return program->main(argc - 1, argv + 1);
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
@@ -65,6 +75,14 @@ int main(int argc, char **argv)
         print_markdown();
         return EXIT_DONE;
     }
+    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--markdown-trtexec") == 0) {
+        trtexec_markdown();
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--man") == 0) {
+        print_man(commands, COMMAND_COUNT);
+        return EXIT_DONE;
+    }
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         const tool_command *about = argc > 2 ? find_command(argv[2]) : NULL;
         if (about) options_help(about, stdout);
@@ -76,6 +94,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "tenon: there is no command '%s'; `tenon --help` lists them\n", name);
         return EXIT_USAGE;
     }
+    if (chosen->main) return chosen->main(argc - 2, argv + 2);
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             options_help(chosen, stdout);

@@ -35,4 +35,8 @@ flags=$(PKG_CONFIG_PATH="$lib/pkgconfig" pkg-config --cflags --libs tenon)
 ${CC:-cc} -std=c17 "$work/client/client.c" $flags -Wl,-rpath,"$lib" -o "$work/client_pc"
 "$work/client_pc"
 LD_LIBRARY_PATH="$lib" "$work/installed/bin/tenon" --version
+for name in trtexec tenon-trtexec; do
+    "$work/installed/bin/$name" --help | grep -q 'usage: trtexec' || { echo "$name is not installed"; exit 1; }
+done
+[ -s "$work/installed/share/man/man1/tenon.1" ] || { echo "no man page is installed"; exit 1; }
 echo "find_package and pkg-config clients run"
