@@ -1,0 +1,360 @@
+"""Engines and contexts: build, load, run."""
+
+import functools
+import os
+import tempfile
+import threading
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from . import _arrays, _tenon
+from ._errors import Error
+from ._model import IO, Model, PathLike, Profiles, io_of, path_bytes, profile_list
+
+_PRECISIONS = {"f32": 0, "fp32": 0, "tf32": 1, "f16": 2, "fp16": 2, "bf16": 3}
+
+
+class StepTime(NamedTuple):
+    """Time spent in one step of a plan since :meth:`Context.profile` was switched on."""
+    name: str
+    tactic: str
+    total_ms: float
+    run_count: int
+
+
+class Outputs(tuple):
+    """The outputs of a run in order; also by name, ``outputs["logits"]``."""
+    names: Tuple[str, ...]
+
+    def __new__(cls, names: Sequence[str], values: Sequence[Any]) -> "Outputs":
+        self = super().__new__(cls, values)
+        self.names = tuple(names)
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(self.names.index(key) if isinstance(key, str) else key)
+
+    def keys(self) -> Tuple[str, ...]:
+        return self.names
+
+    def as_dict(self) -> Dict[str, Any]:
+        return dict(zip(self.names, self))
+
+
+def devices() -> str:
+    """What can run engines here, and why a backend cannot."""
+    return _tenon.devices_text()
+
+
+@functools.lru_cache(maxsize=None)
+def has_card() -> bool:
+    """Is there a CUDA card that can run engines?"""
+    return any(line.startswith("cuda: ") and not line.startswith("cuda: none")
+               for line in devices().splitlines())
+
+
+def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] = None, *,
+          precision: str = "f32", profiles: Optional[Profiles] = None, threads: int = 0,
+          check: bool = True, optimize: bool = True, budget_ms: float = 0.0, tolerance: float = 0.0,
+          timings: Optional[PathLike] = None, dump: Optional[PathLike] = None) -> "Engine":
+    """Optimise a model, choose kernels by measuring, check the result against the model, and make
+    an engine of it. Other threads run meanwhile.
+
+    model: a :class:`Model`, the path or the bytes of an ONNX file, or an engine to tune anew.
+    device: "cpu", "cuda", "cuda:1"; None: $TENON_DEVICE, else the CPU.
+    precision: what is allowed at most: "f32" (exact), "tf32", "f16" or "bf16".
+    profiles: ``{input: shape}`` or ``{input: (min, opt, max)}``, sizes to tune for; never a limit.
+    budget_ms: time for measuring (0: 2 s; below 0: estimates only).
+    timings: a file of measured times, read and updated.
+    """
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        model = Model.from_bytes(bytes(model))
+    elif not isinstance(model, (Model, Engine)):
+        model = Model(model)
+    handle = _tenon.build(model._handle, device, threads, profile_list(profiles), check, optimize,
+                          budget_ms, tolerance, path_text(timings), path_text(dump),
+                          _PRECISIONS[precision])
+    return Engine(handle=handle)
+
+
+def path_text(path: Optional[PathLike]) -> Optional[str]:
+    return None if path is None else os.fspath(path)
+
+
+class Engine:
+    """A network ready to run. Threads may share it: each gets a context of its own.
+
+    ``Engine("net.engine")`` maps an engine file; ``Engine("net.onnx", ...)`` builds one, with the
+    options of :func:`build`.
+    """
+
+    def __init__(self, path: Optional[PathLike] = None, device: Optional[str] = None,
+                 threads: int = 0, *, handle: Any = None, **options: Any):
+        if handle is None:
+            if path is None:
+                raise TypeError("the path of an engine or of a model is wanted")
+            with open(path, "rb") as file:
+                is_engine = file.read(8) == b"TENON\r\n\x1a"
+            if is_engine and options:
+                raise TypeError(f"{sorted(options)} are options of building, and '{path}' is an "
+                                "engine: use tenon.build(tenon.Engine(path), ...)")
+            handle = (_tenon.engine_load(path_bytes(path), device, threads) if is_engine else
+                      build(path, device, threads=threads, **options)._handle)
+        self._handle = handle
+        inputs, outputs = _tenon.engine_io(handle)
+        self.inputs: Tuple[IO, ...] = tuple(io_of(r) for r in inputs)
+        self.outputs: Tuple[IO, ...] = tuple(io_of(r) for r in outputs)
+        self._local = threading.local()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: Optional[str] = None, threads: int = 0) -> "Engine":
+        """An engine from what :meth:`to_bytes` gave, or the contents of an engine file."""
+        with _scratch_file() as path:
+            with open(path, "wb") as file:
+                file.write(data)
+            return cls(path, device, threads)  # which has mapped the file when it is removed
+
+    def to_bytes(self) -> bytes:
+        """What :meth:`save` writes."""
+        with _scratch_file() as path:
+            self.save(path)
+            with open(path, "rb") as file:
+                return file.read()
+
+    def save(self, path: PathLike) -> None:
+        """Write the engine file."""
+        _tenon.engine_save(self._handle, path_bytes(path))
+
+    def tune(self, device: Optional[str] = None, **options: Any) -> "Engine":
+        """A new engine, measured and checked on a device; options as of :func:`build`."""
+        return build(self, device, **options)
+
+    @property
+    def device(self) -> str:
+        """"cpu", or the name of the card."""
+        return _tenon.engine_device(self._handle)
+
+    @property
+    def plan(self) -> str:
+        """Inputs, outputs, steps with their kernels, memory."""
+        return _tenon.engine_text(self._handle, 0)
+
+    @property
+    def report(self) -> str:
+        """The build report: every choice with its timings, the figures of the check."""
+        return _tenon.engine_text(self._handle, 1)
+
+    def context(self) -> "Context":
+        """A new context: the mutable state of one stream of execution."""
+        return Context(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run on arrays, by position or by name. One output comes alone, several as
+        :class:`Outputs`."""
+        context = getattr(self._local, "context", None)
+        if context is None:
+            context = self._local.context = Context(self)
+        return context(*args, **kwargs)
+
+    def run(self, inputs: Union[Mapping[str, Any], Sequence[Any]]) -> Dict[str, Any]:
+        """Run on ``{name: array}`` or a list of arrays, and give ``{name: array}``."""
+        result = self(**inputs) if isinstance(inputs, Mapping) else self(*inputs)
+        return (result.as_dict() if isinstance(result, Outputs) else
+                {self.outputs[0].name: result})
+
+    def __repr__(self) -> str:
+        def one(io: IO) -> str:
+            dims = "?" if io.shape is None else ", ".join(
+                name or str(dim) for dim, name in zip(io.shape, io.dim_names or ()))
+            return f"{io.name}: {io.dtype}[{dims}]"
+        return (f"Engine({', '.join(map(one, self.inputs))} -> "
+                f"{', '.join(map(one, self.outputs))}; {self.device})")
+
+
+class _scratch_file:
+    """The name of a file that is gone afterwards."""
+
+    def __enter__(self) -> str:
+        self._folder = tempfile.TemporaryDirectory(prefix="tenon-")
+        return os.path.join(self._folder.name, "engine")
+
+    def __exit__(self, *_: Any) -> None:
+        self._folder.cleanup()
+
+
+class Context:
+    """The state of one stream of execution of an engine; for one thread at a time.
+
+    Either call it, as an engine; or :meth:`bind` inputs and outputs, :meth:`run` as often as you
+    like over the same memory, and :meth:`output`.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self._handle = _tenon.context_new(engine._handle)
+        self._inputs = {io.name: io for io in engine.inputs}
+        self._outputs = {io.name: io for io in engine.outputs}
+        self._bound: Dict[str, Any] = {}  # what the library reads and writes stays alive
+        self._on_card = engine.device != "cpu"
+
+    # ---- by hand ----
+
+    def bind(self, name: str, x: Any) -> _arrays.View:
+        """Let an input be read from, or an output be written to, the memory of an array, which sets
+        an input's shape. Nothing is copied. A sequence takes a list of arrays."""
+        io = self._inputs.get(name) or self._outputs.get(name)
+        if io is not None and io.kind != "tensor":
+            return self._bind_list(io, x)
+        view = _arrays.view(x, io.number if io else 0)
+        if view.card is not None and not self._on_card:
+            raise Error("INVALID", f"'{name}' is given on a card, but the engine runs on the CPU: "
+                                   "build it with device=\"cuda\", or copy the tensor to the host")
+        _tenon.context_bind(self._handle, name, view.tensor, view.card is not None)
+        self._bound[name] = view
+        return view
+
+    def _bind_list(self, io: IO, x: Any) -> _arrays.View:
+        items = None if x is None else [x] if io.kind == "optional" and not isinstance(
+            x, (list, tuple)) else list(x)
+        views = None if items is None else [_arrays.view(i, io.number) for i in items]
+        _tenon.context_bind_sequence(self._handle, io.name,
+                                     None if views is None else [v.tensor for v in views])
+        return _arrays.View((0, 0, (), None), None, 0, None, "numpy")  # copied
+
+    def set_shape(self, name: str, shape: Sequence[int]) -> None:
+        """Say an input's shape without memory, to ask :meth:`shape` of outputs in advance."""
+        _tenon.context_set_shape(self._handle, name, tuple(shape))
+
+    def shape(self, name: str) -> Tuple[int, ...]:
+        """The shape of an output at the present shapes of inputs; -1 where it depends on data."""
+        return _tenon.context_output(self._handle, name)[2]
+
+    def run(self) -> None:
+        """Run with what is bound; other threads run meanwhile."""
+        _tenon.context_run(self._handle)
+
+    def enqueue(self, stream: int = 0) -> None:
+        """Begin a run on a CUDA stream (its handle; 0: one of the context's own)."""
+        _tenon.context_enqueue(self._handle, stream)
+
+    def wait(self) -> None:
+        """Until all that was begun is done."""
+        _tenon.context_wait(self._handle)
+
+    def output(self, name: str) -> Any:
+        """A copy of an output after a run, as a NumPy array; a list for a sequence, None for an
+        absent optional."""
+        io = self._outputs.get(name)
+        if io is None or io.kind == "tensor":
+            return _arrays.copy_out(_tenon.context_output(self._handle, name))
+        items = _tenon.context_sequence(self._handle, name)
+        if items is None:
+            return None
+        arrays = [_arrays.copy_out(t) for t in items]
+        return arrays[0] if io.kind == "optional" else arrays
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the block for intermediates at the present shapes."""
+        return _tenon.context_memory_bytes(self._handle)
+
+    def keep_denormals(self, on: bool = True) -> None:
+        """Whether runs on the CPU keep numbers below 1.2e-38."""
+        _tenon.context_set(self._handle, "denormals", on)
+
+    def profile(self, on: bool = True) -> None:
+        """Time each step from now on."""
+        _tenon.context_set(self._handle, "profile", on)
+
+    def steps(self) -> List[StepTime]:
+        """The steps with their kernels, and the times since :meth:`profile`."""
+        return [StepTime(*row) for row in _tenon.context_steps(self._handle)]
+
+    def measure(self, on: bool = True) -> None:
+        """Measure :attr:`device_ms` in the runs that follow."""
+        _tenon.context_set(self._handle, "measure", on)
+
+    @property
+    def device_ms(self) -> float:
+        """Time of the last run on the device; below 0 before one was measured."""
+        return _tenon.context_device_ns(self._handle) / 1e6
+
+    # ---- as a function ----
+
+    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
+        names = list(self._inputs)
+        if len(args) > len(names):
+            raise TypeError(f"{len(args)} inputs given, the engine has {len(names)}: {names}")
+        given = dict(zip(names, args))
+        for name, x in kwargs.items():
+            if name not in self._inputs:
+                raise TypeError(f"there is no input '{name}': the engine has {names}")
+            if name in given:
+                raise TypeError(f"input '{name}' is given twice")
+            given[name] = x
+        missing = [n for n in names if n not in given and
+                   not self._inputs[n].kind.startswith("optional")]
+        if missing:
+            raise TypeError(f"inputs {missing} are missing")
+        for name in names:
+            given.setdefault(name, None)
+        return given
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        views = [self.bind(name, x) for name, x in self._named(args, kwargs).items()]
+        first = next((v for v in views if v.card is not None), views[0] if views else None)
+        family = first.family if first else "numpy"
+        if family == "device" and first.card is None:
+            family = "numpy"
+        outputs = {name: self._prepare(io, family, first) for name, io in self._outputs.items()}
+        if first is not None and first.card is not None and family == "torch" and first.stream:
+            _tenon.context_enqueue(self._handle, first.stream)
+        else:
+            if first is not None and first.card is not None:
+                _wait_for(first)
+            _tenon.context_run(self._handle)
+        values = [self._finish(name, outputs[name], family, first) for name in self._outputs]
+        return values[0] if len(values) == 1 else Outputs(list(self._outputs), values)
+
+    def _prepare(self, io: IO, family: str, first: Optional[_arrays.View]) -> Any:
+        """Memory for an output whose shape is known before the run."""
+        if io.kind != "tensor" or io.number == _arrays.STRING or _arrays.BITS[io.number] < 8:
+            return None
+        shape = _tenon.context_output(self._handle, io.name)[2]
+        if any(d < 0 for d in shape):
+            return None
+        if family == "torch":
+            import torch
+            kind = _arrays.TO_TORCH.get(io.number)
+            device = first.owner.device if first is not None else "cpu"
+            array = torch.empty(shape, dtype=getattr(torch, kind), device=device)
+        elif first is not None and first.card is not None:
+            array = _arrays.DeviceArray(self.engine._handle, shape, io.number, first.card)
+        else:
+            array = np.empty(shape, _arrays.numpy_dtype(io.number))
+        view = _arrays.view(array, io.number)
+        _tenon.context_bind(self._handle, io.name, view.tensor, view.card is not None)
+        return array
+
+    def _finish(self, name: str, array: Any, family: str, first: Optional[_arrays.View]) -> Any:
+        if array is not None:
+            return array
+        value = self.output(name)  # of a shape that only the run told, in the host's memory
+        if family != "torch" or not isinstance(value, np.ndarray) or value.dtype == np.object_:
+            return value
+        import torch
+        if _arrays.NAMES[self._outputs[name].number] == "bf16":
+            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16).to(
+                first.owner.device)
+        return torch.from_numpy(value).to(first.owner.device)
+
+
+def _wait_for(view: _arrays.View) -> None:
+    """Until what makes an array on a card is done: the library runs on a stream of its own."""
+    if view.family == "torch":
+        import torch
+        torch.cuda.current_stream(view.owner.device).synchronize()
+    else:
+        from .cuda import _memory
+        _memory.synchronize()
