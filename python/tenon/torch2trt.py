@@ -153,7 +153,8 @@ class _Converted(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, number: int, *tensors: torch.Tensor) -> Any:
-        return _state.results[number]
+        result = _state.results[number]
+        return tuple(y.clone() for y in result) if isinstance(result, tuple) else result.clone()
 
     @staticmethod
     def symbolic(g: Any, number: int, *tensors: Any) -> Any:
@@ -176,8 +177,13 @@ def _replace(method: str, converter: Callable, original: Callable) -> Callable:
         if getattr(_state, "inside", False):
             return original(*args, **kwargs)
         _state.inside = True
+        tracing = torch._C._get_tracing_state()
         try:
-            result = original(*args, **kwargs)
+            torch._C._set_tracing_state(None)  # what it does inside is not to be exported
+            try:
+                result = original(*args, **kwargs)
+            finally:
+                torch._C._set_tracing_state(tracing)
             tensors = _tensors((args, kwargs))
             piece = _piece(converter, args, kwargs, result, tensors)
             results = result if isinstance(result, tuple) else (result,)
