@@ -398,57 +398,136 @@ PyMethodDef network_methods[] = {
 };
 
 /* The enums that layers take, by their names without TN_. */
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+#name, TN_##name                                                                           \
+    }
+static const struct {
+    const char *name;
+    int value;
+} constants[] = {
+    ROW(PADDING_ROUND_DOWN),
+    ROW(PADDING_ROUND_UP),
+    ROW(PADDING_SAME_UPPER),
+    ROW(PADDING_SAME_LOWER),
+    ROW(POOL_MAX),
+    ROW(POOL_AVERAGE),
+    ROW(POOL_MAX_AVERAGE),
+    ROW(ACTIVATION_RELU),
+    ROW(ACTIVATION_SIGMOID),
+    ROW(ACTIVATION_TANH),
+    ROW(ACTIVATION_LEAKY_RELU),
+    ROW(ACTIVATION_ELU),
+    ROW(ACTIVATION_SELU),
+    ROW(ACTIVATION_SOFTSIGN),
+    ROW(ACTIVATION_SOFTPLUS),
+    ROW(ACTIVATION_CLIP),
+    ROW(ACTIVATION_HARD_SIGMOID),
+    ROW(ACTIVATION_SCALED_TANH),
+    ROW(ACTIVATION_THRESHOLDED_RELU),
+    ROW(ACTIVATION_GELU_ERF),
+    ROW(ACTIVATION_GELU_TANH),
+    ROW(ACTIVATION_SILU),
+    ROW(ACTIVATION_HARD_SWISH),
+    ROW(ACTIVATION_MISH),
+    ROW(UNARY_EXP),
+    ROW(UNARY_LOG),
+    ROW(UNARY_SQRT),
+    ROW(UNARY_RECIPROCAL),
+    ROW(UNARY_ABS),
+    ROW(UNARY_NEG),
+    ROW(UNARY_SIN),
+    ROW(UNARY_COS),
+    ROW(UNARY_TAN),
+    ROW(UNARY_SINH),
+    ROW(UNARY_COSH),
+    ROW(UNARY_ASIN),
+    ROW(UNARY_ACOS),
+    ROW(UNARY_ATAN),
+    ROW(UNARY_ASINH),
+    ROW(UNARY_ACOSH),
+    ROW(UNARY_ATANH),
+    ROW(UNARY_CEIL),
+    ROW(UNARY_FLOOR),
+    ROW(UNARY_ERF),
+    ROW(UNARY_NOT),
+    ROW(UNARY_SIGN),
+    ROW(UNARY_ROUND),
+    ROW(UNARY_IS_INF),
+    ROW(UNARY_IS_NAN),
+    ROW(ELEMENTWISE_SUM),
+    ROW(ELEMENTWISE_PRODUCT),
+    ROW(ELEMENTWISE_MAX),
+    ROW(ELEMENTWISE_MIN),
+    ROW(ELEMENTWISE_SUB),
+    ROW(ELEMENTWISE_DIV),
+    ROW(ELEMENTWISE_POW),
+    ROW(ELEMENTWISE_FLOOR_DIV),
+    ROW(ELEMENTWISE_AND),
+    ROW(ELEMENTWISE_OR),
+    ROW(ELEMENTWISE_XOR),
+    ROW(ELEMENTWISE_EQUAL),
+    ROW(ELEMENTWISE_GREATER),
+    ROW(ELEMENTWISE_LESS),
+    ROW(SCALE_UNIFORM),
+    ROW(SCALE_CHANNEL),
+    ROW(SCALE_ELEMENTWISE),
+    ROW(REDUCE_SUM),
+    ROW(REDUCE_PRODUCT),
+    ROW(REDUCE_MAX),
+    ROW(REDUCE_MIN),
+    ROW(REDUCE_AVERAGE),
+    ROW(TOP_K_MAX),
+    ROW(TOP_K_MIN),
+    ROW(NORMALIZATION_LAYER),
+    ROW(NORMALIZATION_RMS),
+    ROW(NORMALIZATION_INSTANCE),
+    ROW(NORMALIZATION_GROUP),
+    ROW(MATRIX),
+    ROW(MATRIX_TRANSPOSED),
+    ROW(VECTOR),
+    ROW(OUTSIDE_REFUSED),
+    ROW(OUTSIDE_WRAP),
+    ROW(OUTSIDE_CLAMP),
+    ROW(OUTSIDE_VALUE),
+    ROW(OUTSIDE_REFLECT),
+    ROW(NEAREST),
+    ROW(LINEAR),
+    ROW(CUBIC),
+    ROW(COORDINATES_ALIGN_CORNERS),
+    ROW(COORDINATES_ASYMMETRIC),
+    ROW(COORDINATES_HALF_PIXEL),
+    ROW(ROUNDING_HALF_UP),
+    ROW(ROUNDING_HALF_DOWN),
+    ROW(ROUNDING_FLOOR),
+    ROW(ROUNDING_CEIL),
+    ROW(FILL_LINSPACE),
+    ROW(FILL_RANDOM_UNIFORM),
+    ROW(FILL_RANDOM_NORMAL),
+    ROW(GATHER),
+    ROW(GATHER_ELEMENT),
+    ROW(GATHER_ND),
+    ROW(SCATTER_ELEMENT),
+    ROW(SCATTER_ND),
+    ROW(BOX_CORNERS),
+    ROW(BOX_CENTER_SIZE),
+    ROW(RNN_LSTM),
+    ROW(RNN_GRU),
+    ROW(RNN_TANH),
+    ROW(RNN_RELU),
+    ROW(GATE_INPUT),
+    ROW(GATE_FORGET),
+    ROW(GATE_CELL),
+    ROW(GATE_OUTPUT),
+    ROW(GATE_RESET),
+    ROW(GATE_UPDATE),
+    ROW(GATE_HIDDEN),
+};
+#undef ROW
+
 int network_init(PyObject *module)
 {
-#define X(name)                                                                                    \
-    if (PyModule_AddIntConstant(module, #name, TN_##name) < 0) {                                   \
-        return -1;                                                                                 \
-    }
-    X(PADDING_ROUND_DOWN)
-    X(PADDING_ROUND_UP)
-    X(PADDING_SAME_UPPER)
-    X(PADDING_SAME_LOWER) X(POOL_MAX) X(POOL_AVERAGE) X(POOL_MAX_AVERAGE) X(ACTIVATION_RELU) X(
-        ACTIVATION_SIGMOID) X(ACTIVATION_TANH) X(ACTIVATION_LEAKY_RELU) X(ACTIVATION_ELU)
-        X(ACTIVATION_SELU) X(ACTIVATION_SOFTSIGN) X(ACTIVATION_SOFTPLUS) X(ACTIVATION_CLIP) X(
-            ACTIVATION_HARD_SIGMOID) X(ACTIVATION_SCALED_TANH) X(ACTIVATION_THRESHOLDED_RELU)
-            X(ACTIVATION_GELU_ERF) X(ACTIVATION_GELU_TANH) X(ACTIVATION_SILU) X(
-                ACTIVATION_HARD_SWISH) X(ACTIVATION_MISH) X(UNARY_EXP) X(UNARY_LOG) X(UNARY_SQRT)
-                X(UNARY_RECIPROCAL) X(UNARY_ABS) X(UNARY_NEG) X(UNARY_SIN) X(UNARY_COS) X(
-                    UNARY_TAN) X(UNARY_SINH) X(UNARY_COSH) X(UNARY_ASIN) X(UNARY_ACOS) X(UNARY_ATAN)
-                    X(UNARY_ASINH) X(UNARY_ACOSH) X(UNARY_ATANH) X(UNARY_CEIL) X(UNARY_FLOOR) X(
-                        UNARY_ERF) X(UNARY_NOT) X(UNARY_SIGN) X(UNARY_ROUND) X(UNARY_IS_INF)
-                        X(UNARY_IS_NAN) X(ELEMENTWISE_SUM) X(ELEMENTWISE_PRODUCT) X(
-                            ELEMENTWISE_MAX) X(ELEMENTWISE_MIN) X(ELEMENTWISE_SUB)
-                            X(ELEMENTWISE_DIV) X(ELEMENTWISE_POW) X(ELEMENTWISE_FLOOR_DIV) X(
-                                ELEMENTWISE_AND) X(ELEMENTWISE_OR) X(ELEMENTWISE_XOR)
-                                X(ELEMENTWISE_EQUAL) X(ELEMENTWISE_GREATER) X(ELEMENTWISE_LESS) X(
-                                    SCALE_UNIFORM) X(SCALE_CHANNEL) X(SCALE_ELEMENTWISE)
-                                    X(REDUCE_SUM) X(REDUCE_PRODUCT) X(REDUCE_MAX) X(REDUCE_MIN) X(
-                                        REDUCE_AVERAGE) X(TOP_K_MAX) X(TOP_K_MIN)
-                                        X(NORMALIZATION_LAYER) X(NORMALIZATION_RMS) X(
-                                            NORMALIZATION_INSTANCE) X(NORMALIZATION_GROUP) X(MATRIX)
-                                            X(MATRIX_TRANSPOSED) X(VECTOR) X(OUTSIDE_REFUSED) X(
-                                                OUTSIDE_WRAP) X(OUTSIDE_CLAMP) X(OUTSIDE_VALUE)
-                                                X(OUTSIDE_REFLECT) X(NEAREST) X(LINEAR) X(CUBIC) X(
-                                                    COORDINATES_ALIGN_CORNERS)
-                                                    X(COORDINATES_ASYMMETRIC) X(
-                                                        COORDINATES_HALF_PIXEL) X(ROUNDING_HALF_UP)
-                                                        X(ROUNDING_HALF_DOWN) X(ROUNDING_FLOOR) X(
-                                                            ROUNDING_CEIL) X(FILL_LINSPACE)
-                                                            X(FILL_RANDOM_UNIFORM) X(
-                                                                FILL_RANDOM_NORMAL) X(GATHER)
-                                                                X(GATHER_ELEMENT) X(GATHER_ND) X(
-                                                                    SCATTER_ELEMENT) X(SCATTER_ND)
-                                                                    X(BOX_CORNERS) X(
-                                                                        BOX_CENTER_SIZE) X(RNN_LSTM)
-                                                                        X(RNN_GRU) X(RNN_TANH) X(
-                                                                            RNN_RELU) X(GATE_INPUT)
-                                                                            X(GATE_FORGET) X(
-                                                                                GATE_CELL)
-                                                                                X(GATE_OUTPUT) X(
-                                                                                    GATE_RESET)
-                                                                                    X(GATE_UPDATE) X(
-                                                                                        GATE_HIDDEN)
-#undef X
-                                                                                        return 0;
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;
+    return 0;
 }

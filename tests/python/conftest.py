@@ -31,5 +31,5 @@ def close(got, want, tolerance=1e-4):
 @pytest.fixture(scope="session")
 def curve():
     """Workflow 1's network, built once with a dynamic batch."""
-    return tenon.build(EXAMPLES / "curve" / "curve.onnx", profiles={"data": ((1, 9, 2), (10, 9, 2), (50, 9, 2))},
-                       budget_ms=200)
+    return tenon.build(EXAMPLES / "curve" / "curve.onnx", budget_ms=200,
+                       profiles={"data": ((1, 9, 2), (10, 9, 2), (50, 9, 2))})
