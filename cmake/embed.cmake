@@ -1,7 +1,13 @@
-# A text file as a C string: cmake -DIN=softmax.cu -DOUT=softmax.cu.c -DSYMBOL=tn_cuda_source_softmax -DNAME=softmax -P embed.cmake
+# A text file as a C string: cmake -DIN=softmax.cu -DOUT=softmax.cu.c -DSYMBOL=tn_cuda_source_softmax [-DNAME=softmax] -P embed.cmake
+# With a name it is a kernel's source (backends/cuda/cuda.h), else a plain array of characters.
 # Bytes as numbers: no escapes, no limit on the length of a literal.
 file(READ ${IN} hex HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
 string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
-file(WRITE ${OUT}.new "#include \"backends/cuda/cuda.h\"\n\nstatic const char text[] = {\n${bytes}0};\nconst tn_cuda_source ${SYMBOL} = {\"${NAME}\", text};\n")
+if(DEFINED NAME)
+  file(WRITE ${OUT}.new "#include \"backends/cuda/cuda.h\"\n\nstatic const char text[] = {\n${bytes}0};\nconst tn_cuda_source ${SYMBOL} = {\"${NAME}\", text};\n")
+else()
+  # Bytes above 127 are not of a signed char.
+  file(WRITE ${OUT}.new "extern const unsigned char ${SYMBOL}[];\nconst unsigned char ${SYMBOL}[] = {\n${bytes}0};\n")
+endif()
 execute_process(COMMAND ${CMAKE_COMMAND} -E copy_if_different ${OUT}.new ${OUT})

@@ -90,7 +90,7 @@ bool shapes_good(const build_flags *flags)
 
 bool is_engine_file(const char *path)
 {
-    char magic[8] = {0};
+    char magic[sizeof(TN_ENGINE_MAGIC) - 1] = {0};
     FILE *file = fopen(path, "rb");
     if (!file) return false;
     size_t got = fread(magic, 1, sizeof(magic), file);
@@ -116,6 +116,8 @@ static void make_config(const build_flags *flags, tn_build_config *out)
         .tolerance = flags->tolerance,
         .timings_path = flags->timings,
         .dump_folder = flags->dump,
+        .refit = flags->refit,
+        .strip_weights = flags->strip_weights,
         .precision = flags->fp16   ? TN_PRECISION_F16
                      : flags->bf16 ? TN_PRECISION_BF16
                      : flags->tf32 ? TN_PRECISION_TF32

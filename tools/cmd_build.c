@@ -17,9 +17,14 @@ static int options(tool_option *out)
          "the engine file (also -o); default MODEL.engine"},
         {"report", OPTION_FLAG, &own.report, NULL,
          "print every choice, refusal and the check's figures"},
+        {"refit", OPTION_FLAG, &flags.refit, NULL,
+         "keep the graph as it was imported, so that `tenon refit` can replace weights"},
+        {"strip-weights", OPTION_FLAG, &flags.strip_weights, NULL,
+         "leave the weights out of the file; it cannot run before `tenon refit` has put them in"},
     };
+    int count = (int)(sizeof(rows) / sizeof(rows[0]));
     memcpy(out, rows, sizeof(rows));
-    return 2 + build_options(&flags, out + 2);
+    return count + build_options(&flags, out + count);
 }
 
 static int run(text_list *arguments)

@@ -6,7 +6,7 @@
 #include "tool.h"
 
 static struct {
-    bool onnx_text, graph, report, json, as_is;
+    bool onnx_text, graph, report, json, as_is, weights;
     const char *svg;
 } own;
 static model_flags flags;
@@ -17,23 +17,45 @@ static int options(tool_option *out)
         {"onnx-text", OPTION_FLAG, &own.onnx_text, NULL,
          "a model's inputs in protobuf text format, as ONNX tools print graph.input"},
         {"graph", OPTION_FLAG, &own.graph, NULL, "a model's graph in .tn text"},
-        {"json", OPTION_FLAG, &own.json, NULL, "a model's summary for programs"},
+        {"json", OPTION_FLAG, &own.json, NULL,
+         "for programs: a model's summary; an engine's layers, kernels, memory and origins"},
         {"svg", OPTION_TEXT, &own.svg, "FILE",
          "draw a model's graph, simplified so that a person can read it"},
         {"as-is", OPTION_FLAG, &own.as_is, NULL, "draw the graph as the file has it"},
         {"report", OPTION_FLAG, &own.report, NULL, "an engine's build report"},
+        {"weights", OPTION_FLAG, &own.weights, NULL,
+         "an engine's weights that `tenon refit` can replace, and which of them are missing"},
     };
     memcpy(out, rows, sizeof(rows));
     int count = (int)(sizeof(rows) / sizeof(rows[0]));
     return count + model_options(&flags, out + count);
 }
 
+static tn_status print_weights(const tn_engine *engine)
+{
+    char shape[200];
+    int64_t count = tn_engine_weight_count(engine);
+    if (!count) printf("none: the engine was not built with --refit or --strip-weights\n");
+    for (int64_t i = 0; i < count; i++) {
+        const char *name;
+        tn_tensor t;
+        bool missing;
+        tn_status status = tn_engine_weight(engine, i, &name, &t, &missing);
+        if (status) return status;
+        printf("%s %s %s%s\n", name, tn_dtype_name(t.dtype),
+               shape_text(t.dim, t.rank, shape, sizeof(shape)), missing ? ", missing" : "");
+    }
+    return NULL;
+}
+
 static tn_status engine_text(const char *path, char **text)
 {
     tn_engine *engine;
-    tn_status status = tn_engine_load(path, NULL, 1, &engine);
+    tn_status status = tn_engine_load(path, NULL, own.json ? 0 : 1, &engine);
     if (status) return status;
-    status = tn_engine_text(engine, own.report ? TN_TEXT_REPORT : TN_TEXT_PLAN, text);
+    status = own.weights ? print_weights(engine)
+             : own.json  ? tn_engine_layers(engine, NULL, text)
+                         : tn_engine_text(engine, own.report ? TN_TEXT_REPORT : TN_TEXT_PLAN, text);
     tn_engine_free(engine);
     return status;
 }
@@ -86,8 +108,8 @@ static int run(text_list *arguments)
     }
     char *text = NULL;
     bool engine = is_engine_file(arguments->at[0]);
-    if (engine && (own.onnx_text || own.graph || own.json || own.svg)) {
-        fprintf(stderr, "tenon inspect: --onnx-text, --graph, --json and --svg are for models; "
+    if (engine && (own.onnx_text || own.graph || own.svg)) {
+        fprintf(stderr, "tenon inspect: --onnx-text, --graph and --svg are for models; "
                         "this is an engine\n");
         return EXIT_USAGE;
     }
@@ -99,7 +121,7 @@ static int run(text_list *arguments)
         report(engine ? engine_text(arguments->at[0], &text) : model_text(arguments->at[0], &text));
     if (code) return code;
     code = own.svg ? save_text(own.svg, text) : EXIT_DONE;
-    if (!own.svg) printf("%s", text);
+    if (!own.svg && text) printf("%s", text);
     tn_text_free(text);
     return code;
 }

@@ -1,8 +1,8 @@
 /* Tenon: take a trained network, build a checked and tuned engine, run it anywhere.
  *
  * This header and those it includes are the public C API and its manual: network.h (define a
- * network layer by layer), train.h (train one), image.h (pictures and plots). op.h is for operators
- * of your own. The journey:
+ * network layer by layer), train.h (train one), image.h (pictures and plots), engine.h (timing
+ * caches, other weights, what is inside an engine). op.h is for operators of your own. The journey:
  *
  *     tn_model_load   an ONNX file            -> tn_model     (graph, weights)
  *     tn_model_from_checkpoint, tn_model_from_network -> the same from a .pth, or from the program
@@ -49,8 +49,8 @@ extern "C" {
 #define TN_VERSION_MINOR 1
 #define TN_VERSION_PATCH 0
 
-/* The first eight bytes of an engine file. */
-#define TN_ENGINE_MAGIC "TENON\r\n\x1a"
+/* The first bytes of an engine file, whose first line says what wrote it. */
+#define TN_ENGINE_MAGIC "TENON engine "
 
 /* The version of the library in use, "0.1.0". Lives for ever. */
 TN_API const char *tn_version(void);
@@ -71,7 +71,8 @@ typedef const struct tn_status_record *tn_status;
     X(UNAVAILABLE, "a device, driver or library is missing")                                       \
     X(MISMATCH, "results differ from the reference by more than the tolerance")                    \
     X(DEVICE, "a device reported an error")                                                        \
-    X(INTERNAL, "a defect of Tenon")
+    X(INTERNAL, "a defect of Tenon")                                                               \
+    X(CANCELLED, "the caller asked to stop")
 
 typedef enum tn_code {
     TN_OK = 0,
@@ -394,6 +395,12 @@ typedef enum tn_precision {
     TN_PRECISION_BF16, /* 2e-2: the same with bfloat16 */
 } tn_precision;
 
+/* Told how far a build is: `done` of `total` of a stage, "passes", "kernels" or "check" (total 0:
+ * not known). A stage may come again, where layers have to be held back. False ends the build,
+ * which is CANCELLED then. Called by the thread that builds. */
+typedef bool (*tn_progress)(void *self, const char *stage, int64_t done, int64_t total);
+typedef struct tn_timing_cache tn_timing_cache; /* engine.h */
+
 typedef struct tn_build_config {
     size_t size;
     const char *device;         /* "cpu" (default), "cuda", "cuda:1"; NULL: $TENON_DEVICE, if set */
@@ -404,9 +411,14 @@ typedef struct tn_build_config {
     bool no_optimize; /* run no passes and reference kernels only */
     double budget_ms; /* time for measuring tactics; 0: default (2000), < 0: estimate only */
     double tolerance; /* of the gate, relative L2; 0: default for the precision */
-    const char *timings_path; /* read and updated when not NULL */
-    const char *dump_folder;  /* write the graph after every pass here when not NULL */
-    tn_precision precision;   /* what is allowed at most; TF32 is, wherever F16 or BF16 are */
+    const char *timings_path;      /* read and updated when not NULL */
+    const char *dump_folder;       /* write the graph after every pass here when not NULL */
+    tn_precision precision;        /* what is allowed at most; TF32 is, wherever F16 or BF16 are */
+    tn_timing_cache *timing_cache; /* read and added to when not NULL */
+    tn_progress progress;          /* may be NULL */
+    void *progress_self;
+    bool refit;         /* weights can be replaced later (tn_engine_refit) */
+    bool strip_weights; /* the engine has none until then; implies refit */
 } tn_build_config;
 
 /* Optimise, choose tactics by measuring, check, and make an engine ready to run. MISMATCH names the
@@ -609,6 +621,7 @@ TN_API TN_MUST_USE tn_status tn_tokenizer_encode_batch(const tn_tokenizer *token
 }
 #endif
 
+#include <tenon/engine.h>
 #include <tenon/image.h>
 #include <tenon/network.h>
 

@@ -49,8 +49,11 @@ static tn_status open_engine(tn_mapping mapping, const char *path, const char *d
     if (!status) status = find_card(engine, path, device, &card, &other);
     if (!status) {
         engine->card = card;
-        status = other ? TN_ERROR(TN_UNAVAILABLE, "it was built for another device")
-                       : tn_exec_engine_ready(engine);
+        status = other && !engine->stripped
+                     ? TN_ERROR(TN_UNAVAILABLE, "it was built for another device")
+                     : tn_exec_engine_ready(engine);
+        /* Without weights there is nothing to build: a refit will. */
+        if (tn_status_code(status) == TN_UNAVAILABLE && engine->stripped) status = NULL;
         if (tn_status_code(status) == TN_UNAVAILABLE) {
             tn_log(TN_LOG_INFO, "%s: built again: %s", path, tn_status_message(status));
             status = tn_build_again(engine, card, threads, &fresh);

@@ -159,22 +159,11 @@ static void print_summary(const summary *s, tn_text *out)
 
 /* ---- For programs ----------------------------------------------------------------------------*/
 
-static void print_json_text(const char *text, tn_text *out)
-{
-    tn_text_append(out, "\"", 1);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\') tn_text_printf(out, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20) tn_text_printf(out, "\\u%04x", (unsigned)*c);
-        else tn_text_append(out, c, 1);
-    }
-    tn_text_append(out, "\"", 1);
-}
-
 /* {"name": "x", "type": "f32", "shape": [1, "batch", null]} */
 static void print_json_value(const summary *s, const char *name, const tn_type *type, tn_text *out)
 {
     tn_text_printf(out, "{\"name\": ");
-    print_json_text(name, out);
+    tn_text_json(out, name);
     tn_text_printf(out, ", \"type\": \"%s\", \"shape\": ", tn_dtype_name(type->dtype));
     tn_text_printf(out, type->rank < 0 ? "null" : "[");
     for (int axis = 0; axis < type->rank; axis++) {
@@ -187,7 +176,7 @@ static void print_json_value(const summary *s, const char *name, const tn_type *
         }
         tn_expr_print(s->graph->exprs, type->dim[axis], &dim);
         out->failed = out->failed || dim.failed;
-        if (!dim.failed) print_json_text(dim.at, out);
+        if (!dim.failed) tn_text_json(out, dim.at);
         tn_text_fini(&dim);
     }
     tn_text_printf(out, type->rank < 0 ? "}" : "]}");
@@ -198,9 +187,9 @@ static void print_json(const summary *s, tn_text *out)
     const tn_import_info *info = &s->model->import->info;
     const tn_graph *graph = s->graph;
     tn_text_printf(out, "{\n  \"graph\": ");
-    print_json_text(info->graph_name, out);
+    tn_text_json(out, info->graph_name);
     tn_text_printf(out, ",\n  \"producer\": ");
-    print_json_text(info->producer, out);
+    tn_text_json(out, info->producer);
     tn_text_printf(out, ",\n  \"ir_version\": %" PRId64 ",\n  \"opset\": %" PRId64,
                    info->ir_version, info->opset);
     tn_text_printf(out, ",\n  \"inputs\": [");
@@ -230,7 +219,7 @@ static void print_json(const summary *s, tn_text *out)
         ",\n  \"at\": ",
         s->parameters, s->weight_bytes, s->cost.flops, s->cost.activation_bytes,
         s->cost.unknown_count);
-    print_json_text(s->cost.shapes, out);
+    tn_text_json(out, s->cost.shapes);
     tn_text_printf(out, "\n}\n");
 }
 

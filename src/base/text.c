@@ -45,6 +45,17 @@ void tn_text_append(tn_text *text, const char *src, size_t bytes)
     text->at[text->bytes] = 0;
 }
 
+void tn_text_json(tn_text *text, const char *src)
+{
+    tn_text_append(text, "\"", 1);
+    for (const char *c = src; *c; c++) {
+        if (*c == '"' || *c == '\\') tn_text_printf(text, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20) tn_text_printf(text, "\\u%04x", (unsigned)*c);
+        else tn_text_append(text, c, 1);
+    }
+    tn_text_append(text, "\"", 1);
+}
+
 tn_status tn_text_take(tn_text *text, char **out)
 {
     *out = NULL;

@@ -17,9 +17,14 @@
 
 typedef struct builder {
     const tn_graph *source;
-    const tn_engine *tuned; /* the engine whose portable graph that is; NULL: of no engine */
+    const tn_engine *tuned;  /* the engine whose graph that is; NULL: of no engine */
+    const tn_layers *before; /* what its portable graph came from, where it is that one */
     tn_build_config config;
-    tn_graph *graph;   /* optimised: the portable graph */
+    tn_graph *graph;     /* optimised: the portable graph */
+    tn_places *portable; /* what became of the source's nodes in it; NULL: it is the source */
+    tn_places *low;      /* and of its own in `lowered` */
+    bool again;          /* with the tactics that `tuned` has */
+    tn_watch watch;
     tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
     tn_map held;       /* names of results that stay in float32 all the same: those in the record */
     tn_engine *engine;
@@ -32,8 +37,9 @@ typedef struct builder {
 } builder;
 
 /* A config of an older caller is shorter: what it does not have is zero. */
-static tn_status take_config(const tn_build_config *given, tn_build_config *out)
+static tn_status take_config(const tn_build_config *given, builder *b)
 {
+    tn_build_config *out = &b->config;
     *out = (tn_build_config){0};
     if (!given) return NULL;
     TN_CHECK(given->size > 0, TN_INVALID,
@@ -42,8 +48,11 @@ static tn_status take_config(const tn_build_config *given, tn_build_config *out)
     TN_CHECK((unsigned)out->precision <= TN_PRECISION_BF16, TN_INVALID,
              "there is no precision number %d", (int)out->precision);
     TN_CHECK(out->threads >= 0, TN_INVALID, "%d threads were asked for", out->threads);
+    TN_CHECK(!out->strip_weights || !out->no_optimize, TN_INVALID,
+             "an engine without passes is not stripped of its weights");
     TN_CHECK(out->profile_count >= 0 && (out->profiles || out->profile_count == 0), TN_INVALID,
              "%d profiles are announced, none is given", out->profile_count);
+    b->watch = (tn_watch){.tell = out->progress, .self = out->progress_self};
     return NULL;
 }
 
@@ -72,8 +81,13 @@ static tn_status optimise(builder *b)
     b->record.profile_count = b->config.profile_count;
     b->record.optimised = !b->config.no_optimize;
     TN_TRY(find_card(b, &card));
-    tn_pass_options options = {.dump_folder = b->config.dump_folder, .for_cpu = !card};
+    tn_pass_options options = {
+        .dump_folder = b->config.dump_folder, .for_cpu = !card, .watch = &b->watch};
+    tn_trace trace;
+    TN_TRY(tn_watch_begin(&b->watch, "passes", 0));
+    TN_TRY(tn_trace_begin(b->source, b->graph, &b->arena, &trace));
     if (!b->config.no_optimize) TN_TRY(tn_passes_run_for(b->graph, &options));
+    TN_TRY(tn_trace_end(&trace, &b->arena, &b->portable));
     b->record.nodes_after = b->graph->node_count;
     say("optimised the graph", begin);
     return NULL;
@@ -120,23 +134,59 @@ static tn_status lower(builder *b)
     int64_t packed = 0;
     tn_graph_free(b->lowered);
     b->lowered = NULL;
+    b->low = NULL;
     if (b->config.no_optimize ||
         (card ? b->config.precision == TN_PRECISION_F32 : !is_padded_batch(b)))
         return NULL;
+    tn_trace trace;
     TN_TRY(tn_graph_clone(b->graph, false, &b->lowered));
+    TN_TRY(tn_trace_begin(b->graph, b->lowered, &b->arena, &trace));
     if (!card) {
         TN_TRY(tn_remove_padding(b->lowered, &packed));
         if (packed) tn_log(TN_LOG_INFO, "%lld nodes without padding", (long long)packed);
-        return NULL;
+        return tn_trace_end(&trace, &b->arena, &b->low);
     }
     tn_dtype dtype = b->config.precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16;
     if (is_half(b)) TN_TRY(tn_lower_precision(b->lowered, dtype, &b->held, &b->record.lowered));
-    return tn_passes_run_for(b->lowered, &(tn_pass_options){.for_card = true});
+    TN_TRY(tn_passes_run_for(b->lowered, &(tn_pass_options){.for_card = true, .watch = &b->watch}));
+    return tn_trace_end(&trace, &b->arena, &b->low);
 }
 
 static const tn_graph *graph_of(const builder *b)
 {
     return b->lowered ? b->lowered : b->graph;
+}
+
+static tn_status open_timings(builder *b)
+{
+    const tn_build_config *config = &b->config;
+    if (b->timings.arena) return NULL;
+    TN_TRY(tn_timings_init(&b->timings, b->engine, &b->arena));
+    if (config->timings_path)
+        TN_TRY(tn_timings_load(&b->timings, b->engine->backend, config->timings_path));
+    return config->timing_cache ? tn_timings_merge(&b->timings, &config->timing_cache->timings)
+                                : NULL;
+}
+
+/* The tactics that the engine before this one has, by problem. */
+static tn_status choose_as_before(builder *b)
+{
+    const tn_engine *old = b->tuned;
+    const tn_layers *layers = &old->layers;
+    if (!b->again || layers->step_count != old->plan.step_count || !old->card != !b->engine->card)
+        return NULL;
+    for (int32_t i = 0; i < layers->step_count; i++) {
+        const tn_plan_step *step = &old->plan.step[i];
+        if (!layers->step[i].problem[0]) continue;
+        tn_choices *choices = TN_NEW(&b->arena, tn_choices);
+        TN_CHECK(choices, TN_OUT_OF_MEMORY, "no memory for a choice");
+        choices->problem = layers->step[i].problem;
+        choices->card = step->card;
+        for (int32_t k = 0; k < step->choice_count && choices->count < TN_CHOICES_MAX; k++)
+            if (step->choice[k].found) choices->tactic[choices->count++] = step->choice[k].found;
+        if (choices->count) TN_TRY(tn_map_put(&b->chooser.decided, choices->problem, choices));
+    }
+    return NULL;
 }
 
 static tn_status choose_and_emit(builder *b)
@@ -145,11 +195,8 @@ static tn_status choose_and_emit(builder *b)
     int64_t *values;
     TN_TRY(lower(b));
     TN_TRY(tn_partition(graph_of(b), b->engine, &b->record.partition));
-    if (!b->timings.arena) {
-        TN_TRY(tn_timings_init(&b->timings, b->engine, &b->arena));
-        if (config->timings_path)
-            TN_TRY(tn_timings_load(&b->timings, b->engine->backend, config->timings_path));
-    }
+    TN_TRY(open_timings(b));
+    TN_TRY(tn_watch_begin(&b->watch, "kernels", graph_of(b)->node_count));
     TN_TRY(evaluate_shapes(b, graph_of(b), &values));
     b->chooser = (tn_chooser){
         .engine = b->engine,
@@ -161,15 +208,18 @@ static tn_status choose_and_emit(builder *b)
         .timings = &b->timings,
         .report = &b->record.choices,
         .measured = &b->record.measured,
+        .watch = &b->watch,
         .arena = &b->arena,
     };
     tn_map_init(&b->chooser.decided, &b->arena);
+    TN_TRY(choose_as_before(b));
     TN_TRY(tn_foresee(&b->chooser, graph_of(b)));
     uint64_t begin = tn_clock_ns();
     TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));
     say("measured, chose and planned", begin);
     begin = tn_clock_ns();
-    TN_TRY(tn_finish(b->engine, b->graph, &b->constants));
+    bool refit = config->refit || config->strip_weights;
+    TN_TRY(tn_finish(b->engine, b->graph, refit ? b->source : NULL, &b->constants));
     say("put weights in place", begin);
     return NULL;
 }
@@ -191,6 +241,7 @@ static tn_status check(builder *b)
                     .chooser = &b->chooser,
                     .shapes = &b->shapes,
                     .tolerance = b->config.tolerance,
+                    .watch = &b->watch,
                     .report = &b->record.gate};
     if (b->config.no_check || b->config.no_optimize) {
         b->record.check =
@@ -242,6 +293,18 @@ static bool step_up(builder *b, tn_status why)
     return true;
 }
 
+static tn_status keep_layers(builder *b)
+{
+    const tn_layer_facts facts = {.source = b->source,
+                                  .before = b->before,
+                                  .portable = b->portable,
+                                  .portable_count = b->graph->node_count,
+                                  .lowered = b->low,
+                                  .planned = graph_of(b),
+                                  .config = &b->config};
+    return tn_layers_keep(&facts, &b->arena, b->engine);
+}
+
 /* Layers that lose too much in a lower precision are held back in float32, more of them each time.
  */
 static tn_status build(builder *b)
@@ -266,7 +329,9 @@ static tn_status build(builder *b)
     }
     TN_TRY(status);
     TN_TRY(tn_keep_code(b->engine, &b->shapes));
+    TN_TRY(keep_layers(b));
     TN_TRY(tn_report(b->engine, &b->record));
+    if (b->config.strip_weights) TN_TRY(tn_exec_strip(b->engine));
     return b->config.timings_path ? tn_timings_save(&b->timings, b->config.timings_path) : NULL;
 }
 
@@ -278,9 +343,15 @@ static void open_builder(builder *b, const tn_graph *source)
     tn_map_init(&b->held, &b->arena);
 }
 
-/* The engine is handed out, or freed on failure; all else goes. */
+/* The engine is handed out, or freed on failure; all else goes. What was measured is kept in any
+ * case, as long as there is memory for it. */
 static tn_status close_builder(builder *b, tn_status status, tn_engine **out)
 {
+    tn_timing_cache *cache = b->config.timing_cache;
+    if (cache && b->timings.count && tn_status_code(status) != TN_OUT_OF_MEMORY) {
+        tn_status kept = tn_timings_merge(&cache->timings, &b->timings);
+        if (kept && !status) status = kept;
+    }
     tn_card_bench_free(b->chooser.bench);
     tn_constants_fini(&b->constants);
     tn_record_fini(&b->record);
@@ -300,7 +371,7 @@ tn_status tn_build_engine(const tn_graph *graph, const tn_build_config *config, 
     builder b;
     *out = NULL;
     open_builder(&b, graph);
-    tn_status status = take_config(config, &b.config);
+    tn_status status = take_config(config, &b);
     if (!status) status = build(&b);
     return close_builder(&b, status, out);
 }
@@ -360,6 +431,7 @@ static tn_status read_profiles(builder *b, const tn_engine *old)
 static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, int threads)
 {
     const char *check;
+    b->before = &old->layers;
     TN_TRY(parse_portable(old, &b->arena, &b->graph));
     b->source = b->graph;
     b->config.budget_ms = -1;
@@ -377,6 +449,7 @@ static tn_status build_again(builder *b, const tn_engine *old, tn_card *card, in
     b->record.rebuilt = b->record.optimised = true;
     b->record.precision = b->record.asked = b->config.precision;
     b->record.nodes_before = b->record.nodes_after = b->graph->node_count;
+    TN_TRY(keep_layers(b));
     return tn_report(b->engine, &b->record);
 }
 
@@ -393,7 +466,15 @@ tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads, tn
 static tn_status tune(builder *b, tn_graph **source)
 {
     const char *word;
-    TN_TRY(parse_portable(b->tuned, &b->arena, source));
+    TN_CHECK(!b->tuned->stripped, TN_INVALID,
+             "the engine has no weights: fill it with `tenon refit` (tn_engine_refit) first");
+    b->config.refit = b->tuned->source.text != NULL;
+    if (b->config.refit) {
+        TN_TRY(tn_source_parse(b->tuned, &(tn_refit){0}, &b->arena, source));
+    } else {
+        TN_TRY(parse_portable(b->tuned, &b->arena, source));
+        b->before = &b->tuned->layers;
+    }
     b->source = *source;
     TN_TRY(read_profiles(b, b->tuned));
     if (b->config.precision == TN_PRECISION_F32) {
@@ -411,8 +492,47 @@ tn_status tn_build_tuned(const tn_engine *engine, const tn_build_config *config,
     *out = NULL;
     open_builder(&b, NULL);
     b.tuned = engine;
-    tn_status status = take_config(config, &b.config);
+    tn_status status = take_config(config, &b);
     if (!status) status = tune(&b, &source);
+    status = close_builder(&b, status, out);
+    tn_graph_free(source);
+    return status;
+}
+
+/* ---- Other weights ---------------------------------------------------------------------------*/
+
+static tn_status build_refit(builder *b, const tn_refit *refit, tn_graph **source)
+{
+    TN_TRY(tn_source_parse(b->tuned, refit, &b->arena, source));
+    b->source = *source;
+    b->again = true;
+    b->config.refit = true;
+    b->config.strip_weights = false;
+    b->config.no_optimize = false;
+    b->config.device = NULL;
+    b->config.budget_ms = -1;
+    b->config.profile_count = 0;
+    const char *choices = strstr(b->tuned->report, "choices:\n"), *line = choices;
+    for (line += choices ? strcspn(line, "\n") + 1 : 0; choices && *line == ' ';) {
+        size_t bytes = strcspn(line, "\n") + 1;
+        tn_text_append(&b->record.choices, line, bytes);
+        line += bytes;
+    }
+    TN_TRY(read_precision(b, b->tuned));
+    TN_TRY(read_profiles(b, b->tuned));
+    return build(b);
+}
+
+tn_status tn_build_refit(const tn_engine *engine, const tn_refit *refit,
+                         const tn_build_config *config, tn_engine **out)
+{
+    builder b;
+    tn_graph *source = NULL;
+    *out = NULL;
+    open_builder(&b, NULL);
+    b.tuned = engine;
+    tn_status status = take_config(config, &b);
+    if (!status) status = build_refit(&b, refit, &source);
     status = close_builder(&b, status, out);
     tn_graph_free(source);
     return status;

@@ -16,6 +16,16 @@ tn_status tn_build_again(const tn_engine *engine, tn_card *card, int threads,
  * Shapes and precision are those of the engine, where config gives none (F32 is none). */
 tn_status tn_build_tuned(const tn_engine *engine, const tn_build_config *config,
                          tn_engine **out) TN_MUST_USE;
+/* The same network with other weights, by the kernels it has: of an engine with a source. A name
+ * that is no weight of it is INVALID, or passed over (`lenient`); so are those that are missing. */
+typedef struct tn_refit {
+    const char *const *name;
+    const tn_tensor *tensor;
+    int64_t count;
+    bool lenient;
+} tn_refit;
+tn_status tn_build_refit(const tn_engine *engine, const tn_refit *refit,
+                         const tn_build_config *config, tn_engine **out) TN_MUST_USE;
 /* "cpu" or NULL: no card; "cuda", "cuda:1": opened. NOT_FOUND for others, UNAVAILABLE with what is
  * missing where there is no such card. */
 tn_status tn_build_card(const char *device, tn_card **out) TN_MUST_USE;
@@ -26,6 +36,10 @@ tn_status tn_build_card(const char *device, tn_card **out) TN_MUST_USE;
 tn_status tn_build_compare(const tn_graph *original, const tn_graph *changed,
                            const tn_build_config *config, tn_text *report,
                            const char **result) TN_MUST_USE;
+/* "1x3 1x3 4x3 NAME": min, opt, max, as it stands in a meta line; the name lives as long as the
+ * line. False: it is none. */
+void tn_profile_print(const tn_profile *profile, tn_text *out);
+bool tn_profile_parse(const char *line, tn_profile *out);
 /* Estimates at the opt shapes of config's profiles (NULL: 1 for dims without one). */
 typedef struct tn_cost {
     double flops;            /* operations; a multiply and an add are two */

@@ -114,6 +114,7 @@ static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, c
     if (c->problems_left > 1) c->problems_left--;
     for (int i = 0; i < count;) {
         bool failed = false;
+        TN_TRY(tn_watch_look(c->watch));
         TN_TRY(time_candidate(c, problem, p, &list->at[i], share / count, &failed));
         if (failed) {
             remove_candidate(list, i);
@@ -152,12 +153,18 @@ static void take_choices(const candidates *list, const tn_problem *p, const tn_t
     if (reference) out->tactic[out->count++] = reference;
 }
 
-static void report_choice(tn_chooser *c, const char *problem, const tn_choices *choices)
+static void report_choice(tn_chooser *c, const char *problem, const tn_choices *choices,
+                          const candidates *list)
 {
     if (!c->report) return;
     tn_text_printf(c->report, "  %s\n", problem);
     for (int i = 0; i < choices->count; i++)
         tn_text_printf(c->report, "    %s: %s\n", i ? "else" : "by", choices->tactic[i]->name);
+    for (int i = 0; i < list->count; i++) {
+        bool kept = false;
+        for (int k = 0; k < choices->count; k++) kept |= choices->tactic[k] == list->at[i].tactic;
+        if (!kept) tn_text_printf(c->report, "    lost: %s\n", list->at[i].tactic->name);
+    }
 }
 
 /* Who of a backend takes the problem; the reference, where it is of that backend, stands apart. */
@@ -199,7 +206,7 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
     c->report = report;
     take_choices(&list, p, reference, out);
     out->card = on_card && list.count > 0;
-    report_choice(c, problem, out);
+    report_choice(c, problem, out, &list);
     if (report && refusals.bytes) tn_text_append(report, refusals.at, refusals.bytes);
     tn_text_fini(&refusals);
     TN_TRY(status);
@@ -272,6 +279,8 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_
     } else if (!status) {
         status = ask(chooser, problem, known ? &p : NULL, node->op->name, may_card, out);
         tn_choices *copy = status ? NULL : TN_NEW(chooser->arena, tn_choices);
+        out->problem = tn_arena_text(chooser->arena, problem, strlen(problem));
+        if (!out->problem) copy = NULL;
         if (copy) *copy = *out;
         if (!status)
             status = copy ? tn_map_put(&chooser->decided, problem, copy)

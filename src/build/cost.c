@@ -91,6 +91,46 @@ static double cost_attention(const estimator *e, const tn_node *node)
     return 4 * known(count_of(e, q), (double)dim_of(e, k, k->type.rank - 2));
 }
 
+/* Each token, a row of input 0, goes through all constant matrices of this rank. */
+static double cost_tokens(const estimator *e, const tn_node *node, int rank)
+{
+    double tokens = count_of(e, input(node, 0)), weights = 0;
+    int64_t width = dim_of(e, input(node, 0), -1);
+    for (int i = 1; i < node->in_count; i++)
+        if (node->in[i] && node->in[i]->kind == TN_VALUE_CONSTANT && node->in[i]->type.rank == rank)
+            weights += count_of(e, node->in[i]);
+    return width < 1 ? -1 : 2 * known(tokens / (double)width, weights);
+}
+
+static double cost_feed_forward(const estimator *e, const tn_node *node)
+{
+    return cost_tokens(e, node, 2);
+}
+
+static double cost_recurrent_stack(const estimator *e, const tn_node *node)
+{
+    return cost_tokens(e, node, 3);
+}
+
+/* Queries, keys and values side by side. */
+static double cost_packed_attention(const estimator *e, const tn_node *node)
+{
+    return 4 * known(count_of(e, node->out[0]), (double)dim_of(e, input(node, 0), -2));
+}
+
+static double cost_window_attention(const estimator *e, const tn_node *node)
+{
+    const tn_attr *window = tn_node_find_attr(node, "window");
+    if (!window || window->count != 2) return -1;
+    return 4 * known(count_of(e, node->out[0]), (double)(window->ints[0] * window->ints[1]));
+}
+
+static double cost_window_block(const estimator *e, const tn_node *node)
+{
+    double attention = cost_window_attention(e, node), products = cost_tokens(e, node, 2);
+    return attention < 0 || products < 0 ? -1 : attention + products;
+}
+
 static double cost_output(const estimator *e, const tn_node *node)
 {
     return count_of(e, node->out[0]);
@@ -126,9 +166,14 @@ static const struct {
     const char *ops;
     double (*cost)(const estimator *e, const tn_node *node);
 } rows[] = {
-    {"|MatMul|MatMulInteger|QLinearMatMul|FusedMatMul|", cost_matmul},
+    {"|MatMul|MatMulInteger|QLinearMatMul|FusedMatMul|Linear|", cost_matmul},
     {"|Gemm|", cost_gemm},
-    {"|Conv|ConvInteger|DeformConv|", cost_conv},
+    {"|Conv|ConvInteger|DeformConv|FusedConv|ChannelsLastConv|", cost_conv},
+    {"|FeedForward|", cost_feed_forward},
+    {"|RecurrentStack|", cost_recurrent_stack},
+    {"|PackedAttention|", cost_packed_attention},
+    {"|WindowAttention|", cost_window_attention},
+    {"|WindowBlock|", cost_window_block},
     {"|ConvTranspose|", cost_conv_transpose},
     {"|LSTM|GRU|RNN|", cost_recurrent},
     {"|Attention|", cost_attention},

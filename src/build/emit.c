@@ -219,6 +219,8 @@ static tn_status emit_choices(emitter *e, const tn_node *node, const tn_choices 
         TN_TRY(status);
     }
     step->choice_count = choices->count;
+    step->problem = tn_arena_text(&e->plan->arena, choices->problem, strlen(choices->problem));
+    TN_CHECK(step->problem, TN_OUT_OF_MEMORY, "no memory for a step");
     return NULL;
 }
 
@@ -450,6 +452,7 @@ static tn_status emit_node(emitter *e, const tn_node *node)
     else if (how->kind != TN_NODE_DIMS) TN_TRY(bring_inputs(e, node, false, 0));
     TN_TRY(add_step(e, &step));
     TN_TRY(name_step(e, step, node->name, node->op->name));
+    step->node = node->id + 1;
     if (how->kind == TN_NODE_DIMS) TN_TRY(emit_dims(e, node, step));
     else if (how->kind == TN_NODE_LAUNCH) TN_TRY(emit_launch(e, node, how, step));
     else TN_TRY(emit_own(e, node, step));

@@ -147,8 +147,9 @@ static tn_status run_reference(const tn_gate *gate, const tn_shape_set *set, int
         status = tn_gate_inputs(gate->original, set, values, attempt, draw, inputs);
         if (status) break;
         tn_status refused = tn_gate_execute(context, gate->original, inputs);
-        if (tn_status_code(refused) == TN_OUT_OF_MEMORY) status = refused;
-        if (refused)
+        tn_code code = tn_status_code(refused);
+        if (code == TN_OUT_OF_MEMORY || code == TN_CANCELLED) status = refused;
+        else if (refused)
             tn_log(TN_LOG_INFO,
                    "the gate, %s shapes: the reference refused the values of attempt %d: %s",
                    set->name, attempt, tn_status_message(refused));
@@ -271,6 +272,7 @@ static tn_status check_sets(tn_gate *gate, tn_context *want, tn_context *got, tn
         tn_status status = check_set(gate, &gate->shapes->at[i], want, got, inputs, &compared);
         free_inputs(gate->original, inputs);
         TN_TRY(status);
+        TN_TRY(tn_watch_step(gate->watch));
     }
     gate->result = compared == gate->shapes->count ? "passed"
                    : compared                      ? "passed in part"
@@ -317,6 +319,7 @@ tn_status tn_gate_run(tn_gate *gate)
     tn_constant_list constants;
     tn_engine *engine = NULL;
     tn_context *want = NULL, *got = NULL;
+    TN_TRY(tn_watch_begin(gate->watch, "check", gate->shapes->count));
     tn_arena_init(&arena);
     tn_constants_init(&constants, &arena);
     tn_chooser reference = tn_gate_reference_chooser(gate, &arena);
@@ -325,7 +328,11 @@ tn_status tn_gate_run(tn_gate *gate)
     tn_status status = tn_gate_engine(gate, gate->original, &reference, &constants, &engine);
     if (!status) status = tn_exec_context_new(engine, &want);
     if (!status) status = tn_exec_context_new(gate->engine, &got);
-    if (!status) status = check_sets(gate, want, got, &arena);
+    if (!status) {
+        tn_exec_context_watch(want, gate->watch);
+        tn_exec_context_watch(got, gate->watch);
+        status = check_sets(gate, want, got, &arena);
+    }
     tn_exec_context_free(want);
     tn_exec_context_free(got);
     tn_exec_engine_release(engine);

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "build/build.h"
+#include "build/timings.h"
 #include "ir/op.h"
 #include "passes/lower_precision.h"
 
@@ -43,37 +44,6 @@ void tn_shapes_print(const tn_graph *graph, const tn_shape_set *set, tn_text *ou
  * engine's card takes is decided as their kernels are chosen (choose.c). */
 tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *report) TN_MUST_USE;
 
-/* ---- Timings (timings.c) ---------------------------------------------------------------------*/
-
-typedef struct tn_timing {
-    const char *problem, *tactic;
-    uint32_t revision;
-    const char *machine; /* the device's name and the number of threads */
-    double ns;
-} tn_timing;
-
-typedef struct tn_timings {
-    tn_arena *arena;
-    const char *machine;
-    tn_map index; /* "problem\ttactic\trevision\tmachine" -> tn_timing */
-    tn_timing **list;
-    int64_t count, capacity;
-    bool changed;
-} tn_timings;
-
-tn_status tn_timings_init(tn_timings *timings, const tn_engine *engine,
-                          tn_arena *arena) TN_MUST_USE;
-/* A missing file is an empty one; lines that are no timings, or of tactics that have changed since,
- * are left out, with a warning for the former. */
-tn_status tn_timings_load(tn_timings *timings, const tn_backend *backend,
-                          const char *path) TN_MUST_USE;
-tn_status tn_timings_save(const tn_timings *timings, const char *path) TN_MUST_USE;
-tn_status tn_timings_put(tn_timings *timings, const char *problem, const tn_tactic *tactic,
-                         double ns) TN_MUST_USE;
-/* On this machine; false if it was not measured. */
-tn_status tn_timings_find(const tn_timings *timings, const char *problem, const tn_tactic *tactic,
-                          bool *found, double *ns) TN_MUST_USE;
-
 /* ---- Choosing (choose.c, measure.c) ----------------------------------------------------------*/
 
 enum { TN_CANDIDATES_MAX = 96, TN_CHOICES_MAX = 8 };
@@ -82,6 +52,7 @@ enum { TN_CANDIDATES_MAX = 96, TN_CHOICES_MAX = 8 };
 typedef struct tn_choices {
     const tn_tactic *tactic[TN_CHOICES_MAX];
     int count;
+    const char *problem; /* as it stands in the report and in timings */
     bool card; /* the first ones are the card's; the last is the host's, for shapes they refuse */
 } tn_choices;
 
@@ -100,6 +71,7 @@ typedef struct tn_chooser {
     tn_timings *timings;
     tn_text *report;   /* may be NULL: choices and refusals, the same for the same choices */
     tn_text *measured; /* may be NULL: the times behind them */
+    tn_watch *watch;   /* may be NULL */
     tn_map decided;    /* problem text -> tn_choices */
     tn_arena *arena;
 } tn_chooser;
@@ -216,6 +188,7 @@ typedef struct tn_gate {
     tn_chooser *chooser; /* to make the same plan again with more outputs */
     const tn_shape_sets *shapes;
     double tolerance; /* 0: by the precision of the graph */
+    tn_watch *watch;  /* may be NULL */
     tn_text *report;
     const char *result;    /* out: "passed" or "inconclusive" */
     double tolerance_used; /* out */
@@ -233,10 +206,42 @@ tn_status tn_gate_inputs(const tn_graph *graph, const tn_shape_set *set, const i
                          int attempt, int draw, tn_tensor *out) TN_MUST_USE;
 enum { TN_GATE_ATTEMPTS = 3, TN_GATE_DRAWS = 3 };
 
+/* ---- The graph before all passes (source.c) --------------------------------------------------*/
+
+/* That of an engine that keeps one; what is not replaced is the engine's, which must outlive it. */
+tn_status tn_source_parse(const tn_engine *engine, const tn_refit *refit, tn_arena *arena,
+                          tn_graph **out) TN_MUST_USE;
+
+/* ---- Tracing (trace.c) -----------------------------------------------------------------------*/
+
+/* Begun on a fresh copy, ended when the copy was changed: by node of `from`, in order, the places
+ * of what it became in the copy. */
+typedef struct tn_trace {
+    const tn_graph *from, *copy;
+    const tn_node **node; /* of the copy, as it was */
+} tn_trace;
+tn_status tn_trace_begin(const tn_graph *from, const tn_graph *copy, tn_arena *arena,
+                         tn_trace *out) TN_MUST_USE;
+tn_status tn_trace_end(const tn_trace *trace, tn_arena *arena, tn_places **out) TN_MUST_USE;
+
+typedef struct tn_layer_facts {
+    const tn_graph *source;    /* that the build began with ... */
+    const tn_layers *before;   /* ... and what that came from, where it is the graph of an engine */
+    const tn_places *portable; /* by node of the source; NULL: it is the portable graph */
+    const tn_places *lowered;  /* by node of the portable graph; NULL: that is planned itself */
+    int64_t portable_count;
+    const tn_graph *planned;
+    const tn_build_config *config;
+} tn_layer_facts;
+/* Fills engine->layers. */
+tn_status tn_layers_keep(const tn_layer_facts *facts, tn_arena *arena,
+                         tn_engine *engine) TN_MUST_USE;
+
 /* ---- Finishing (finish.c, report.c) ----------------------------------------------------------*/
 
-/* Constants, portable graph text, and the tactics found: the engine is ready. */
-tn_status tn_finish(tn_engine *engine, const tn_graph *graph,
+/* Constants, portable graph text, that of the source too (NULL: is not kept), and the tactics
+ * found: the engine is ready. */
+tn_status tn_finish(tn_engine *engine, const tn_graph *graph, const tn_graph *source,
                     tn_constant_list *constants) TN_MUST_USE;
 
 /* The engine's report (deterministic), measured times and meta lines, from the texts of the stages.
@@ -259,10 +264,6 @@ typedef struct tn_record {
 /* "fp32", "tf32", "fp16", "bf16"; found by its name, F32 for others. */
 const char *tn_precision_name(tn_precision precision);
 tn_precision tn_precision_find(const char *name);
-/* "1x3 1x3 4x3 NAME": min, opt, max, as it stands in a meta line; the name lives as long as the
- * line. False: it is none. */
-void tn_profile_print(const tn_profile *profile, tn_text *out);
-bool tn_profile_parse(const char *line, tn_profile *out);
 tn_status tn_report(tn_engine *engine, const tn_record *record) TN_MUST_USE;
 void tn_record_fini(tn_record *record);
 

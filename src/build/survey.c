@@ -287,6 +287,7 @@ static tn_status walk_backward(tn_survey *s, tn_chooser *chooser)
             needed |= node->out[k] && s->value_needed[node->out[k]->id];
         s->node[node->id].needed = needed;
         if (needed) TN_TRY(visit_needed(s, chooser, node));
+        if (!s->graph->parent) TN_TRY(tn_watch_step(chooser->watch));
     }
     return NULL;
 }

@@ -127,13 +127,13 @@ static bool is_stale(const tn_backend *backend, const tn_timing *t)
     return tactic && tactic->revision != t->revision;
 }
 
-static tn_status load_lines(tn_timings *timings, const tn_backend *backend, const char *path,
-                            const tn_mapping *file)
+tn_status tn_timings_parse(tn_timings *timings, const tn_backend *backend, const char *path,
+                           const char *from, size_t bytes)
 {
     int64_t bad = 0, stale = 0;
-    char *text = tn_arena_text(timings->arena, (const char *)file->at, file->bytes);
+    char *text = tn_arena_text(timings->arena, from, bytes);
     TN_CHECK(text, TN_OUT_OF_MEMORY, "no memory to read %s", path);
-    char *end = text + file->bytes;
+    char *end = text + bytes;
     for (char *line = text; line < end;) {
         char *stop = memchr(line, '\n', (size_t)(end - line));
         if (!stop) stop = end;
@@ -167,7 +167,8 @@ tn_status tn_timings_load(tn_timings *timings, const tn_backend *backend, const 
         return NULL;
     }
     TN_TRY(status);
-    status = file.bytes ? load_lines(timings, backend, path, &file) : NULL;
+    if (file.bytes)
+        status = tn_timings_parse(timings, backend, path, (const char *)file.at, file.bytes);
     tn_file_unmap(&file);
     return status;
 }
@@ -181,19 +182,40 @@ static int compare_timings(const void *a, const void *b)
     return order ? order : strcmp(x->machine, y->machine);
 }
 
+void tn_timings_print(const tn_timings *timings, tn_text *out)
+{
+    if (timings->count > 0)
+        qsort(timings->list, (size_t)timings->count, sizeof(*timings->list), compare_timings);
+    tn_text_append(out, header, sizeof(header) - 1);
+    for (int64_t i = 0; i < timings->count; i++) {
+        const tn_timing *t = timings->list[i];
+        tn_text_printf(out, "%s\t%s\t%u\t%s\t%.0f\n", t->problem, t->tactic, t->revision,
+                       t->machine, t->ns);
+    }
+}
+
+tn_status tn_timings_merge(tn_timings *timings, const tn_timings *from)
+{
+    for (int64_t i = 0; i < from->count; i++) {
+        const tn_timing *t = from->list[i];
+        tn_timing copy = *t;
+        copy.problem = tn_arena_text(timings->arena, t->problem, strlen(t->problem));
+        copy.tactic = tn_arena_text(timings->arena, t->tactic, strlen(t->tactic));
+        copy.machine = tn_arena_text(timings->arena, t->machine, strlen(t->machine));
+        TN_CHECK(copy.problem && copy.tactic && copy.machine, TN_OUT_OF_MEMORY,
+                 "no memory for timings");
+        TN_TRY(put(timings, &copy));
+    }
+    timings->changed |= from->count > 0;
+    return NULL;
+}
+
 tn_status tn_timings_save(const tn_timings *timings, const char *path)
 {
     tn_text text = {0};
     tn_file_write file;
     if (!timings->changed) return NULL;
-    if (timings->count > 0)
-        qsort(timings->list, (size_t)timings->count, sizeof(*timings->list), compare_timings);
-    tn_text_append(&text, header, sizeof(header) - 1);
-    for (int64_t i = 0; i < timings->count; i++) {
-        const tn_timing *t = timings->list[i];
-        tn_text_printf(&text, "%s\t%s\t%u\t%s\t%.0f\n", t->problem, t->tactic, t->revision,
-                       t->machine, t->ns);
-    }
+    tn_timings_print(timings, &text);
     tn_status status = text.failed ? TN_ERROR(TN_OUT_OF_MEMORY, "no memory to write %s", path)
                                    : tn_file_write_begin(path, &file);
     if (!status) {

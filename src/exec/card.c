@@ -69,7 +69,7 @@ tn_status tn_exec_engine_upload(tn_engine *engine)
     tn_card *card = engine->card;
     size_t total = 0;
     void *stream;
-    if (!card) return NULL;
+    if (!card || engine->stripped) return NULL;
     if (card->backend->card->take_code)
         TN_TRY(card->backend->card->take_code(card, engine->code.at, engine->code.count));
     bool *wanted = TN_NEW_ARRAY(&engine->arena, bool, plan->constant_count);

@@ -66,6 +66,8 @@ tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index)
     atomic_bool *good = engine->constant_good;
     const tn_constant_place *place = &engine->constant_place[index];
     uint64_t hash;
+    TN_CHECK(!place->stripped, TN_INVALID,
+             "the engine has no weights: fill it with `tenon refit` (tn_engine_refit)");
     if (!good || atomic_load_explicit(&good[index], memory_order_acquire)) return NULL;
     if (place->order.packed >= 0) {
         TN_TRY(tn_exec_constant_check(engine, place->order.packed));
@@ -84,6 +86,67 @@ tn_status tn_exec_graph_check(const tn_engine *engine)
     for (int32_t i = 0; i < engine->graph_constant_count; i++)
         TN_TRY(tn_exec_constant_check(engine, engine->graph_constant[i]));
     return NULL;
+}
+
+/* ---- Engines without weights ------------------------------------------------------------------*/
+
+bool tn_is_weight(const tn_tensor *constant)
+{
+    tn_dtype_kind kind = tn_dtype_kind_of(constant->dtype);
+    bool number = kind == TN_KIND_I || kind == TN_KIND_U;
+    return kind == TN_KIND_F || (number && tn_dtype_bits(constant->dtype) <= 16);
+}
+
+/* What is kept stays where kernels want it: a multiple of 64 after the one before. */
+static tn_status keep_rest(tn_engine *engine, uint8_t *to, size_t bytes)
+{
+    size_t at = 0;
+    for (int32_t i = 0; i < engine->plan.constant_count; i++) {
+        tn_constant_place *place = &engine->constant_place[i];
+        tn_tensor *t = &engine->plan.constant[i];
+        if (place->stripped) {
+            *place = (tn_constant_place){.order.packed = -1, .stripped = true};
+            t->data = tn_buffer_nothing();
+            continue;
+        }
+        if (place->order.packed >= 0) continue;
+        size_t room = tn_align_up(place->bytes, TN_ALIGNMENT);
+        TN_CHECK(room <= bytes - at, TN_INTERNAL, "a constant was counted twice");
+        if (room) memcpy(to + at, engine->constant_data + place->offset, room);
+        if (t->dtype == TN_DTYPE_STRING)
+            TN_TRY(tn_strings_load(to + at, place->bytes, &engine->arena, t));
+        else t->data = to + at;
+        place->offset = at;
+        at += room;
+    }
+    return NULL;
+}
+
+tn_status tn_exec_strip(tn_engine *engine)
+{
+    const tn_tensor *constant = engine->plan.constant;
+    tn_constant_place *place = engine->constant_place;
+    int32_t count = engine->plan.constant_count;
+    size_t bytes = 0;
+    TN_CHECK(engine->constant_owned || !engine->constant_bytes, TN_INTERNAL,
+             "only an engine that was built here is stripped");
+    for (int32_t i = 0; i < count; i++)
+        place[i].stripped =
+            tn_is_weight(&constant[i]) && tn_tensor_bytes(&constant[i]) >= TN_STRIP_BYTES;
+    for (int32_t i = 0; i < count; i++) /* small ones may lie in what a kernel packed */
+        if (!place[i].stripped && place[i].order.packed >= 0)
+            place[place[i].order.packed].stripped = false;
+    for (int32_t i = 0; i < count; i++)
+        if (!place[i].stripped && place[i].order.packed < 0)
+            bytes += tn_align_up(place[i].bytes, TN_ALIGNMENT);
+    uint8_t *to = tn_alloc(bytes);
+    TN_CHECK(to || !bytes, TN_OUT_OF_MEMORY, "no memory for %zu bytes of constants", bytes);
+    tn_status status = keep_rest(engine, to, bytes);
+    tn_free(engine->constant_owned, engine->constant_bytes);
+    engine->constant_data = engine->constant_owned = to;
+    engine->constant_bytes = bytes;
+    engine->stripped = true;
+    return status;
 }
 
 /* ---- Strings ----------------------------------------------------------------------------------*/

@@ -183,6 +183,9 @@ static tn_status make_context(const tn_engine *engine, const tn_plan *plan, tn_c
 
 tn_status tn_exec_context_new(const tn_engine *engine, tn_context **out)
 {
+    TN_CHECK(!engine->stripped, TN_INVALID,
+             "the engine has no weights and cannot run: fill it with `tenon refit` "
+             "(tn_engine_refit)");
     TN_TRY(make_context(engine, &engine->plan, out));
     tn_exec_engine_retain(engine);
     return NULL;
@@ -297,6 +300,16 @@ tn_status tn_context_shapes(tn_context *context)
 
 /* ---- Questions -------------------------------------------------------------------------------*/
 
+bool tn_exec_context_has_shape(const tn_context *context, int32_t input)
+{
+    return context->input[input].shaped;
+}
+
+const tn_engine *tn_exec_context_engine(const tn_context *context)
+{
+    return context->engine;
+}
+
 tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out)
 {
     *out = 0;
@@ -320,9 +333,24 @@ void tn_exec_context_limit(tn_context *context, int64_t iterations)
 void tn_exec_context_profile(tn_context *context, bool on)
 {
     int32_t count = context->plan->step_count;
-    if (on && !context->profiling)
+    if (on && !context->summing)
         for (int32_t i = 0; i < count; i++) context->step_ns[i] = 0, context->step_runs[i] = 0;
-    context->profiling = on;
+    context->summing = on;
+    context->profiling = on || context->profiler;
+}
+
+void tn_exec_context_profiler(tn_context *context, tn_profiler profiler, void *self)
+{
+    context->profiler = profiler;
+    context->profiler_self = self;
+    context->profiling = context->summing || profiler;
+}
+
+void tn_exec_context_watch(tn_context *context, const tn_watch *watch)
+{
+    context->watch = watch;
+    for (int32_t i = 0; i < context->plan->sub_count; i++)
+        tn_exec_context_watch(context->sub[i], watch);
 }
 
 int tn_exec_context_step_count(const tn_context *context)

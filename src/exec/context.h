@@ -114,13 +114,15 @@ struct tn_context {
     int64_t *iterations_left; /* shared with the contexts inside; NULL: loops may run for ever */
     int64_t iterations;
     /* Profile. */
-    bool profiling;
+    bool profiling;       /* steps are timed: for these sums ... */
+    bool summing;         /* ... as asked for ... */
+    tn_profiler profiler; /* ... and for whoever listens */
+    void *profiler_self;
+    uint64_t run_begun;
     uint64_t *step_ns;
     int64_t *step_runs;
+    const tn_watch *watch;
 };
-
-/* Memory for tensors without elements: kernels get a pointer all the same. */
-void *tn_buffer_nothing(void);
 
 /* "f32[batch,10]" as the plan declares a tensor. */
 const char *tn_plan_type_text(const tn_plan *plan, int32_t tensor, char *dst, size_t dst_bytes);

@@ -146,14 +146,14 @@ tn_status tn_exec_engine_ready(tn_engine *engine)
     TN_CHECK(engine->plan_usable, TN_UNAVAILABLE,
              "the engine was built by another version of Tenon and must be built anew");
     TN_TRY(tn_plan_verify(plan));
+    TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));
+    TN_TRY(describe_ios(engine, plan->output, plan->output_count, true, &engine->output));
     TN_CHECK(engine->card || !wants_card(plan), TN_UNAVAILABLE,
              "the engine was planned for a card, and none is used here");
     for (int32_t i = 0; i < plan->sub_count; i++)
         TN_CHECK(!wants_card(plan->sub[i]), TN_CORRUPT, "plan: a plan inside uses a card");
     TN_TRY(find_tactics(engine, plan));
-    TN_TRY(tn_exec_engine_upload(engine));
-    TN_TRY(describe_ios(engine, plan->input, plan->input_count, false, &engine->input));
-    return describe_ios(engine, plan->output, plan->output_count, true, &engine->output);
+    return tn_exec_engine_upload(engine);
 }
 
 uint64_t tn_exec_params_hash(const tn_backend *backend)

@@ -5,18 +5,21 @@
  *
  * The plan is tied to the version that wrote it; the graph is not. A reader that cannot use the
  * plan builds a new one from the graph (build/build.c), so an engine file never goes stale. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exec/exec.h"
 #include "tensor/tensor.h"
 
-static const char magic[] = TN_ENGINE_MAGIC;
+static const char magic[] = TN_ENGINE_MAGIC, line_end[] = "\r\n\x1a";
 
 enum {
-    LAYOUT = 6,
+    LAYOUT = 7,
     MAGIC_BYTES = sizeof(magic) - 1,
-    HEADER_BYTES = 48,
+    LINE_BYTES = 96, /* what `head -1` shows; a copy in text mode breaks its end */
+    LINE_END_BYTES = sizeof(line_end) - 1,
+    HEADER_BYTES = LINE_BYTES + 40,
     ROW_BYTES = 32,
     META = 0,
     PLAN,
@@ -24,13 +27,17 @@ enum {
     GRAPH,
     REPORT,
     CODE,
+    LAYERS,
+    SOURCE,
     DATA,
     SECTION_COUNT,
     TABLE_BYTES = SECTION_COUNT * ROW_BYTES,
 };
 
-static const char *const section_names[SECTION_COUNT] = {"meta",   "plan", "constants", "graph",
-                                                         "report", "code", "data"};
+static const char *const section_names[SECTION_COUNT] = {
+    "meta", "plan", "constants", "graph", "report", "code", "layers", "source", "data"};
+
+#define STRIPPED UINT32_MAX /* in place of the number of a packed constant */
 
 /* ---- Writing ---------------------------------------------------------------------------------*/
 
@@ -54,6 +61,10 @@ static tn_status write_constants(const tn_engine *engine, tn_writer *out)
         tn_write_u8(out, (uint8_t)t->dtype);
         tn_write_u8(out, (uint8_t)t->rank);
         for (int axis = 0; axis < t->rank; axis++) tn_write_i64(out, t->dim[axis]);
+        if (engine->constant_place[i].stripped) {
+            tn_write_u32(out, STRIPPED);
+            continue;
+        }
         tn_write_u32(out, (uint32_t)(order->packed + 1));
         if (order->packed >= 0) {
             write_panels(&order->panels, out);
@@ -103,6 +114,17 @@ static tn_status write_code(const tn_engine *engine, tn_writer *out)
     return status;
 }
 
+static void write_source(const tn_source *source, tn_writer *out)
+{
+    if (!source->text) return;
+    tn_write_u32(out, (uint32_t)source->count);
+    for (int32_t i = 0; i < source->count; i++) {
+        tn_write_text(out, source->name[i]);
+        tn_write_u32(out, (uint32_t)source->constant[i]);
+    }
+    tn_write_bytes(out, source->text, source->text_bytes);
+}
+
 static tn_status write_section(const tn_engine *engine, int kind, tn_writer *out)
 {
     switch (kind) {
@@ -117,6 +139,8 @@ static tn_status write_section(const tn_engine *engine, int kind, tn_writer *out
         break;
     case REPORT: tn_write_bytes(out, engine->report, strlen(engine->report)); break;
     case CODE: return write_code(engine, out);
+    case LAYERS: tn_layers_write(&engine->layers, out); break;
+    case SOURCE: write_source(&engine->source, out); break;
     default: break;
     }
     return NULL;
@@ -126,8 +150,32 @@ typedef struct row {
     uint64_t offset, bytes, hash;
 } row;
 
-static void write_header(const row *table, uint64_t file_bytes, tn_writer *out)
+/* "TENON engine layout 7, tenon 0.1.0, for cpu", spaces, and the end. */
+static tn_status write_line(const tn_engine *engine, tn_writer *out)
 {
+    enum { TEXT_BYTES = LINE_BYTES - LINE_END_BYTES };
+    char line[TEXT_BYTES + 1];
+    const char *device, *card;
+    tn_arena arena;
+    tn_arena_init(&arena);
+    tn_status status = tn_exec_engine_meta(engine, "device", &arena, &device);
+    if (!status) status = tn_exec_engine_meta(engine, "card", &arena, &card);
+    if (!status)
+        snprintf(line, sizeof(line), "%slayout %d, tenon %s, for %s%s", magic, LAYOUT, tn_version(),
+                 card[0] ? card : device, engine->stripped ? ", no weights" : "");
+    tn_arena_fini(&arena);
+    TN_TRY(status);
+    for (size_t i = strlen(line); i < TEXT_BYTES; i++) line[i] = ' ';
+    tn_write_bytes(out, line, TEXT_BYTES);
+    tn_write_bytes(out, line_end, LINE_END_BYTES);
+    return NULL;
+}
+
+static tn_status write_header(const tn_engine *engine, const row *table, uint64_t file_bytes,
+                              tn_writer *out)
+{
+    size_t begin = out->count;
+    TN_TRY(write_line(engine, out));
     tn_writer rows = {0};
     for (uint32_t i = 0; i < SECTION_COUNT; i++) {
         tn_write_u32(&rows, i + 1);
@@ -136,8 +184,6 @@ static void write_header(const row *table, uint64_t file_bytes, tn_writer *out)
         tn_write_u64(&rows, table[i].bytes);
         tn_write_u64(&rows, table[i].hash);
     }
-    size_t begin = out->count;
-    tn_write_bytes(out, magic, MAGIC_BYTES);
     tn_write_u32(out, LAYOUT);
     tn_write_u32(out, SECTION_COUNT);
     tn_write_u64(out, file_bytes);
@@ -147,6 +193,7 @@ static void write_header(const row *table, uint64_t file_bytes, tn_writer *out)
     tn_write_bytes(out, rows.at, rows.count);
     out->failed |= rows.failed;
     tn_writer_fini(&rows);
+    return NULL;
 }
 
 /* Everything but the data, which may be gigabytes, is written from where it lies, and has its
@@ -172,7 +219,7 @@ static tn_status write_front(const tn_engine *engine, tn_writer *out)
     for (size_t i = 0; i < base; i++) tn_write_u8(&body, 0);
     tn_status status = write_sections(engine, &body, table);
     if (!status) {
-        write_header(table, table[DATA].offset + table[DATA].bytes, out);
+        status = write_header(engine, table, table[DATA].offset + table[DATA].bytes, out);
         if (!body.failed) tn_write_bytes(out, body.at + base, body.count - base);
         out->failed |= body.failed;
     }
@@ -215,15 +262,28 @@ typedef struct image {
     tn_reader section[SECTION_COUNT];
 } image;
 
+/* Layouts 1 to 6 began with a line of their own. */
+static tn_status check_begin(const image *file)
+{
+    static const char before[] = "TENON\r\n\x1a";
+    TN_CHECK(file->bytes < sizeof(before) - 1 || memcmp(file->at, before, sizeof(before) - 1),
+             TN_UNSUPPORTED, "%s has a layout of engine files before %d: build the engine anew",
+             file->name, LAYOUT);
+    TN_CHECK(file->bytes >= LINE_BYTES && !memcmp(file->at, magic, MAGIC_BYTES), TN_CORRUPT,
+             "%s is not an engine file", file->name);
+    TN_CHECK(!memcmp(file->at + LINE_BYTES - LINE_END_BYTES, line_end, LINE_END_BYTES), TN_CORRUPT,
+             "%s: its first line is damaged, as by a copy in text mode", file->name);
+    return NULL;
+}
+
 static tn_status read_header(image *file, tn_reader *table)
 {
     tn_reader in = tn_reader_of(file->at, file->bytes, "engine header");
     const void *bytes;
     uint32_t layout, sections;
     uint64_t file_bytes, zero, table_hash, header_hash;
-    TN_CHECK(file->bytes >= MAGIC_BYTES && !memcmp(file->at, magic, MAGIC_BYTES), TN_CORRUPT,
-             "%s is not an engine file", file->name);
-    TN_TRY(tn_read_bytes(&in, MAGIC_BYTES, "the magic", &bytes));
+    TN_TRY(check_begin(file));
+    TN_TRY(tn_read_bytes(&in, LINE_BYTES, "the first line", &bytes));
     TN_TRY(tn_read_u32(&in, "the version", &layout));
     TN_CHECK(layout == LAYOUT, TN_UNSUPPORTED,
              "%s has layout %u of engine files, this version reads %d: build the engine anew",
@@ -322,6 +382,13 @@ static tn_status read_constant(tn_engine *engine, tn_reader *in, int32_t index, 
     TN_CHECK(tn_tensor_bytes(t) >= 0, TN_CORRUPT, "the size overflows");
     tn_tensor_set_dense(t);
     TN_TRY(tn_read_u32(in, "the place of a constant", &packed));
+    place->order.packed = -1;
+    if (packed == STRIPPED) {
+        TN_CHECK(t->dtype != TN_DTYPE_STRING, TN_CORRUPT, "strings are never stripped");
+        place->stripped = engine->stripped = true;
+        t->data = tn_buffer_nothing();
+        return NULL;
+    }
     TN_CHECK(packed <= INT32_MAX, TN_CORRUPT, "constant %u is out of range", packed);
     place->order.packed = (int32_t)packed - 1;
     if (packed) return read_panels(in, &place->order.panels);
@@ -349,6 +416,8 @@ static tn_status check_order(const tn_engine *engine, int32_t index, bool *taken
     TN_CHECK(order->packed < plan->constant_count && !taken[order->packed] &&
                  engine->constant_place[order->packed].order.packed < 0,
              TN_CORRUPT, "constant %d lies in %d, which cannot be", index, order->packed);
+    TN_CHECK(!engine->constant_place[order->packed].stripped, TN_CORRUPT,
+             "constant %d lies in %d, which was stripped", index, order->packed);
     const tn_tensor *from = &plan->constant[order->packed];
     TN_CHECK(t->dtype == TN_DTYPE_F32 && from->dtype == TN_DTYPE_U8 &&
                  tn_panels_counts(&order->panels, &elements, &packed) &&
@@ -381,7 +450,7 @@ static tn_status read_constants(tn_engine *engine, tn_reader *in, tn_reader *dat
     size_t total = 0;
     engine->constant_data = data->begin;
     engine->constant_bytes = (size_t)(data->end - data->begin);
-    TN_TRY(tn_read_count(in, "the constants", 30, &count));
+    TN_TRY(tn_read_count(in, "the constants", 6, &count));
     engine->plan.constant = TN_NEW_ARRAY(&engine->plan.arena, tn_tensor, count);
     engine->constant_place = TN_NEW_ARRAY(&engine->arena, tn_constant_place, count);
     engine->constant_good = TN_NEW_ARRAY(&engine->arena, atomic_bool, count);
@@ -413,6 +482,29 @@ static tn_status read_graph(tn_engine *engine, tn_reader *in)
     engine->graph_text =
         tn_arena_text(&engine->arena, (const char *)in->at, engine->graph_text_bytes);
     TN_CHECK(engine->graph_text, TN_OUT_OF_MEMORY, "no memory for a graph");
+    return NULL;
+}
+
+static tn_status read_source(tn_engine *engine, tn_reader *in)
+{
+    uint32_t count, number;
+    tn_source *out = &engine->source;
+    if (in->at == in->end) return NULL;
+    TN_TRY(tn_read_count(in, "the weights", 8, &count));
+    out->name = TN_NEW_ARRAY(&engine->arena, const char *, count);
+    out->constant = TN_NEW_ARRAY(&engine->arena, int32_t, count);
+    TN_CHECK(out->name && out->constant, TN_OUT_OF_MEMORY, "no memory for the source graph");
+    for (uint32_t i = 0; i < count; i++) {
+        TN_TRY(tn_read_text(in, "the name of a weight", &engine->arena, &out->name[i]));
+        TN_TRY(tn_read_u32(in, "the constant of a weight", &number));
+        TN_CHECK(number < (uint32_t)engine->plan.constant_count, TN_CORRUPT,
+                 "the source graph uses constant %u, which does not exist", number);
+        out->constant[i] = (int32_t)number;
+    }
+    out->count = (int32_t)count;
+    out->text_bytes = (size_t)(in->end - in->at);
+    out->text = tn_arena_text(&engine->arena, (const char *)in->at, out->text_bytes);
+    TN_CHECK(out->text, TN_OUT_OF_MEMORY, "no memory for the source graph");
     return NULL;
 }
 
@@ -510,6 +602,9 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
                 name);
     TN_TRY_NOTE(read_graph(engine, &file.section[GRAPH]), "in %s", name);
     TN_TRY_NOTE(read_code(engine, &file.section[CODE]), "in %s", name);
+    TN_TRY_NOTE(tn_layers_read(&file.section[LAYERS], &engine->arena, &engine->layers), "in %s",
+                name);
+    TN_TRY_NOTE(read_source(engine, &file.section[SOURCE]), "in %s", name);
     TN_TRY(check_version(engine));
     TN_TRY(check_operators(engine, name));
     if (engine->plan_usable)

@@ -7,6 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/watch.h"
+#include "exec/layers.h"
 #include "exec/plan.h"
 
 /* A constant whose bytes another one has in another order: the weights as the graph has them, where
@@ -22,7 +24,17 @@ typedef struct tn_constant_place {
     size_t offset, bytes;    /* offset: a multiple of 64 */
     uint64_t hash;           /* loaded: what the file says */
     tn_constant_order order; /* in another constant: offset is in engine->unpacked, hash 0 */
+    bool stripped;           /* nowhere: only its type is known; offset, bytes and hash are 0 */
 } tn_constant_place;
+
+/* The graph as it was imported, for other weights (tn_engine_refit). */
+typedef struct tn_source {
+    const char *text; /* NULL: the engine was not built for it */
+    size_t text_bytes;
+    const char **name; /* of its "#k" ... */
+    int32_t *constant; /* ... and their numbers in the plan */
+    int32_t count;
+} tn_source;
 
 /* Immutable once ready, shared between threads, counted: a context holds a reference. */
 struct tn_engine {
@@ -51,6 +63,9 @@ struct tn_engine {
     size_t graph_text_bytes;
     int32_t *graph_constant; /* its "#k" -> number of the plan's constant */
     int32_t graph_constant_count;
+    tn_layers layers;
+    tn_source source;
+    bool stripped;         /* weights are missing: it cannot run before a refit */
     const char *report;    /* what was chosen and refused, the gate's figures: deterministic */
     const char *measured;  /* times measured while building, not saved; NULL when loaded */
     const char *meta;      /* "key=value" lines; see engine_file.c */
@@ -58,6 +73,9 @@ struct tn_engine {
     _Atomic int32_t references;
     tn_arena arena; /* of the strings and tables above */
 };
+
+/* Memory for tensors without elements: kernels get a pointer all the same. */
+void *tn_buffer_nothing(void);
 
 /* An empty engine with a thread pool and a plan to fill. */
 tn_status tn_exec_engine_new(const tn_backend *backend, int threads, tn_engine **out) TN_MUST_USE;
@@ -89,6 +107,11 @@ tn_status tn_engine_file_read(tn_engine *engine, tn_mapping mapping, const char 
  * time costs nothing; on any number of threads. */
 tn_status tn_exec_constant_check(const tn_engine *engine, int32_t index) TN_MUST_USE;
 tn_status tn_exec_graph_check(const tn_engine *engine) TN_MUST_USE; /* all that the graph reads */
+/* Weights are left out of a ready engine: all constants that tn_is_weight, from
+ * TN_STRIP_BYTES on, and those that kernels packed. */
+#define TN_STRIP_BYTES 1024
+tn_status tn_exec_strip(tn_engine *engine) TN_MUST_USE;
+bool tn_is_weight(const tn_tensor *constant); /* floats, and others of at most 16 bits */
 /* Memory for the constants that lie in others, which takes none before it is written. */
 tn_status tn_exec_make_room(tn_engine *engine, size_t bytes) TN_MUST_USE;
 tn_status tn_exec_constant_hash(const tn_engine *engine, int32_t index, uint64_t *out) TN_MUST_USE;
@@ -136,6 +159,8 @@ tn_status tn_exec_context_run(tn_context *context) TN_MUST_USE;
 void tn_exec_context_keep_denormals(tn_context *context, bool on);
 tn_status tn_exec_context_output(tn_context *context, const char *name, tn_tensor *out) TN_MUST_USE;
 tn_status tn_exec_context_memory_bytes(tn_context *context, size_t *out) TN_MUST_USE;
+/* Asked before every step of the runs that follow whether to go on; NULL: nobody is. */
+void tn_exec_context_watch(tn_context *context, const tn_watch *watch);
 /* A run whose loops make more iterations than this, all together, fails: for inputs that are made
  * up. */
 void tn_exec_context_limit(tn_context *context, int64_t iterations);
@@ -143,5 +168,13 @@ void tn_exec_context_profile(tn_context *context, bool on);
 int tn_exec_context_step_count(const tn_context *context);
 tn_status tn_exec_context_step_time(const tn_context *context, int index,
                                     tn_step_time *out) TN_MUST_USE;
+void tn_exec_context_profiler(tn_context *context, tn_profiler profiler, void *self);
+/* inspect.c: the JSON that tenon.h describes, at the context's shapes. `find` (may be NULL) knows
+ * more times; false: not this one. */
+typedef bool (*tn_find_ns)(void *self, const char *problem, const tn_tactic *tactic, double *ns);
+tn_status tn_exec_inspect(tn_context *context, tn_find_ns find, void *self,
+                          tn_text *out) TN_MUST_USE;
+bool tn_exec_context_has_shape(const tn_context *context, int32_t input);
+const tn_engine *tn_exec_context_engine(const tn_context *context);
 
 #endif

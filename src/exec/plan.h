@@ -84,6 +84,9 @@ typedef struct tn_plan_step {
     int32_t sub_count;
     int64_t *number;
     int32_t number_count;
+    /* Of a plan that was made here, not in files: */
+    const char *problem; /* what the tactics were chosen for; NULL: none were */
+    uint32_t node;       /* id + 1 in the graph that it is a plan of; 0: it is of no node */
 } tn_plan_step;
 
 typedef struct tn_plan_symbol {

@@ -343,8 +343,27 @@ static tn_status note_step(const tn_context *context, int32_t index, tn_status s
                           tactic ? tactic->name : "");
 }
 
+/* A step took so long. */
+static void tell_step(tn_context *context, int32_t index, uint64_t begin, uint64_t ns)
+{
+    tn_step_time time;
+    if (context->summing) {
+        context->step_ns[index] += ns;
+        context->step_runs[index]++;
+    }
+    if (!context->profiler || tn_exec_context_step_time(context, index, &time)) return;
+    tn_step_event event = {.index = index,
+                           .name = time.name,
+                           .op = context->plan->step[index].op,
+                           .tactic = time.tactic,
+                           .begin_ms = (double)(begin - context->run_begun) / 1e6,
+                           .ms = (double)ns / 1e6};
+    context->profiler(context->profiler_self, &event);
+}
+
 static tn_status run_steps(tn_context *context)
 {
+    if (context->profiling) context->run_begun = tn_clock_ns();
     int32_t count = context->plan->step_count;
     const tn_resolved *r = context->now;
     int32_t next = 0; /* segment */
@@ -354,6 +373,7 @@ static tn_status run_steps(tn_context *context)
             i = r->segment[next++].end - 1;
             continue;
         }
+        if (context->watch) TN_TRY(tn_watch_look(context->watch));
         if (!tn_step_is_card(context->plan, &context->plan->step[i]))
             TN_TRY(tn_context_drain(context));
         uint64_t begin = context->profiling ? tn_clock_ns() : 0;
@@ -366,8 +386,7 @@ static tn_status run_steps(tn_context *context)
         if (!context->profiling) continue;
         double card_ns = 0;
         if (timed) TN_TRY(tn_context_elapsed(context, &card_ns));
-        context->step_ns[i] += timed ? (uint64_t)card_ns : tn_clock_ns() - begin;
-        context->step_runs[i]++;
+        tell_step(context, i, begin, timed ? (uint64_t)card_ns : tn_clock_ns() - begin);
     }
     return NULL;
 }

@@ -110,7 +110,8 @@ struct tn_node {
     tn_expr *runtime;      /* symbols that tn_infer_fresh made here: the same ones each time */
     int64_t runtime_count, runtime_capacity;
     tn_node *prev, *next;
-    tn_graph *graph; /* NULL once removed */
+    tn_graph *graph;  /* NULL once removed */
+    tn_value *became; /* what tn_value_replace put in place of a result of it; NULL: nothing */
 };
 
 typedef struct tn_output {
@@ -249,7 +250,7 @@ tn_status tn_graph_verify(const tn_graph *graph) TN_MUST_USE;
  * inside a node: If{then_branch=graph "" {...}, else_branch=graph "" {...}}(%c, %x).
  */
 typedef struct tn_graph_print_options {
-    int64_t inline_max; /* constants up to this many elements are written out (default 8) */
+    int64_t inline_max; /* constants up to this many elements are written out (0: 8; below: none) */
 } tn_graph_print_options;
 /* `constants` (may be NULL) receives, in order, the values whose data is beside the text: an arena
  * array of *constant_count. */

@@ -33,6 +33,7 @@ tn_status tn_value_replace(tn_value *old, tn_value *with)
         with->use[with->use_count++] = use;
     }
     old->use_count = 0;
+    if (old->producer) old->producer->became = with;
     tn_graph *graph = old->graph;
     for (int64_t i = 0; old->output_count && i < graph->output_count; i++) {
         if (graph->output[i].value != old) continue;

@@ -194,7 +194,7 @@ tn_status tn_graph_print(const tn_graph *graph, const tn_graph_print_options *op
                          int64_t *constant_count)
 {
     printer p = {.out = out, .inline_max = INLINE_DEFAULT};
-    if (options && options->inline_max > 0) p.inline_max = options->inline_max;
+    if (options && options->inline_max) p.inline_max = options->inline_max;
     if (constants) p.arena = arena;
     TN_TRY(print_graph(&p, graph));
     tn_text_printf(out, "\n");

@@ -132,6 +132,7 @@ tn_status tn_passes_run_for(tn_graph *graph, const tn_pass_options *options)
             if (dump_folder && (changed || !sweep))
                 TN_TRY(dump(graph, dump_folder, number++, passes[i]->name));
             total += changed;
+            TN_TRY(tn_watch_step(options->watch));
         }
         if (!total) return NULL;
     }

@@ -3,6 +3,7 @@
 #ifndef TN_PASSES_PASSES_H
 #define TN_PASSES_PASSES_H
 
+#include "base/watch.h"
 #include "ir/graph.h"
 #include "ir/op.h"
 
@@ -24,6 +25,7 @@ typedef struct tn_pass_options {
     bool for_cpu;            /* nothing but the CPU will run it, as far as is known */
     bool for_file;           /* the graph is to be written as ONNX ... */
     int64_t opset;           /* ... of this opset: passes that need a later one are left out */
+    tn_watch *watch;         /* may be NULL: told after each pass */
 } tn_pass_options;
 
 /* The ordered list, ended by NULL. */

@@ -9,7 +9,7 @@
 #include "build/build.h"
 #include "exec/exec.h"
 
-enum { SECTIONS = 7, CONSTANTS = 2, DATA = 6, TABLE = 48, ROW = 32 };
+enum { LINE = 96, SECTIONS = 9, CONSTANTS = 2, DATA = 8, TABLE = LINE + 40, ROW = 32 };
 
 static uint64_t load_u64(const uint8_t *at)
 {
@@ -35,6 +35,7 @@ static void mend_constants(uint8_t *at, const tn_reader *data, tn_reader in)
         if (tn_read_u8(&in, "", &dtype) || tn_read_u8(&in, "", &rank)) return;
         if (tn_read_bytes(&in, (size_t)rank * 8, "", &dims)) return;
         if (tn_read_u32(&in, "", &packed)) return;
+        if (packed == UINT32_MAX) continue; /* stripped */
         if (packed) {
             if (tn_read_bytes(&in, 33, "", &dims)) return;
             continue;
@@ -54,8 +55,9 @@ static void mend_constants(uint8_t *at, const tn_reader *data, tn_reader in)
 static void mend(uint8_t *at, size_t bytes)
 {
     if (bytes < TABLE + SECTIONS * ROW) return;
-    memcpy(at, TN_ENGINE_MAGIC, 8);
-    store_u64(at + 16, bytes);
+    memcpy(at, TN_ENGINE_MAGIC, sizeof(TN_ENGINE_MAGIC) - 1);
+    memcpy(at + LINE - 3, "\r\n\x1a", 3);
+    store_u64(at + LINE + 8, bytes);
     tn_reader section[SECTIONS] = {{0}};
     for (int i = 0; i < SECTIONS; i++) {
         const uint8_t *row = at + TABLE + i * ROW;
@@ -70,8 +72,8 @@ static void mend(uint8_t *at, size_t bytes)
         uint64_t hash = i == DATA ? 0 : tn_hash_bytes(s->begin, (size_t)(s->end - s->begin));
         if (s->at) store_u64(at + TABLE + i * ROW + 24, hash);
     }
-    store_u64(at + 32, tn_hash_bytes(at + TABLE, SECTIONS * ROW));
-    store_u64(at + 40, tn_hash_bytes(at, 40));
+    store_u64(at + LINE + 24, tn_hash_bytes(at + TABLE, SECTIONS * ROW));
+    store_u64(at + LINE + 32, tn_hash_bytes(at, LINE + 32));
 }
 
 static void read_engine(const uint8_t *at, size_t bytes)

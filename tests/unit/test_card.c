@@ -342,7 +342,7 @@ static tn_engine *build(const char *text)
         .engine = engine, .values = values, .timings = &timings, .arena = &arena, .budget_ms = -1};
     tn_map_init(&chooser.decided, &arena);
     assert_ok(tn_emit(graph, &chooser, engine, &constants));
-    assert_ok(tn_finish(engine, graph, &constants));
+    assert_ok(tn_finish(engine, graph, NULL, &constants));
     assert_ok(tn_keep_code(engine, &sets));
     tn_constants_fini(&constants);
     tn_graph_free(graph);

@@ -20,6 +20,9 @@ static const char sample[] = "graph \"sample\" {\n"
                              "  output \"y\" = %y\n"
                              "}\n";
 
+/* Where things stand: docs/engine-format.md. */
+enum { LINE = 96, TABLE = LINE + 40, SECTIONS = 9, ROW = 32, SOURCE = 7, DATA = 8 };
+
 /* With code as a card would have it. */
 static tn_engine *build_sample(void)
 {
@@ -107,7 +110,7 @@ static uint64_t load_u64(const uint8_t *at)
 /* Where a section begins. */
 static size_t section_of(const tn_writer *image, int section)
 {
-    return (size_t)load_u64(image->at + 48 + section * 32 + 8);
+    return (size_t)load_u64(image->at + TABLE + section * ROW + 8);
 }
 
 /* Damage in weights shows when they are first read: by a run, by a plan made anew from the graph,
@@ -139,7 +142,7 @@ static void every_flipped_byte_is_noticed(void **unused)
     float want[8];
     tn_engine *engine = build_sample(), *loaded;
     tn_writer image = image_of(engine);
-    size_t data = section_of(&image, 6);
+    size_t data = section_of(&image, DATA);
     int64_t noticed = 0;
     run(engine, want);
     for (size_t i = 0; i < image.count; i++) {
@@ -148,7 +151,7 @@ static void every_flipped_byte_is_noticed(void **unused)
             image.at[i] ^= flips[k];
             tn_code code = tn_status_code(read_image(image.at, image.count, &loaded));
             /* Another version of the layout is not damage. */
-            if (i >= 8 && i < 12) assert_int_equal(code, TN_UNSUPPORTED);
+            if (i >= LINE && i < LINE + 4) assert_int_equal(code, TN_UNSUPPORTED);
             else assert_int_equal(code, i < data ? TN_CORRUPT : TN_OK);
             if (!code) {
                 noticed += is_noticed_when_read(loaded, want);
@@ -190,12 +193,12 @@ static void store_u64(uint8_t *at, uint64_t value)
 
 static void mend_checksums(uint8_t *at)
 {
-    for (int i = 0; i < 6; i++) { /* that of the data is 0 */
-        uint8_t *row = at + 48 + i * 32;
+    for (int i = 0; i < DATA; i++) { /* that of the data is 0 */
+        uint8_t *row = at + TABLE + i * ROW;
         store_u64(row + 24, tn_hash_bytes(at + load_u64(row + 8), (size_t)load_u64(row + 16)));
     }
-    store_u64(at + 32, tn_hash_bytes(at + 48, 7 * 32));
-    store_u64(at + 40, tn_hash_bytes(at, 40));
+    store_u64(at + LINE + 24, tn_hash_bytes(at + TABLE, SECTIONS * ROW));
+    store_u64(at + LINE + 32, tn_hash_bytes(at, LINE + 32));
 }
 
 static void no_byte_of_plan_or_tables_crashes_the_reader(void **unused)
@@ -204,10 +207,10 @@ static void no_byte_of_plan_or_tables_crashes_the_reader(void **unused)
     tn_engine *engine = build_sample(), *loaded;
     tn_writer image = image_of(engine);
     int64_t refused = 0, tried = 0;
-    for (int section = 0; section < 6; section++) {
+    for (int section = 0; section < SOURCE; section++) {
         if (section == 4) continue; /* text, all the same to a reader */
         size_t begin = section_of(&image, section);
-        size_t bytes = (size_t)load_u64(image.at + 48 + section * 32 + 16);
+        size_t bytes = (size_t)load_u64(image.at + TABLE + section * ROW + 16);
         for (size_t i = begin; i < begin + bytes; i++) {
             uint8_t flips[] = {0x01, 0xff};
             for (size_t k = 0; k < sizeof(flips); k++, tried++) {
@@ -344,6 +347,24 @@ static void no_byte_of_an_order_crashes_the_reader(void **unused)
     tn_writer_fini(&image);
 }
 
+/* `head -1 FILE` says what wrote it. */
+static void the_first_line_is_for_people(void **unused)
+{
+    (void)unused;
+    tn_engine *engine = build_sample(), *loaded;
+    tn_writer image = image_of(engine);
+    char want[128];
+    snprintf(want, sizeof(want), "TENON engine layout 7, tenon %s, for cpu ", tn_version());
+    assert_memory_equal(image.at, want, strlen(want));
+    assert_memory_equal(image.at, TN_ENGINE_MAGIC, strlen(TN_ENGINE_MAGIC));
+    for (size_t i = 0; i < LINE - 3; i++) assert_in_range(image.at[i], ' ', '~');
+    assert_memory_equal(image.at + LINE - 3, "\r\n\x1a", 3);
+    memcpy(image.at, "TENON\r\n\x1a\6\0\0\0", 12); /* as before layout 7 */
+    assert_fails(read_image(image.at, image.count, &loaded), TN_UNSUPPORTED, "build the engine");
+    tn_exec_engine_release(engine);
+    tn_writer_fini(&image);
+}
+
 static void what_is_no_engine_is_said_to_be_none(void **unused)
 {
     (void)unused;
@@ -462,6 +483,7 @@ int main(void)
         cmocka_unit_test(no_byte_of_plan_or_tables_crashes_the_reader),
         cmocka_unit_test(packed_weights_are_there_once),
         cmocka_unit_test(no_byte_of_an_order_crashes_the_reader),
+        cmocka_unit_test(the_first_line_is_for_people),
         cmocka_unit_test(what_is_no_engine_is_said_to_be_none),
         cmocka_unit_test(another_process_runs_the_file),
         cmocka_unit_test(a_foreign_plan_is_built_again),

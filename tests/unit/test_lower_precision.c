@@ -124,7 +124,7 @@ static tn_status run_gate(const tn_graph *exact, tn_graph *lowered, tn_gate *gat
         .engine = engine, .values = values, .timings = &timings, .arena = arena, .budget_ms = -1};
     tn_map_init(&chooser.decided, arena);
     assert_ok(tn_emit(lowered, &chooser, engine, &constants));
-    assert_ok(tn_finish(engine, exact, &constants));
+    assert_ok(tn_finish(engine, exact, NULL, &constants));
     *gate = (tn_gate){.original = exact,
                       .optimised = lowered,
                       .exact = exact,

@@ -1,0 +1,31 @@
+/* Private to `tenon report`. */
+#ifndef TENON_REPORT_H
+#define TENON_REPORT_H
+
+#include "tool.h"
+
+/* The best that a machine does, to hold layers against. */
+enum { RATES_MAX = 8, PEAKS_MAX = 4 };
+typedef struct machine_speed {
+    struct {
+        double bytes, bytes_per_s;
+    } rate[RATES_MAX]; /* of a plain pass over so many bytes, by size */
+    int rate_count;
+    struct {
+        const char *precision;
+        double flops_per_s;
+    } peak[PEAKS_MAX]; /* of a large product */
+    int peak_count;
+} machine_speed;
+
+/* Measured in about a second on the device of an engine; `json` is that of its layers: of which
+ * precisions it has. */
+tn_status machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
+                          machine_speed *out) TN_MUST_USE;
+
+/* The page: report_page.c. `json` is the engine's layers; `facts` the rest, as JSON members. */
+bool report_page_write(const char *path, const char *facts, const char *json);
+/* "a \"b\"" as a JSON string. */
+void print_json_text(FILE *out, const char *text);
+
+#endif
