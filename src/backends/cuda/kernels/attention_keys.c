@@ -141,7 +141,8 @@ static size_t shared_bytes(const work *w, const shape *s)
         return (size_t)stages_of(w, s) * (2 * keys * (size_t)w->head * element + 16);
     size_t tiles =
         (size_t)(s->key_warps * stages_of(w, s) * 2) * keys * ((size_t)w->head * element + 16);
-    size_t parts = (size_t)(s->key_warps * 16 * s->sets) * ((size_t)w->head + 6) * sizeof(float);
+    size_t parts = (size_t)(s->key_warps * s->query_warps * 16 * s->sets) * ((size_t)w->head + 6) *
+                   sizeof(float);
     return (s->key_warps > 1 ? TN_MAX(tiles, parts) : tiles) + rows * sizeof(float);
 }
 
@@ -246,7 +247,8 @@ static tn_status run(const tn_launch *l, work *w, const shape *s)
 
 static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
                    shape_32 = {1, 4, 2, false}, shape_16 = {1, 4, 1, false},
-                   shape_group_128 = {8, 1, 1, true}, shape_group_64 = {4, 1, 1, true};
+                   shape_32_pairs = {2, 4, 1, false}, shape_group_128 = {8, 1, 1, true},
+                   shape_group_64 = {4, 1, 1, true};
 
 #define TACTIC(read, queries)                                                                      \
     static tn_verdict accepts_##read##_half_##queries(const tn_problem *p)                         \
@@ -283,13 +285,15 @@ static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
     ROW(op_name, text, read, half, "group_128", group_128, TN_SM90A, TN_PRECISION_F32),            \
         ROW(op_name, text, read, half, "group_64", group_64, TN_SM90A, TN_PRECISION_F32),          \
         ROWS(op_name, text, read, 64), ROWS(op_name, text, read, 128),                             \
-        ROWS(op_name, text, read, 32), ROWS(op_name, text, read, 16)
+        ROWS(op_name, text, read, 32), ROWS(op_name, text, read, 32_pairs),                        \
+        ROWS(op_name, text, read, 16)
 #define EVERY(read)                                                                                \
     TACTIC(read, group_128)                                                                        \
     TACTIC(read, group_64)                                                                         \
     BOTH(read, 128)                                                                                \
     BOTH(read, 64)                                                                                 \
     BOTH(read, 32)                                                                                 \
+    BOTH(read, 32_pairs)                                                                           \
     BOTH(read, 16)
 EVERY(attention)
 EVERY(packed)

@@ -4,9 +4,9 @@
  *
  *     y = sum of softmax(scale * q . k + mask of the key) v
  *
- * A block has QUERY_WARPS warps with queries of their own, which share keys and values; or one such
- * set of queries and KEY_WARPS warps that share the keys out among them and add up in the end, so
- * that few queries keep a card busy. TYPE: of elements; floats are multiplied as tf32. HEAD: columns
+ * A block has KEY_WARPS teams of QUERY_WARPS warps. Warps of a team have queries of their own and
+ * share keys and values; several teams have the same queries, share the keys out among them and add
+ * up in the end, so that few queries keep a card busy. TYPE: of elements; floats are multiplied as tf32. HEAD: columns
  * of a head. STAGES: 2 while one tile of keys is in use, the next is on its way. MASK: its type.
  *
  * Scores begin as the mask, divided by the scale, so that neither costs anything on the way. A key
@@ -71,11 +71,13 @@ static __device__ __forceinline__ void copy_tile(const T *from, int64 step, int 
 
 static __device__ __forceinline__ void team_wait()
 {
-    if constexpr (QUERY_WARPS > 1) __syncthreads();
-    else __syncwarp();
+    if constexpr (QUERY_WARPS == 1) __syncwarp();
+    else if constexpr (KEY_WARPS == 1) __syncthreads();
+    else asm volatile("bar.sync %0, %1;" ::"r"(threadIdx.x / TEAM + 1), "n"((int)TEAM) : "memory");
 }
 
-/* One tile of keys and values. */
+/* One tile of keys and values; where LAST, values may still be under way. */
+template <bool LAST>
 static __device__ __forceinline__ void take_tile(const uint32 (*a)[HEAD / STEP][4], const T *k,
                                                  const T *v, const float *less, float scale,
                                                  state *now)
@@ -120,6 +122,10 @@ static __device__ __forceinline__ void take_tile(const uint32 (*a)[HEAD / STEP][
                 now->sum[m][c][2 * i + 1] *= rest;
             }
         }
+    if constexpr (LAST) {
+        copy_wait<0>();
+        team_wait();
+    }
     add_values<T, HEAD, LINE, TILES, SETS>(s, v, now->sum);
 }
 
@@ -134,6 +140,7 @@ static __device__ __forceinline__ void take_keys(const problem &p, const T *k, c
     int first = team * BK;
     if (first < p.rows) {
         copy_tile(k, p.at_k.row, first, p.rows, less, careful, keys);
+        copy_group();
         copy_tile(v, p.at_v.row, first, p.rows, less, careful, values);
     }
     copy_group();
@@ -153,8 +160,8 @@ static __device__ __forceinline__ void take_keys(const problem &p, const T *k, c
         __syncthreads();
     }
     for (int stage = 0; first < p.rows; first += NEXT, stage ^= STAGES - 1) {
-        copy_wait<0>();
-        team_wait(); /* this tile is there, and nobody reads the last one any more */
+        copy_wait<STAGES == 1>();
+        team_wait(); /* these keys are there, and nobody reads the last ones any more */
         if (STAGES > 1 && first + NEXT < p.rows) {
             copy_tile(k, p.at_k.row, first + NEXT, p.rows, less, careful,
                       keys + (stage ^ 1) * STAGE);
@@ -162,14 +169,8 @@ static __device__ __forceinline__ void take_keys(const problem &p, const T *k, c
                       values + (stage ^ 1) * STAGE);
             copy_group();
         }
-        take_tile(a, keys + stage * STAGE, values + stage * STAGE, less + first, p.scale * LOG2E,
-                  now);
-        if (STAGES == 1 && first + NEXT < p.rows) {
-            team_wait();
-            copy_tile(k, p.at_k.row, first + NEXT, p.rows, less, careful, keys);
-            copy_tile(v, p.at_v.row, first + NEXT, p.rows, less, careful, values);
-            copy_group();
-        }
+        take_tile<STAGES == 1>(a, keys + stage * STAGE, values + stage * STAGE, less + first,
+                               p.scale * LOG2E, now);
     }
     __syncthreads();
 }
@@ -180,7 +181,7 @@ static __device__ __forceinline__ bool add_up(const problem &p, state *now, floa
                                               T *y)
 {
     enum { WIDE = HEAD + 4 };
-    constexpr int QUERIES = 16 * SETS;
+    constexpr int QUERIES = TILE;
     float *tops = room, *totals = tops + KEY_WARPS * QUERIES, *sums = totals + KEY_WARPS * QUERIES;
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     bool wild = false;
@@ -188,7 +189,7 @@ static __device__ __forceinline__ bool add_up(const problem &p, state *now, floa
     for (int m = 0; m < SETS; m++)
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            int at = warp * QUERIES + m * 16 + i * 8 + lane / 4;
+            int at = warp * (16 * SETS) + m * 16 + i * 8 + lane / 4;
             if (lane % 4 == 0) {
                 tops[at] = now->top[m][i];
                 totals[at] = now->total[m][i];
@@ -289,7 +290,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention(const __grid_con
 #pragma unroll
                 for (int i = 0; i < 2; i++)
                     now.total[m][i] += __shfl_xor_sync(FULL, now.total[m][i], n);
-        bool wild = KEY_WARPS > 1 ? add_up(p, &now, (float *)memory, first, y)
+        bool wild = KEY_WARPS > 1 ? add_up(p, &now, (float *)memory, tile * TILE, y)
                                   : put_rows(p, &now, first, y);
         if (careful || !p.mask || !__syncthreads_or(wild)) break;
     }

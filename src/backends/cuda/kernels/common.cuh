@@ -469,6 +469,23 @@ static __device__ __forceinline__ float activate_near(float x, float alpha, floa
     else if constexpr (KIND == 6) return x * cell_sigmoid(x);
     else return activate<KIND>(x, alpha, beta);
 }
+/* The same for results of 16 bits. GELU is x times the normal distribution to there, 0.5 + x p(x^2)
+ * cut to [0, 1], which is within 3.7e-5 of it everywhere: nothing but multiplications and sums. */
+template <int KIND, class T>
+static __device__ __forceinline__ float activate_for(float x, float alpha, float beta)
+{
+    if constexpr (KIND == 2 && sizeof(T) == 2) {
+        float s = x * x, p = fmaf(4.197401454e-11f, s, -4.248965624e-09f);
+        p = fmaf(p, s, 1.902230480e-07f);
+        p = fmaf(p, s, -5.006154424e-06f);
+        p = fmaf(p, s, 8.711753617e-05f);
+        p = fmaf(p, s, -1.071385690e-03f);
+        p = fmaf(p, s, 9.695147164e-03f);
+        p = fmaf(p, s, -6.615559012e-02f);
+        p = fmaf(p, s, 3.988020718e-01f);
+        return x * __saturatef(fmaf(x, p, 0.5f));
+    } else return activate_near<KIND>(x, alpha, beta);
+}
 /* Four sums over four neighbouring lanes; lane q of them gets sum q. */
 static __device__ __forceinline__ float sum_of_four(const float *x, int q)
 {

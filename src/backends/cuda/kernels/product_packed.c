@@ -289,6 +289,7 @@ static tn_status launch(const tn_launch *l, const tile *t)
     X(ring_64x32, TN_SM90, RING(64, 32, 1, 1, 1), __VA_ARGS__)                                     \
     X(ring_64x64, TN_SM90, RING(64, 64, 1, 1, 1), __VA_ARGS__)                                     \
     X(ring_64x64_m2_n2, TN_SM90, RING(64, 64, 1, 2, 2), __VA_ARGS__)                               \
+    X(ring_64x64_m4, TN_SM90, RING(64, 64, 1, 4, 1), __VA_ARGS__)                                  \
     X(ring_64x64_m4_n2, TN_SM90, RING(64, 64, 1, 4, 2), __VA_ARGS__)                               \
     X(ring_64x64_k2, TN_SM90, RING(64, 64, 2, 1, 1), __VA_ARGS__)                                  \
     X(ring_64x64_k2_m2_n2, TN_SM90, RING(64, 64, 2, 2, 2), __VA_ARGS__)                            \

@@ -128,7 +128,7 @@ static __device__ __forceinline__ void finish(const float *sum, int row, int col
         float value = sum[j] * s.alpha;
         if (c) value += s.beta * to_float(c[row * s.c_row + (column + j) * s.c_column]);
         if (residual) value += to_float(more.at[j]);
-        from_float(activate_near<ACT>(value, s.act_alpha, s.act_beta), &out.at[j]);
+        from_float(activate_for<ACT, T>(value, s.act_alpha, s.act_beta), &out.at[j]);
     }
     *(pack<T, VY> *)(y + at) = out;
 }

@@ -375,7 +375,7 @@ static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int
         if (ADD == 2 && at.inside[h] && column + v < s.n)
             value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
         if (RESIDUAL) value += to_float(by.residual[q][h].at[v]);
-        from_float(activate_near<ACT>(value, s.act_alpha, s.act_beta), &out.at[v]);
+        from_float(activate_for<ACT, T>(value, s.act_alpha, s.act_beta), &out.at[v]);
     }
     return out;
 }
