@@ -25,7 +25,5 @@ tn_status machine_measure(const tn_engine *engine, const build_flags *flags, con
 
 /* The page: report_page.c. `json` is the engine's layers; `facts` the rest, as JSON members. */
 bool report_page_write(const char *path, const char *facts, const char *json);
-/* "a \"b\"" as a JSON string. */
-void print_json_text(FILE *out, const char *text);
 
 #endif

@@ -8,17 +8,6 @@
 extern const unsigned char report_page_html[], report_page_css[], report_page_js[],
     report_graph_js[];
 
-void print_json_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\') fprintf(out, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20) fprintf(out, "\\u%04x", (unsigned)*c);
-        else fputc(*c, out);
-    }
-    fputc('"', out);
-}
-
 /* Names of a network must not end the element that they stand in; "<" is in strings only. */
 static void print_data(FILE *out, const char *json)
 {

@@ -68,15 +68,9 @@ bool profile_export(const profile *p, const char *path);
 void profile_fini(profile *p);
 
 /* A number as printf's %g has it, but never with an exponent: scripts look for digits and a dot. */
-typedef struct number {
+typedef struct plain_number {
     char text[32];
-} number;
-number plain(double value);
-
-/* A JSON file that replaces an old one once it is complete: between the two calls, write to *out.
- * save_end prints what went wrong. */
-FILE *save_begin(const char *path);
-bool save_end(FILE *file, const char *path);
-void print_json_text(FILE *out, const char *text);
+} plain_number;
+plain_number plain(double value);
 
 #endif

@@ -5,9 +5,9 @@
 
 #include "timing.h"
 
-number plain(double value)
+plain_number plain(double value)
 {
-    number out;
+    plain_number out;
     double size = fabs(value);
     if (size >= 1e6) snprintf(out.text, sizeof(out.text), "%.0f", value);
     else if (size >= 1e-4 || size == 0) snprintf(out.text, sizeof(out.text), "%g", value);
@@ -167,43 +167,6 @@ bool timing_print(const trace *t, const timing_options *options)
 }
 
 /* ---- Files -----------------------------------------------------------------------------------*/
-
-static void part_name(const char *path, char *out, size_t bytes)
-{
-    snprintf(out, bytes, "%s.part", path);
-}
-
-FILE *save_begin(const char *path)
-{
-    char name[4096];
-    part_name(path, name, sizeof(name));
-    FILE *file = fopen(name, "w");
-    if (!file) fprintf(stderr, "error: cannot write %s\n", path);
-    return file;
-}
-
-bool save_end(FILE *file, const char *path)
-{
-    char name[4096];
-    part_name(path, name, sizeof(name));
-    bool good = !ferror(file);
-    good &= fclose(file) == 0;
-    if (good && rename(name, path) == 0) return true;
-    remove(name);
-    fprintf(stderr, "error: cannot write %s\n", path);
-    return false;
-}
-
-void print_json_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\') fprintf(out, "\\%c", *c);
-        else if ((unsigned char)*c < ' ') fprintf(out, "\\u%04x", (unsigned char)*c);
-        else fputc(*c, out);
-    }
-    fputc('"', out);
-}
 
 bool timing_export(const trace *t, const char *path)
 {

@@ -63,9 +63,12 @@ const char *option_store(const tool_option *option, const char *value);
 const char *option_nearest(const char *name, const char *const *names, int count);
 void options_help(const tool_command *command, FILE *out);
 void options_markdown(const tool_command *command, FILE *out);
-/* Pages of the manual: the table of trtexec's flags, and tenon(1) with every command. */
+/* Pages of the manual: the table of trtexec's flags, tenon-trtexec(1), tenon(1). */
 void trtexec_markdown(void);
+void trtexec_man(void);
 void print_man(const tool_command *const *commands, int count);
+/* Text as troff wants it. */
+void print_man_text(const char *text);
 
 /* ---- Shapes ----------------------------------------------------------------------------------*/
 
@@ -194,6 +197,16 @@ typedef struct line_list {
 /* Adds up to `most` lines to an empty list; fewer mean that the file has ended. False: printed. */
 bool lines_read(FILE *file, int64_t most, line_list *out);
 void lines_free(line_list *lines);
+
+/* ---- Files
+ * -------------------------------------------------------------------------------------*/
+
+/* A file that replaces an old one once it is complete: between the two calls, write to what is
+ * returned. What goes wrong is printed. */
+FILE *save_begin(const char *path);
+bool save_end(FILE *file, const char *path);
+/* A JSON string. */
+void print_json_text(FILE *out, const char *text);
 
 /* ---- Log lines
  * -----------------------------------------------------------------------------------*/
