@@ -169,8 +169,11 @@ int report(tn_status status)
     tn_status_text(status, getenv("TN_TRAIL") != NULL, text, sizeof(text));
     size_t bytes = strlen(text);
     if (bytes && text[bytes - 1] == '\n') text[bytes - 1] = 0;
-    if (to_log) log_line('E', "%s", text);
-    else fprintf(stderr, "error: %s\n", text);
+    for (char *line = text, *end; to_log && *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        log_line('E', "%.*s", (int)(end - line), line);
+    }
+    if (!to_log) fprintf(stderr, "error: %s\n", text);
     return tn_status_code(status) == TN_MISMATCH ? EXIT_MISMATCH : EXIT_FAILED;
 }
 

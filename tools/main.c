@@ -38,6 +38,31 @@ static void print_markdown(void)
     for (int i = 0; i < COMMAND_COUNT; i++) options_markdown(commands[i], stdout);
 }
 
+static void print_manual(void)
+{
+    print_man(commands, COMMAND_COUNT);
+}
+
+/* The pages that scripts/gen_docs asks for. False: there is no such page. */
+static bool print_page(const char *name)
+{
+    static const struct {
+        const char *name;
+        void (*print)(void);
+    } pages[] = {
+        {"--markdown", print_markdown},
+        {"--man", print_manual},
+        {"--markdown-trtexec", trtexec_markdown},
+        {"--man-trtexec", trtexec_man},
+    };
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(pages[i].name, name) != 0) continue;
+        pages[i].print();
+        return true;
+    }
+    return false;
+}
+
 /* Engines need their operators as models do, so this goes before everything else. */
 static int load_op_libraries(const tool_option *option, int count)
 {
@@ -72,20 +97,10 @@ int main(int argc, char **argv)
         printf("tenon %s\n", tn_version());
         return EXIT_DONE;
     }
-    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--markdown") == 0) {
-        print_markdown();
-        return EXIT_DONE;
-    }
-    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--markdown-trtexec") == 0) {
-        trtexec_markdown();
-        return EXIT_DONE;
-    }
-    if (strcmp(name, "help") == 0 && argc == 3 && strcmp(argv[2], "--man") == 0) {
-        print_man(commands, COMMAND_COUNT);
-        return EXIT_DONE;
-    }
+    if (strcmp(name, "help") == 0 && argc == 3 && print_page(argv[2])) return EXIT_DONE;
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         const tool_command *about = argc > 2 ? find_command(argv[2]) : NULL;
+        if (about && about->main) return about->main(0, NULL);
         if (about) options_help(about, stdout);
         else print_usage(stdout);
         return EXIT_DONE;

@@ -4,7 +4,7 @@
 #include "tool.h"
 
 /* A line of text as troff wants it: no dot or quote may begin it, and '-' and '\' are escaped. */
-static void print_text(const char *text)
+void print_man_text(const char *text)
 {
     bool begins = true;
     for (const char *c = text; *c; c++) {
@@ -21,23 +21,23 @@ static void print_command(const tool_command *command)
     tool_option option[OPTIONS_MAX];
     int count = command->options(option);
     printf(".SS tenon %s ", command->name);
-    print_text(command->usage);
+    print_man_text(command->usage);
     printf("\n");
-    print_text(command->about);
+    print_man_text(command->about);
     printf(".\n");
     if (command->notes) {
         printf(".PP\n");
-        print_text(command->notes);
+        print_man_text(command->notes);
         printf("\n");
     }
     for (int i = 0; i < count; i++) {
         printf(".TP\n.B \\-\\-%s", option[i].name);
         if (option[i].value) {
             printf("=");
-            print_text(option[i].value);
+            print_man_text(option[i].value);
         }
         printf("\n");
-        print_text(option[i].help);
+        print_man_text(option[i].help);
         printf("\n");
     }
 }
@@ -53,7 +53,7 @@ void print_man(const tool_command *const *commands, int count)
            "Takes a trained network (an ONNX file or a PyTorch checkpoint), builds a checked and "
            "tuned engine and runs it on CPUs and NVIDIA GPUs.\n"
            "Called as trtexec or tenon\\-trtexec it takes the flags of TensorRT's trtexec and "
-           "prints its log; \"trtexec \\-\\-help\" lists them.\n"
+           "prints its log: see tenon\\-trtexec(1).\n"
            ".SH COMMANDS\n",
            tn_version());
     for (int i = 0; i < count; i++) print_command(commands[i]);
@@ -64,5 +64,6 @@ void print_man(const tool_command *const *commands, int count)
            ".TP\n.B TN_TRAIL\nSet, errors are printed with their trail of source lines.\n"
            ".SH EXIT STATUS\n"
            "0 done, 1 the work failed, 2 wrong usage, 3 results outside the tolerance; "
-           "trtexec: 0 passed, 1 failed.\n");
+           "trtexec: 0 passed, 1 failed.\n"
+           ".SH SEE ALSO\n.BR tenon\\-trtexec (1)\n");
 }

@@ -48,15 +48,29 @@ typedef struct trt_settings {
     timing_options timing;
     text_list shapes, inputs, percentile, plugins, references;
     bool skip_inference, plan_version, time_load, verbose, cpu_only;
-    bool dump_output, dump_raw, dump_profile, dump_layers;
+    bool dump_output, dump_raw, dump_profile, dump_layers, dump_refit, time_refit;
     bool fp16, best, bf16;
     const char *export_times, *export_output, *export_profile, *export_layers;
-    const char *verbosity, *accuracy;
+    const char *verbosity, *accuracy, *refit_from;
     int device, level;
     int profile, present_profile; /* the one to build for, and the one that flags speak of */
     double atol, rtol, threshold;
 } trt_settings;
 extern trt_settings trt;
+
+/* Texts that live until the end. */
+const char *trt_join(const char *a, size_t a_bytes, const char *between, const char *b,
+                     size_t b_bytes);
+
+/* ---- The engine ------------------------------------------------------------------------------*/
+
+/* Built or loaded, and given other weights where that is asked for. 0, or 1: printed. */
+int trt_engine(tn_engine **engine);
+/* Was it built without weights and not given any? */
+bool trt_lacks_weights(const tn_engine *engine);
+/* What --getPlanVersionOnly and --timeDeserialize do. */
+int trt_plan_version(void);
+int trt_time_load(void);
 
 /* ---- Output ----------------------------------------------------------------------------------*/
 

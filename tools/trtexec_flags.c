@@ -56,8 +56,8 @@ static const char spins[] = "the host always waits by spinning";
 static const char no_debug[] = "there are no debug tensors here; `tenon check` names the first "
                                "tensor that differs";
 static const char workspace[] = "memory for intermediates is planned per shape and not limited";
-static const char refits[] = "engines are built with their weights in them, which cannot be "
-                             "replaced yet; build again";
+static const char strips[] = "an engine file without weights; it runs once --refitFromOnnx or "
+                             "`tenon refit` has put them in";
 static const char no_routes[] = "kernels are chosen by measuring each; there are no build routes";
 static const char formats[] = "inputs and outputs have the type and the layout of the model";
 
@@ -103,11 +103,12 @@ static const trt_flag build_flags_[] = {
     ELSE(IS_SO, "noCompilationCache", FLAG, V10_11, NULL, "set TENON_CACHE=off in the environment"),
     {"profilingVerbosity", "nvtxMode", OPTION_TEXT, ALL, TRT_DOES, &trt.verbosity,
      "layer_names_only|detailed|none", "what --dumpLayerInfo and --exportLayerInfo tell"},
-    ELSE(IS_SO, "refit", FLAG, ALL, NULL, refits),
-    ELSE(LACKS, "stripWeights", FLAG, V10_11, NULL, refits),
-    ELSE(LACKS, "stripAllWeights", FLAG, V10_11, NULL, refits),
-    ELSE(LACKS, "weightless", FLAG, V10, NULL, refits),
-    ELSE(LACKS, "refitFromOnnx", TEXT, V10_11, "FILE", refits),
+    DOES("refit", FLAG, ALL, &trt.build.refit, NULL, "an engine whose weights can be replaced"),
+    DOES("stripWeights", FLAG, V10_11, &trt.build.strip_weights, NULL, strips),
+    DOES("stripAllWeights", FLAG, V10_11, &trt.build.strip_weights, NULL, strips),
+    DOES("weightless", FLAG, V10, &trt.build.strip_weights, NULL, strips),
+    DOES("refitFromOnnx", TEXT, V10_11, &trt.refit_from, "FILE",
+         "put the weights of this model into the engine"),
     {"versionCompatible", "vc", OPTION_FLAG, ALL, TRT_IS_SO, NULL, NULL, any_version},
     ELSE(IS_SO, "excludeLeanRuntime", FLAG, ALL, NULL, any_version),
     ELSE(IS_SO, "useRuntime", TEXT, ALL, "full|lean|dispatch", any_version),
@@ -208,7 +209,7 @@ static const trt_flag inference_flags_[] = {
     ELSE(IS_SO, "threads", FLAG, ALL, NULL, "every stream has a thread of its own"),
     DOES("timeDeserialize", FLAG, ALL, &trt.time_load, NULL,
          "time loading the engine file, and end"),
-    ELSE(LACKS, "timeRefit", FLAG, ALL, NULL, refits),
+    DOES("timeRefit", FLAG, ALL, &trt.time_refit, NULL, "time putting in the weights of the model"),
     ELSE(IS_SO, "separateProfileRun", FLAG, ALL, NULL,
          "layers are always timed in runs of their own"),
     ELSE(LACKS, "persistentCacheRatio", TEXT, ALL, "0..1", "the L2 cache is not set aside"),
@@ -247,7 +248,7 @@ static const trt_flag report_flags_[] = {
     DOES("avgRuns", INT, ALL, &trt.timing.avg_runs, "N",
          "queries in a line of averages, default 10"),
     DOES("percentile", LIST, ALL, &trt.percentile, "P,...", "default 90,95,99"),
-    ELSE(LACKS, "dumpRefit", FLAG, ALL, NULL, refits),
+    DOES("dumpRefit", FLAG, ALL, &trt.dump_refit, NULL, "print the weights that can be replaced"),
     DOES("dumpOutput", FLAG, ALL, &trt.dump_output, NULL, "print the outputs of the last run"),
     DOES("dumpRawBindingsToFile", FLAG, ALL, &trt.dump_raw, NULL,
          "inputs and outputs as bare values, NAME.DIMS.TYPE.raw"),

@@ -1,4 +1,4 @@
-/* What comes out of an engine under trtexec: outputs, how far they are from references, layers. */
+/* What comes out of an engine under trtexec: outputs, and how far they are from references. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,66 +183,4 @@ int trt_outputs(session *s)
     if (trt.references.count) good &= compare_outputs(&all);
     free_outputs(&all);
     return good ? EXIT_DONE : EXIT_FAILED;
-}
-
-/* ---- Layers ----------------------------------------------------------------------------------*/
-
-/* "cpu.matmul.f32.tiles.avx2": the second word. */
-static void print_kind(FILE *out, const char *tactic)
-{
-    char kind[64];
-    const char *dot = strchr(tactic, '.');
-    snprintf(kind, sizeof(kind), "%s", dot ? dot + 1 : tactic);
-    kind[strcspn(kind, ".")] = 0;
-    print_json_text(out, kind);
-}
-
-static void print_bindings(FILE *out, const tn_engine *engine)
-{
-    int ins = tn_engine_input_count(engine), outs = tn_engine_output_count(engine);
-    fprintf(out, "],\n\"Bindings\": [");
-    for (int i = 0; i < ins + outs; i++) {
-        tn_io io;
-        if (i < ins ? tn_engine_input(engine, i, &io) : tn_engine_output(engine, i - ins, &io))
-            continue;
-        fprintf(out, "%s", i ? ", " : "");
-        print_json_text(out, io.name);
-    }
-    fprintf(out, "]}\n");
-}
-
-static void layers_json(FILE *out, const session *s)
-{
-    bool detailed =
-        trt.verbosity && (!strcmp(trt.verbosity, "detailed") || !strcmp(trt.verbosity, "verbose"));
-    bool none = trt.verbosity && !strcmp(trt.verbosity, "none");
-    int count = none ? 0 : tn_context_step_count(s->context);
-    fprintf(out, "{\"Layers\": [");
-    for (int i = 0; i < count; i++) {
-        tn_step_time step;
-        if (tn_context_step_time(s->context, i, &step)) continue;
-        fprintf(out, "%s\n  ", i ? "," : "");
-        if (detailed) fprintf(out, "{\"Name\": ");
-        print_json_text(out, step.name);
-        if (!detailed) continue;
-        fprintf(out, ", \"LayerType\": ");
-        print_kind(out, step.tactic);
-        fprintf(out, ", \"TacticName\": ");
-        print_json_text(out, step.tactic);
-        fprintf(out, "}");
-    }
-    print_bindings(out, s->engine);
-}
-
-int trt_layers(session *s)
-{
-    if (trt.dump_layers) {
-        log_line('I', "Layer Information:");
-        layers_json(stdout, s);
-    }
-    if (!trt.export_layers) return EXIT_DONE;
-    FILE *file = save_begin(trt.export_layers);
-    if (!file) return EXIT_FAILED;
-    layers_json(file, s);
-    return save_end(file, trt.export_layers) ? EXIT_DONE : EXIT_FAILED;
 }

@@ -170,3 +170,34 @@ void trtexec_markdown(void)
         }
     }
 }
+
+void trtexec_man(void)
+{
+    static const char *const words[] = {[TRT_DOES] = "",
+                                        [TRT_IS_SO] = "Accepted: ",
+                                        [TRT_LACKS] = "Passed over: ",
+                                        [TRT_REFUSED] = "Refused: "};
+    printf(".\\\" Made from the table of flags by `tenon help --man-trtexec`.\n"
+           ".TH TENON-TRTEXEC 1 \"\" \"tenon %s\" \"User Commands\"\n"
+           ".SH NAME\ntenon\\-trtexec \\- the command line of TensorRT's trtexec on Tenon\n"
+           ".SH SYNOPSIS\n.B tenon trtexec\n.RI [ \\-\\-FLAG[=VALUE] \" ...]\"\n"
+           ".SH DESCRIPTION\nBuilds an engine from a model, or loads one, and times it, with the "
+           "flags of trtexec 8.6, 10.16 and 11.1, its log and its files.\n",
+           tn_version());
+    for (const trt_group *g = trt_groups; g->title; g++) {
+        printf(".SH \"%s options\"\n", g->title);
+        for (int i = 0; i < g->count; i++) {
+            const trt_flag *flag = &g->flag[i];
+            char text[96];
+            flag_text(flag, text, sizeof(text));
+            printf(".TP\n.B ");
+            print_man_text(text);
+            if (flag->alias) printf(", \\-\\-%s", flag->alias);
+            printf("\n");
+            print_man_text(words[flag->verdict]);
+            print_man_text(flag->note);
+            printf("\n");
+        }
+    }
+    printf(".SH EXIT STATUS\n0 passed, 1 failed.\n.SH SEE ALSO\n.BR tenon (1)\n");
+}

@@ -38,5 +38,7 @@ LD_LIBRARY_PATH="$lib" "$work/installed/bin/tenon" --version
 for name in trtexec tenon-trtexec; do
     "$work/installed/bin/$name" --help | grep -q 'usage: trtexec' || { echo "$name is not installed"; exit 1; }
 done
-[ -s "$work/installed/share/man/man1/tenon.1" ] || { echo "no man page is installed"; exit 1; }
+for page in tenon tenon-trtexec; do
+    [ -s "$work/installed/share/man/man1/$page.1" ] || { echo "$page.1 is not installed"; exit 1; }
+done
 echo "find_package and pkg-config clients run"

@@ -61,7 +61,8 @@ def test_flags():
         code, output = run(f"--onnx={curve}", *words, flag)
         said = re.findall(rf"^\[\S+\] \[(\w)\] {name}: .+", output, re.M)
         if here_is == "does":
-            fails = name in ("--timeDeserialize", "--loadRefOutputs") # alone they ask for more
+            # alone they ask for more
+            fails = name in ("--timeDeserialize", "--loadRefOutputs", "--getPlanVersionOnly", "--refitFromOnnx", "--timeRefit")
             good = code == fails and not said
             good = good and (os.path.getsize(made) > 0 if made else re.search(pattern, output))
             if made and made.endswith("json"):
@@ -129,7 +130,12 @@ def test_files():
            and list(profile[1]) == ["name", "timeMs", "averageMs", "medianMs", "percentage"], "exportProfile", str(profile))
     layers = json.load(open("l.json"))
     expect(layers["Bindings"] == ["data", "output"] and len(layers["Layers"]) == len(profile) - 1
-           and all({"Name", "LayerType", "TacticName"} <= set(layer) for layer in layers["Layers"]), "exportLayerInfo", str(layers)[:500])
+           and all(list(layer) == ["Name", "LayerType", "Inputs", "Outputs", "TacticName", "StreamId", "Metadata"]
+                   for layer in layers["Layers"]), "exportLayerInfo", str(layers)[:500])
+    tensors = [tensor for layer in layers["Layers"] for tensor in layer["Inputs"] + layer["Outputs"]]
+    expect({"Name": "data", "Location": "Host", "Dimensions": [2, 9, 2], "Format/Datatype": "Row major linear FP32"} in tensors
+           and any(tensor["Name"] == "output" for tensor in tensors), "tensors of layers", str(tensors))
+    expect(any("[ONNX Layer: LSTM" in layer["Metadata"] for layer in layers["Layers"]), "layers name nodes of the model")
     raw = open("output.2x1x2.f32.raw", "rb").read()
     expect([f"{x:.6g}" for x in struct.unpack("<4f", raw)] == [f"{x:.6g}" for x in outputs[0]["values"]], "raw outputs")
     with open("off.raw", "wb") as file:
@@ -146,6 +152,17 @@ def test_files():
                        "--optShapes=data:5x9x2")
     expect(code == 0 and "OPT=5x9x2" in output and "OPT=2x9x2" not in output, "the profile of --useProfile", output)
     run(f"--onnx={curve}", "--saveEngine=d.engine", "--skipInference", *QUICK)
+    code, output = run("--loadEngine=d.engine", "--getPlanVersionOnly")
+    expect(code == 0 and re.search(r"created with Tenon version \d+\.\d+\.\d+\n", output) and "deserialized" not in output,
+           "--getPlanVersionOnly", output)
+    # Weights taken out of a file and put in again.
+    code, output = run(f"--onnx={curve}", "--saveEngine=thin.engine", "--stripWeights", "--skipInference", "--dumpRefit", *QUICK)
+    names = re.findall(r"\[I\]   (\S+): f32 [0-9x]+", output)
+    expect(code == 0 and len(names) > 2 and os.path.getsize("thin.engine") < os.path.getsize("d.engine"), "--stripWeights", output)
+    code, output = run("--loadEngine=thin.engine", f"--refitFromOnnx={curve}", *again[1:], "--loadRefOutputs=output:output.2x1x2.f32.raw")
+    expect(code == 0 and "Engine refitted from" in output, "--refitFromOnnx", output)
+    code, output = run(f"--onnx={curve}", "--refit", "--timeRefit", *QUICK)
+    expect(code == 0 and re.search(r"in 10 iterations, average time = [0-9.]+ milliseconds", output), "--timeRefit", output)
     code, output = run("--loadEngine=d.engine", "--timeDeserialize")
     expect(code == 0 and re.search(r"in 20 iterations, average time = [0-9.]+ milliseconds", output), "--timeDeserialize", output)
     os.symlink(tenon, "trtexec")
