@@ -198,6 +198,7 @@ static int trtexec(int argc, char **argv)
     for (int i = 0; i < argc; i++)
         line = trt_join(line, strlen(line), " ", argv[i], strlen(argv[i]));
     errors_to_log(true);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* in a pipe too, lines stand in order with those of stderr */
     printf("&&&& RUNNING %s [Tenon v%s] # %s\n", name, tn_version(), line);
     int code = trt_parse(argc, argv) && !work() ? EXIT_DONE : EXIT_FAILED;
     fflush(stderr);
