@@ -95,23 +95,21 @@ def view(x: Any, number: int = 0) -> View:
 
 def _view_numpy(x: np.ndarray, number: int) -> View:
     dtype = x.dtype
-    if dtype.kind in "USO":
-        return _view_strings(x)
-    if not dtype.isnative:
-        x = x.astype(dtype.newbyteorder("="))
-        dtype = x.dtype
     found = _FROM_NUMPY.get(dtype)
-    if number in _TO_NUMPY and _TO_NUMPY[number] == dtype:
+    if found != number and number in _TO_NUMPY and _TO_NUMPY[number] == dtype:
         found = number
-    if found is None:
-        raise TypeError(f"an array of {dtype} is no tensor")
+    if found is None or found == STRING:
+        if dtype.kind in "USO":
+            return _view_strings(x)
+        if dtype.isnative:
+            raise TypeError(f"an array of {dtype} is no tensor")
+        return _view_numpy(x.astype(dtype.newbyteorder("=")), number)
     strides = None
     if not x.flags.c_contiguous:
-        item = dtype.itemsize
-        if any(s % item for s in x.strides):
+        if any(s % dtype.itemsize for s in x.strides):
             x = np.ascontiguousarray(x)
         else:
-            strides = tuple(s // item for s in x.strides)
+            strides = tuple(s // dtype.itemsize for s in x.strides)
     return View((x.__array_interface__["data"][0], found, x.shape, strides), None, 0, x, "numpy")
 
 

@@ -195,6 +195,8 @@ class Context:
         self._handle = _tenon.context_new(engine._handle)
         self._inputs = {io.name: io for io in engine.inputs}
         self._outputs = {io.name: io for io in engine.outputs}
+        self._numbers = {io.name: io.number for io in engine.inputs + engine.outputs
+                         if io.dtype != "none"}
         self._bound: Dict[str, Any] = {}  # what the library reads and writes stays alive
         self._on_card = engine.device != "cpu"
 
@@ -206,7 +208,7 @@ class Context:
         io = self._inputs.get(name) or self._outputs.get(name)
         if io is not None and io.kind != "tensor":
             return self._bind_list(io, x)
-        view = _arrays.view(x, io.number if io else 0)
+        view = _arrays.view(x, self._numbers.get(name, 0))
         if view.card is not None and not self._on_card:
             raise Error("INVALID", f"'{name}' is given on a card, but the engine runs on the CPU: "
                                    "build it with device=\"cuda\", or copy the tensor to the host")
@@ -284,6 +286,8 @@ class Context:
 
     def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
         names = list(self._inputs)
+        if not kwargs and len(args) == len(names):
+            return dict(zip(names, args))
         if len(args) > len(names):
             raise TypeError(f"{len(args)} inputs given, the engine has {len(names)}: {names}")
         given = dict(zip(names, args))
@@ -303,13 +307,17 @@ class Context:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         views = [self.bind(name, x) for name, x in self._named(args, kwargs).items()]
-        first = next((v for v in views if v.card is not None), views[0] if views else None)
+        first = views[0] if views else None
+        for view in views:
+            if view.card is not None:
+                first = view
+                break
         family = first.family if first else "numpy"
-        if family == "device" and first.card is None:
-            family = "numpy"
         outputs = {name: self._prepare(io, family, first) for name, io in self._outputs.items()}
         if first is not None and first.card is not None and family == "torch" and first.stream:
             _tenon.context_enqueue(self._handle, first.stream)
+            if any(array is None for array in outputs.values()):
+                _tenon.context_wait(self._handle)
         else:
             if first is not None and first.card is not None:
                 _wait_for(first)
@@ -319,22 +327,23 @@ class Context:
 
     def _prepare(self, io: IO, family: str, first: Optional[_arrays.View]) -> Any:
         """Memory for an output whose shape is known before the run."""
-        if io.kind != "tensor" or io.number == _arrays.STRING or _arrays.BITS[io.number] < 8:
+        number = self._numbers[io.name]
+        if io.kind != "tensor" or number == _arrays.STRING or _arrays.BITS[number] < 8:
             return None
         shape = _tenon.context_output(self._handle, io.name)[2]
-        if any(d < 0 for d in shape):
+        if min(shape, default=0) < 0:
             return None
         if family == "torch":
             import torch
-            kind = _arrays.TO_TORCH.get(io.number)
-            device = first.owner.device if first is not None else "cpu"
-            array = torch.empty(shape, dtype=getattr(torch, kind), device=device)
+            dtype = getattr(torch, _arrays.TO_TORCH.get(number, ""), None)
+            if dtype is None:  # which this PyTorch does not have: it comes as NumPy's
+                return None
+            array = torch.empty(shape, dtype=dtype, device=first.owner.device)
         elif first is not None and first.card is not None:
-            array = _arrays.DeviceArray(self.engine._handle, shape, io.number, first.card)
+            array = _arrays.DeviceArray(self.engine._handle, shape, number, first.card)
         else:
-            array = np.empty(shape, _arrays.numpy_dtype(io.number))
-        view = _arrays.view(array, io.number)
-        _tenon.context_bind(self._handle, io.name, view.tensor, view.card is not None)
+            array = np.empty(shape, _arrays.numpy_dtype(number))
+        self.bind(io.name, array)
         return array
 
     def _finish(self, name: str, array: Any, family: str, first: Optional[_arrays.View]) -> Any:
@@ -344,10 +353,13 @@ class Context:
         if family != "torch" or not isinstance(value, np.ndarray) or value.dtype == np.object_:
             return value
         import torch
-        if _arrays.NAMES[self._outputs[name].number] == "bf16":
+        if self._outputs[name].dtype == "bf16":
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16).to(
                 first.owner.device)
-        return torch.from_numpy(value).to(first.owner.device)
+        try:
+            return torch.from_numpy(value).to(first.owner.device)
+        except TypeError:  # of a type that this PyTorch does not have
+            return value
 
 
 def _wait_for(view: _arrays.View) -> None:
