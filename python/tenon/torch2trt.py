@@ -341,7 +341,9 @@ class TRTModule(torch.nn.Module):
         home = flat[0].device if flat else torch.device("cpu")
         if home.type == "cuda" and not on_card:
             flat = [x.cpu() for x in flat]
-        result = self.engine(**dict(zip(self.input_names or [], flat)))
+        known = {i.name for i in self.engine.inputs}
+        result = self.engine(**{name: x for name, x in zip(self.input_names or [], flat)
+                                if name in known})
         outputs = ([result[n] for n in self.output_names or []]
                    if isinstance(result, _engine.Outputs) else [result])
         if home.type == "cuda" and not on_card:
@@ -468,7 +470,7 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
     samples = _samples(inputs)
     sample = samples[0]
     arguments = tuple(sample) if isinstance(sample, (list, tuple)) else (sample,)
-    was_training = module.training
+    was_training = [part for part in module.modules() if part.training]
     module.eval()
     try:
         input_flattener = Flattener.from_value(arguments)
@@ -487,7 +489,8 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
         dynamic = {name: axes for name, axes in dynamic.items() if axes}
         data = _export(module, arguments, names, out_names, dynamic, onnx_opset or 13)
     finally:
-        module.train(was_training)
+        for part in was_training:
+            part.training = True
     if device is None:
         device = "cuda" if flat and flat[0].device.type == "cuda" and _engine.has_card() else "cpu"
     precision = "f16" if fp16_mode else "f32"
@@ -495,13 +498,9 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
         model = Model.from_bytes(data)
     except Error as error:
         raise Error(error.code, f"{type(module).__name__}: {error.message}", error.trail) from None
-    # What the exporter folded away is no input any more.
-    known = {i.name for i in model.inputs}
+    known = {i.name for i in model.inputs}  # an input that nothing reads is none
     profiles = {name: row for name, row in zip(names, rows) if name in known}
     engine = _engine.build(model, device, precision=precision, profiles=profiles)
-    if known != set(names):
-        lost = sorted(set(names) - known)
-        raise Error("INVALID", f"{type(module).__name__} does not use its inputs {lost}")
     result = TRTModule(engine, names, out_names, input_flattener, output_flattener)
     result.difference = _check(result, arguments, output_flattener.flatten(wanted), out_names,
                                tolerance or _TOLERANCES[precision])
