@@ -1,6 +1,6 @@
 """Memory that others own, as the C API takes it: (address, dtype, shape, strides)."""
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _EXTRA = {"bf16": ("bfloat16", np.uint16), "f8e4m3fn": ("float8_e4m3fn", np.uint
 for _name, (_extra, _bits) in _EXTRA.items():
     _NUMPY[_name] = getattr(ml_dtypes, _extra, _bits) if ml_dtypes else _bits
 _TO_NUMPY = {_NUMBER[name]: np.dtype(t) for name, t in _NUMPY.items()}
-_FROM_NUMPY = {dtype: number for number, dtype in _TO_NUMPY.items()
+_FROM_NUMPY: Dict[np.dtype, int] = {dtype: number for number, dtype in _TO_NUMPY.items()
                if NAMES[number] not in _EXTRA or dtype.kind == "V"}
 _FROM_NUMPY[np.dtype(np.object_)] = STRING
 _TORCH = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "int8": "i8",

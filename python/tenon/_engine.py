@@ -101,7 +101,7 @@ class Engine:
                                 "engine: use tenon.build(tenon.Engine(path), ...)")
             handle = (_tenon.engine_load(path_bytes(path), device, threads) if is_engine else
                       build(path, device, threads=threads, **options)._handle)
-        self._handle = handle
+        self._handle: Any = handle
         inputs, outputs = _tenon.engine_io(handle)
         self.inputs: Tuple[IO, ...] = tuple(io_of(r) for r in inputs)
         self.outputs: Tuple[IO, ...] = tuple(io_of(r) for r in outputs)
@@ -338,7 +338,7 @@ class Context:
             dtype = getattr(torch, _arrays.TO_TORCH.get(number, ""), None)
             if dtype is None:  # which this PyTorch does not have: it comes as NumPy's
                 return None
-            array = torch.empty(shape, dtype=dtype, device=first.owner.device)
+            array = torch.empty(shape, dtype=dtype, device=_home(first))
         elif first is not None and first.card is not None:
             array = _arrays.DeviceArray(self.engine._handle, shape, number, first.card)
         else:
@@ -354,12 +354,16 @@ class Context:
             return value
         import torch
         if self._outputs[name].dtype == "bf16":
-            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16).to(
-                first.owner.device)
+            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16).to(_home(first))
         try:
-            return torch.from_numpy(value).to(first.owner.device)
+            return torch.from_numpy(value).to(_home(first))
         except TypeError:  # of a type that this PyTorch does not have
             return value
+
+
+def _home(view: Optional[_arrays.View]) -> Any:
+    """The PyTorch device of an input."""
+    return view.owner.device if view is not None else "cpu"
 
 
 def _wait_for(view: _arrays.View) -> None:

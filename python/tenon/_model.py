@@ -40,13 +40,13 @@ def path_bytes(path: Optional[PathLike]) -> Optional[bytes]:
     return None if path is None else os.fsencode(path)
 
 
-def profile_list(profiles: Optional[Profiles]) -> List[Tuple[bytes, Shape, Shape, Shape]]:
+def profile_list(profiles: Optional[Profiles]) -> List[Tuple[bytes, Any, Any, Any]]:
     """{input: shape} or {input: (min, opt, max)} as the C API takes it."""
-    rows = []
+    rows: List[Tuple[bytes, Any, Any, Any]] = []
     for name, given in (profiles or {}).items():
         nested = len(given) == 3 and all(hasattr(d, "__len__") for d in given)
-        low, best, high = given if nested else (given, given, given)
-        rows.append((name.encode(), tuple(low), tuple(best), tuple(high)))
+        low, best, high = given if nested else (given, given, given)  # type: ignore[misc]
+        rows.append((name.encode(), low, best, high))
     return rows
 
 

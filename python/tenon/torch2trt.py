@@ -127,7 +127,7 @@ def add_missing_trt_tensors(network: Any, tensors: Sequence[Any]) -> List[Any]:
         if isinstance(x, torch.Tensor) and hasattr(x, "_trt"):
             found.append(x._trt)
         else:
-            array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.float32([x])
+            array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.array([x], np.float32)
             found.append(network.add_constant(array.shape or (1,), array).get_output(0))
     return found
 

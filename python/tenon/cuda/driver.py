@@ -116,11 +116,11 @@ def mem_get_info() -> Tuple[int, int]:
 
 
 def pagelocked_empty(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 0) -> np.ndarray:
-    return np.empty(shape, dtype, order)
+    return np.empty(shape, dtype)
 
 
 def pagelocked_zeros(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 0) -> np.ndarray:
-    return np.zeros(shape, dtype, order)
+    return np.zeros(shape, dtype)
 
 
 def _host(array: Any, written: bool) -> np.ndarray:

@@ -40,7 +40,7 @@ class Dims(list):
     def __ne__(self, other: Any) -> bool:
         return not self == other
 
-    def __add__(self, other: Iterable[int]) -> tuple:
+    def __add__(self, other: Iterable[int]) -> tuple:  # type: ignore[override]
         return tuple(self) + tuple(other)
 
     def __radd__(self, other: Iterable[int]) -> tuple:
@@ -97,8 +97,7 @@ def volume(shape: Iterable[int]) -> int:
 
 def nptype(dtype: DataType) -> type:
     """The NumPy type for a DataType."""
-    dtype = _arrays.numpy_dtype(_arrays.dtype_number(TYPE_NAMES[dtype]))
-    return dtype.type
+    return _arrays.numpy_dtype(_arrays.dtype_number(TYPE_NAMES[dtype])).type
 
 
 def number_of(dtype: Any) -> int:
@@ -116,8 +115,12 @@ def type_of(name: str) -> DataType:
 class Weights:
     """Numbers of a type: from an array, or none of a type."""
 
+    array: np.ndarray
+
     def __init__(self, *args: Any):
         first = args[0] if args else DataType.FLOAT
+        if isinstance(first, Weights):
+            first = first.array
         if isinstance(first, DataType):
             if len(args) == 3:  # type, address, count
                 number = number_of(first)
@@ -125,7 +128,8 @@ class Weights:
             else:
                 self.array = np.empty(0, nptype(first))
         else:
-            self.array = as_array(first)
+            array = as_array(first)
+            self.array = np.empty(0, np.float32) if array is None else array
 
     @property
     def dtype(self) -> DataType:
@@ -170,7 +174,7 @@ class ILogger:
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
     min_severity = Severity.VERBOSE
 
-    def log(self, severity: Severity, msg: str) -> None:
+    def log(self, severity: Any, msg: str) -> None:
         raise NotImplementedError("log(severity, msg) is to be defined")
 
 
@@ -180,7 +184,7 @@ class Logger(ILogger):
     def __init__(self, min_severity: Severity = Severity.WARNING):
         self.min_severity = Severity(min_severity)
 
-    def log(self, severity: Severity, msg: str) -> None:
+    def log(self, severity: Any, msg: str) -> None:
         if severity <= self.min_severity:
             stamp = time.strftime("%m/%d/%Y-%H:%M:%S")
             sys.stderr.write(f"[{stamp}] [TRT] [{'FEWIV'[severity]}] {msg}\n")

@@ -330,8 +330,8 @@ class Builder(Reporter):
         for profile in config._profiles:
             for name, (low, best, high) in profile._shapes.items():
                 if name in profiles:  # one profile here: as wide as all, best where the first is
-                    low = tuple(map(min, low, profiles[name][0]))
-                    high = tuple(map(max, high, profiles[name][2]))
+                    low = Dims(map(min, low, profiles[name][0]))
+                    high = Dims(map(max, high, profiles[name][2]))
                     best = profiles[name][1]
                 profiles[name] = (tuple(low), tuple(best), tuple(high))
         if network.has_implicit_batch_dimension:

@@ -14,7 +14,8 @@ class Enum(IntEnum):
 
 
 def _enum(name: str, members: str, start: int = 0) -> Any:
-    return Enum(name, [(m, start + i) for i, m in enumerate(members.split())], module=__name__)
+    rows = [(m, start + i) for i, m in enumerate(members.split())]
+    return Enum(name, rows, module=__name__)  # type: ignore[call-arg,arg-type]
 
 
 class DataType(Enum):

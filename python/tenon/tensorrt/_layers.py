@@ -92,6 +92,7 @@ class InputTensor(ITensor):
 
     def __init__(self, network: Any, name: str, dtype: DataType, shape: Any):
         super().__init__(network, None, name)
+        self._name: str = name
         self._dtype = DataType(dtype)
         self._shape = Dims(shape)
         self._dim_names: dict = {}
@@ -228,7 +229,7 @@ class Setting:
     def __set_name__(self, owner: type, name: str) -> None:
         self.slot = "_value_" + self.setting
 
-    def __get__(self, layer: Any, owner: type = None) -> Any:
+    def __get__(self, layer: Any, owner: Any = None) -> Any:
         if layer is None:
             return self
         value = layer.__dict__.get(self.slot, self.default)
@@ -635,7 +636,7 @@ class ParsedLayer(ILayer):
         self.precision = None
         self.metadata = f"[ONNX Layer: {name}]"
 
-    @property
+    @property  # type: ignore[misc]
     def name(self) -> str:
         return self._node_name
 

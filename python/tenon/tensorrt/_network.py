@@ -9,7 +9,7 @@ from .. import _arrays, _tenon
 from .._errors import Error
 from .._model import Model
 from . import _layers as layers
-from ._basics import Dims, as_array, number_of, volume
+from ._basics import Dims, Weights, as_array, number_of, volume
 from ._enums import (ActivationType, DataType, ElementWiseOperation, FillOperation, GatherMode,
                      MatrixOperation, NetworkDefinitionCreationFlag, PoolingType, ReduceOperation,
                      ScaleMode, ScatterMode, TopKOperation, UnaryOperation, native)
@@ -246,7 +246,7 @@ class INetworkDefinition:
                            kernel: Any, bias: Any = None) -> layers.IConvolutionLayer:
         window = tuple(int(k) for k in kernel_shape)
         self._settle_windows(input, len(window))
-        count = as_array(kernel).size // (num_output_maps * volume(window))
+        count = len(Weights(kernel)) // (num_output_maps * volume(window))
         layer = self._add(layers.IConvolutionLayer, "convolution", [input], input._handle,
                           self._weights(kernel, (num_output_maps, count) + window, input),
                           self._weights(bias, (num_output_maps,), input))
@@ -263,7 +263,7 @@ class INetworkDefinition:
         window = tuple(int(k) for k in kernel_shape)
         self._settle_windows(input, len(window))
         channels = input.shape[-len(window) - 1]
-        count = as_array(kernel).size // (channels * volume(window))
+        count = len(Weights(kernel)) // (channels * volume(window))
         layer = self._add(layers.IDeconvolutionLayer, "deconvolution", [input], input._handle,
                           self._weights(kernel, (channels, count) + window, input),
                           self._weights(bias, (num_output_maps,), input))
@@ -287,7 +287,7 @@ class INetworkDefinition:
                             bias: Any = None) -> layers.IFullyConnectedLayer:
         self._settle_windows(input, 2)
         rank = len(input.shape) + self._skip
-        size = as_array(kernel).size // num_outputs
+        size = len(Weights(kernel)) // num_outputs
         layer = self._add(layers.IFullyConnectedLayer, "fully_connected", [input], input._handle,
                           self._weights(kernel, (num_outputs, size), input),
                           self._weights(bias, (num_outputs,), input))
