@@ -135,6 +135,10 @@ static tn_status print_memory(const tn_engine *engine, tn_text *out)
 {
     tn_context *context;
     size_t bytes = 0;
+    if (engine->stripped) {
+        tn_text_printf(out, "weights: none, until `tenon refit` puts them in\n");
+        return NULL;
+    }
     TN_TRY(tn_exec_context_new(engine, &context));
     tn_status status = NULL;
     for (int32_t i = 0; i < engine->plan.input_count && !status; i++) {

@@ -26,7 +26,7 @@ expect 2 'usage: tenon COMMAND'
 expect 0 'usage: tenon COMMAND' --help
 expect 0 'tenon [0-9]+\.' --version
 expect 2 "no command 'biuld'" biuld
-for command in build tune run bench check inspect devices; do expect 0 "usage: tenon $command" $command --help; done
+for command in build tune refit run bench check inspect report devices; do expect 0 "usage: tenon $command" $command --help; done
 expect 2 'did you mean --shapes' run bilstm10/lstm.onnx --shpaes=input:1x3x10
 expect 2 'wants a number' run bilstm10/lstm.onnx --seed=x
 expect 2 'is not a shape' run bilstm10/lstm.onnx --shapes=input:1xx10
@@ -62,6 +62,32 @@ expect 0 '2 passed, 0 failed' check "$work/a.engine" bilstm10 --rtol=0 --atol=1.
 expect 0 'tuned .* for cpu' tune "$work/a.engine" -o "$work/t.engine" --budget=50
 expect 0 '2 passed, 0 failed' check "$work/t.engine" bilstm10 --rtol=0 --atol=1.5e-5
 expect 0 'check before tuning: passed' inspect "$work/t.engine" --report
+# other weights, and none
+expect 0 'built' build mnist/mnist.onnx -o "$work/r.engine" --refit --budget=0
+expect 0 'built' build mnist/mnist.onnx -o "$work/s.engine" --strip-weights --budget=0
+expect 0 'fc1.weight f32 500x800, missing' inspect "$work/s.engine" --weights
+expect 0 'fc1.weight f32 500x800$' inspect "$work/r.engine" --weights
+expect 0 'not built with --refit' inspect "$work/a.engine" --weights
+expect 0 'weights: none, until' inspect "$work/s.engine"
+expect 1 'has no weights' run "$work/s.engine"
+expect 0 'refit ' refit "$work/s.engine" mnist/mnist.pth -o "$work/f.engine"
+expect 0 '1 passed, 0 failed' check "$work/f.engine" mnist
+expect 0 'refit ' refit "$work/s.engine" mnist/mnist.onnx
+expect 0 '1 passed, 0 failed' check "$work/s.engine" mnist
+expect 1 "no weight of .* names given" refit "$work/r.engine" swin/swin.pth
+expect 1 'without|not built for other weights' refit "$work/a.engine" mnist/mnist.pth
+expect 2 'usage: tenon refit' refit "$work/a.engine"
+if [ "$(head -n 1 "$work/a.engine" | cut -c1-13)" = 'TENON engine ' ]; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAIL: head -1 of an engine is $(head -n 1 "$work/a.engine" | od -c | head -n 2)"
+fi
+# what is inside
+expect 0 '"from": \[.*"LSTM ' inspect "$work/a.engine" --json
+expect 0 'wrote .*page.html' report "$work/a.engine" -o "$work/page.html" --iterations=2 --shapes=input:1x3x10,h0:20x3x20,c0:20x3x20
+expect 2 'usage: tenon report' report
+expect 1 'cannot write' report "$work/a.engine" -o "$work/nowhere/page.html" --iterations=1
 expect 1 'is not an engine file' tune bilstm10/lstm.onnx
 expect 2 'usage: tenon tune' tune
 expect 0 'output: f32 5x3x40' run "$work/a.engine" --shapes=input:5x3x10 --save="$work/saved"

@@ -88,7 +88,11 @@ function advice() {
           : "Pass a mask, or sort texts by length: as it is, all of it is computed.");
   }
   const outside = run.device_ms === null ? host - total : host - run.device_ms;
-  if (total && outside > 0.25 * host)
+  const measured_apart = !engine.engine.card && host > 1;
+  if (total && measured_apart && Math.abs(outside) > 0.3 * host)
+    say(0.3, `A run takes ${time(host)}, its layers ${time(total)} when they are timed`,
+      "The machine did something else while this was measured, or its clock changed: measure again on a quiet one.");
+  else if (total && !measured_apart && outside > 0.25 * host)
     say(outside / host, `${percent(outside / host)} of a run is spent outside of the kernels`,
       engine.engine.card
         ? "Copies of inputs and outputs, and the host. Bind memory of the card (tn_context_bind_device), begin runs without waiting (tn_context_enqueue), or take larger batches."
@@ -274,12 +278,12 @@ function view_nodes() {
 function view_kernels() {
   const rows = [];
   for (const l of layers) for (const c of l.candidates || []) rows.push({ l, c, state: c.refused ? "refused" : c.tactic === l.tactic ? "chosen" : "not chosen" });
-  return [make("p", { class: "soft" }, "Every kernel that was asked for a layer: its measured time, or why it refused."),
+  return [make("p", { class: "soft" }, "Every kernel that was asked for a layer: its measured time, or why it refused. One that is estimated at far more than another is not measured, nor one that stands alone."),
     table(rows, [
       ["layer", (r) => r.l.index, (r) => label(r.l)],
       ["kernel", (r) => r.c.tactic, (r) => make("code", {}, r.c.tactic)],
       ["", (r) => r.state, (r) => make("span", { class: r.state === "chosen" ? "" : "soft" }, r.state)],
-      ["measured", (r) => r.c.ns || 0, (r) => (r.c.ns === undefined ? "" : time(r.c.ns / 1e6)), true],
+      ["measured", (r) => r.c.ns || 0, (r) => (r.c.ns !== undefined ? time(r.c.ns / 1e6) : r.c.refused ? "" : "no"), true],
       ["why not", (r) => r.c.refused || "", null],
     ], (r) => choose(r.l.index), 0, false)];
 }

@@ -1,0 +1,60 @@
+/* Put into a report's page before and after its own script by run.sh: works through it as a reader
+ * does, and leaves what it found in the page's title. */
+"use strict";
+const errors = [];
+window.addEventListener("error", (e) => errors.push(e.message));
+console.error = (...words) => errors.push(words.join(" "));
+
+window.addEventListener("load", () => setTimeout(() => {
+  const count = (selector) => document.querySelectorAll(selector).length;
+  const want = (what, holds) => { if (!holds) errors.push(what); };
+  const click = (selector) => {
+    const at = document.querySelector(selector);
+    want("there is no " + selector, at);
+    if (at) at.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  };
+  const type = (selector, text) => {
+    const at = document.querySelector(selector);
+    at.value = text;
+    at.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  try {
+    const all = layers.length;
+    want("no layers", all > 0);
+    want("the title names the model", document.title.includes("Tenon report"));
+    click("#tab-graph");
+    want("a node for each layer, input and output", count(".node") === all + engine.inputs.length + engine.outputs.length);
+    want("edges", count(".edge") >= all);
+    const scene = document.querySelector("#graph > g"), before = scene.getAttribute("transform");
+    click("#zoom-in");
+    want("zoom", scene.getAttribute("transform") !== before);
+    click(".node:not(.end)");
+    want("details of a layer", count("#details h2") > 0 && count("#details dl") === 1);
+    want("the layer is marked", count(".node.chosen") === 1);
+    type(".tools input", layers[all - 1].op);
+    want("search leaves some", count(".node.dim") < count(".node"));
+    type(".tools input", "no such layer");
+    want("search for nothing dims all", count(".node.dim") === count(".node"));
+    click("#tab-layers");
+    want("a row for each layer", count("#view tbody tr") === all);
+    type("#view input", layers[0].tactic || layers[0].op);
+    want("search in the table", count("#view tbody tr") > 0);
+    type("#view input", "");
+    click("#view th:nth-child(3) button");
+    const times = [...document.querySelectorAll("#view tbody tr")].map((r) => layers[Number(r.children[0].textContent)].ms);
+    want("sorted by time", times.every((t, i) => !i || times[i - 1] >= t));
+    want("times", times[0] > 0);
+    click("#tab-nodes");
+    want("a row for each node", count("#view tbody tr") === engine.nodes.length);
+    click("#tab-memory");
+    want("memory", engine.memory.block_bytes === 0 || count(".block") > 0 || tensors.every((t) => t.offset === undefined));
+    click("#tab-kernels");
+    want("kernels", count("#view tbody tr") >= layers.filter((l) => l.candidates).length);
+    click("#tab-advice");
+    want("advice", count("#view li") + count("#view p") > 0);
+    want("nothing from elsewhere", performance.getEntriesByType("resource").every((r) => r.name.startsWith("data:")));
+  } catch (e) {
+    errors.push(String(e.stack || e));
+  }
+  document.title = errors.length ? "FAIL " + errors.join("; ") : "PASS " + layers.length + " layers";
+}, 50));
