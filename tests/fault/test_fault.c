@@ -58,7 +58,7 @@ static tn_status run_engine(const tn_engine *engine, double *sum)
 }
 
 /* Import, build with the gate, save, load, run. */
-static tn_status journey(double *sum)
+static tn_status whole_journey(double *sum)
 {
     tn_model *model;
     tn_engine *engine = NULL, *loaded = NULL;
@@ -78,7 +78,51 @@ static tn_status journey(double *sum)
     return status;
 }
 
-static void fail_each(failing_mode mode, long step)
+/* Built without its weights and with a cache of times, saved, loaded, filled, looked at, run. */
+static tn_status fill(const tn_model *model, tn_timing_cache *cache, tn_engine **out)
+{
+    tn_engine *engine = NULL, *loaded = NULL;
+    tn_build_config config = {.size = sizeof(config),
+                              .threads = 2,
+                              .budget_ms = -1,
+                              .no_check = true,
+                              .timing_cache = cache,
+                              .strip_weights = true};
+    tn_status status = tn_build(model, &config, &engine);
+    if (status) return status;
+    status = tn_engine_save(engine, engine_path);
+    tn_engine_free(engine);
+    if (status) return status;
+    status = tn_engine_load(engine_path, "cpu", 1, &loaded);
+    if (status) return status;
+    config.strip_weights = false;
+    status = tn_engine_refit_from_model(loaded, model, &config, out);
+    tn_engine_free(loaded);
+    return status;
+}
+
+static tn_status journey_of_weights(double *sum)
+{
+    static const char line[] = "Relu f32[1]\tcpu.relu\t1\tmachine\t5\n";
+    tn_model *model;
+    tn_engine *engine = NULL;
+    tn_timing_cache *cache = NULL;
+    char *json = NULL;
+    tn_status status = tn_model_load_bytes(file, file_bytes, NULL, NULL, &model);
+    if (status) return status;
+    status = tn_timing_cache_new(&cache);
+    if (!status) status = tn_timing_cache_parse(cache, line, sizeof(line) - 1);
+    if (!status) status = fill(model, cache, &engine);
+    if (!status) status = tn_engine_layers(engine, cache, &json);
+    if (!status) status = run_engine(engine, sum);
+    tn_text_free(json);
+    tn_timing_cache_free(cache);
+    tn_engine_free(engine);
+    tn_model_free(model);
+    return status;
+}
+
+static void fail_each(tn_status (*journey)(double *sum), failing_mode mode, long step)
 {
     double want = 0, got = 0;
     assert_int_equal(tn_status_code(journey(&want)), TN_OK);
@@ -111,19 +155,27 @@ static void fail_each(failing_mode mode, long step)
 static void one_allocation_fails(void **state)
 {
     (void)state;
-    fail_each(FAIL_ONCE, 1);
+    fail_each(whole_journey, FAIL_ONCE, 1);
+}
+
+static void one_allocation_of_a_refit_fails(void **state)
+{
+    (void)state;
+    fail_each(journey_of_weights, FAIL_ONCE, 1);
 }
 
 static void all_fail_from_there(void **state)
 {
     (void)state;
-    fail_each(FAIL_FROM_THERE, 3);
+    fail_each(whole_journey, FAIL_FROM_THERE, 3);
+    fail_each(journey_of_weights, FAIL_FROM_THERE, 3);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_allocation_fails),
+        cmocka_unit_test(one_allocation_of_a_refit_fails),
         cmocka_unit_test(all_fail_from_there),
     };
     return cmocka_run_group_tests(tests, read_model, drop_model);
