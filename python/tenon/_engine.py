@@ -95,7 +95,7 @@ class Engine:
             if path is None:
                 raise TypeError("the path of an engine or of a model is wanted")
             with open(path, "rb") as file:
-                is_engine = file.read(8) == b"TENON\r\n\x1a"
+                is_engine = file.read(13) == b"TENON engine "
             if is_engine and options:
                 raise TypeError(f"{sorted(options)} are options of building, and '{path}' is an "
                                 "engine: use tenon.build(tenon.Engine(path), ...)")
