@@ -277,13 +277,11 @@ static int make_report(const char *path, const tn_engine *engine, tn_context *co
     size_t facts_bytes = 0;
     const char *slash = strrchr(path, '/'), *title = slash ? slash + 1 : path;
     int code = inputs_make(engine, shapes, &own.inputs, (uint64_t)own.seed, &inputs);
-    if (code) return code;
-    tn_status status = inputs_bind(context, &inputs);
-    if (!status) status = measure(engine, context, m);
-    if (!status) status = find_timings(&timings);
-    if (!status) status = tn_context_layers(context, timings, &json);
-    if (!status) status = machine_measure(engine, &flags, json, &speed);
-    code = report(status);
+    if (!code) code = report(inputs_bind(context, &inputs));
+    if (!code) code = report(measure(engine, context, m));
+    if (!code) code = report(find_timings(&timings));
+    if (!code) code = report(tn_context_layers(context, timings, &json));
+    if (!code) code = machine_measure(engine, &flags, json, &speed);
     FILE *out = code ? NULL : open_memstream(&facts, &facts_bytes);
     if (out) {
         print_facts(out, title, engine, shapes, &inputs, m, &speed);
@@ -314,7 +312,6 @@ static int run(text_list *arguments)
     const char *path = arguments->at[0];
     int code = report(engine_open(path, &flags, &engine));
     if (!code) code = report(tn_context_new(engine, &context));
-    if (!code) shapes_complete(engine, &own.inputs, &shapes);
     if (!code) code = make_report(path, engine, context, &shapes, &m);
     if (!code)
         fprintf(stderr, "wrote %s: a run takes %.3g ms, median of %d\n", own.output, m.median_ms,

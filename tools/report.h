@@ -19,9 +19,9 @@ typedef struct machine_speed {
 } machine_speed;
 
 /* Measured in about a second on the device of an engine; `json` is that of its layers: of which
- * precisions it has. */
-tn_status machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
-                          machine_speed *out) TN_MUST_USE;
+ * precisions it has. 0, or the exit code: what is wrong is printed. */
+int machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
+                    machine_speed *out) TN_MUST_USE;
 
 /* The page: report_page.c. `json` is the engine's layers; `facts` the rest, as JSON members. */
 bool report_page_write(const char *path, const char *facts, const char *json);

@@ -20,11 +20,10 @@ static void note_step(void *self, const tn_step_event *event)
     if (event->ms > s->run_ms) s->run_ms = event->ms;
 }
 
-static tn_status time_context(tn_context *context, const input_set *inputs, double *best_ms)
+static tn_status time_runs(tn_context *context, double *best_ms)
 {
     stopwatch s = {.best_ms = 1e30};
-    tn_status status = inputs_bind(context, inputs);
-    if (!status) status = tn_context_set_profiler(context, note_step, &s);
+    tn_status status = tn_context_set_profiler(context, note_step, &s);
     double begin = now_ms();
     for (int run = 0; run < RUNS && !status; run++) {
         if (run > RUNS_MIN && now_ms() - begin > LIMIT_MS) break;
@@ -36,24 +35,31 @@ static tn_status time_context(tn_context *context, const input_set *inputs, doub
     return status;
 }
 
-static tn_status time_problem(const char *problem, const tn_build_config *config, double *best_ms)
+static int time_engine(const tn_engine *engine, double *best_ms)
 {
-    tn_model *model;
-    tn_engine *engine = NULL;
-    tn_context *context = NULL;
-    *best_ms = 1e30;
-    tn_status status = tn_model_from_problem(problem, &model);
-    if (status) return status;
-    status = tn_build(model, config, &engine);
-    tn_model_free(model);
-    if (!status) status = tn_context_new(engine, &context);
+    static const shape_list no_shapes;
+    static const text_list no_files;
     input_set inputs = {0};
-    bool made = !status && !inputs_make(engine, &(shape_list){0}, &(text_list){0}, 1, &inputs);
-    if (made) status = time_context(context, &inputs, best_ms);
-    inputs_free(&inputs);
+    tn_context *context = NULL;
+    int code = inputs_make(engine, &no_shapes, &no_files, 1, &inputs);
+    if (!code) code = report(tn_context_new(engine, &context));
+    if (!code) code = report(inputs_bind(context, &inputs));
+    if (!code) code = report(time_runs(context, best_ms));
     tn_context_free(context);
+    inputs_free(&inputs);
+    return code;
+}
+
+static int time_problem(const char *problem, const tn_build_config *config, double *best_ms)
+{
+    tn_model *model = NULL;
+    tn_engine *engine = NULL;
+    int code = report(tn_model_from_problem(problem, &model));
+    if (!code) code = report(tn_build(model, config, &engine));
+    tn_model_free(model);
+    if (!code) code = time_engine(engine, best_ms);
     tn_engine_free(engine);
-    return status;
+    return code;
 }
 
 static bool has_precision(const char *json, const char *name)
@@ -63,8 +69,8 @@ static bool has_precision(const char *json, const char *name)
     return strstr(json, text) != NULL;
 }
 
-static tn_status measure_peaks(const tn_build_config *base, bool card, const char *json,
-                               machine_speed *out)
+static int measure_peaks(const tn_build_config *base, bool card, const char *json,
+                         machine_speed *out)
 {
     static const struct {
         const char *name;
@@ -81,16 +87,16 @@ static tn_status measure_peaks(const tn_build_config *base, bool card, const cha
         tn_build_config config = *base;
         if (i && !has_precision(json, kinds[i].name)) continue;
         config.precision = kinds[i].precision;
-        tn_status status = time_problem(problem, &config, &ms);
-        if (status) return status;
+        int code = time_problem(problem, &config, &ms);
+        if (code) return code;
         out->peak[out->peak_count].precision = kinds[i].name;
         out->peak[out->peak_count++].flops_per_s = 2 * size * size * size / (ms * 1e-3);
     }
-    return NULL;
+    return EXIT_DONE;
 }
 
-tn_status machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
-                          machine_speed *out)
+int machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
+                    machine_speed *out)
 {
     bool card = strcmp(tn_engine_device(engine), "cpu") != 0;
     const tn_build_config config = {.size = sizeof(config),
@@ -103,8 +109,8 @@ tn_status machine_measure(const tn_engine *engine, const build_flags *flags, con
         char problem[64];
         double ms;
         snprintf(problem, sizeof(problem), "Relu f32[%.0f]", bytes / 2 / sizeof(float));
-        tn_status status = time_problem(problem, &config, &ms);
-        if (status) return status;
+        int code = time_problem(problem, &config, &ms);
+        if (code) return code;
         out->rate[out->rate_count].bytes = bytes;
         out->rate[out->rate_count++].bytes_per_s = bytes / (ms * 1e-3);
     }

@@ -61,8 +61,8 @@ TN_API int64_t tn_timing_cache_count(const tn_timing_cache *cache);
  *     nodes     of the model: op, name, layers (that compute it) or fate: "constant" (computed when
  *               the engine was built), "view" (no bytes move), "unused"
  *
- * Times of candidates are those that this process measured when it built the engine, and those of
- * `timings` (may be NULL), on the machine that the engine runs on. */
+ * A loop is one layer. Times of candidates: measured by this process when it built the engine, or
+ * of `timings` (may be NULL), on the machine that the engine runs on. */
 TN_API TN_MUST_USE tn_status tn_context_layers(tn_context *context, const tn_timing_cache *timings,
                                                char **json);
 /* The same for an engine, at the shapes it was built for. */

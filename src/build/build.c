@@ -1,6 +1,7 @@
 /* From a graph to an engine, on one page: passes, shapes, partition, choose and emit, finish, gate.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/cpu/cpu.h"
@@ -406,6 +407,16 @@ static tn_status read_precision(builder *b, const tn_engine *old)
     return NULL;
 }
 
+/* What its gate allowed, where nothing else is asked for now. */
+static tn_status read_tolerance(builder *b, const tn_engine *old)
+{
+    const char *word;
+    TN_TRY(tn_exec_engine_meta(old, "tolerance", &b->arena, &word));
+    double tolerance = strtod(word, NULL);
+    if (b->config.tolerance <= 0 && tolerance > 0) b->config.tolerance = tolerance;
+    return NULL;
+}
+
 /* The shapes that it was built for, where none are given now. */
 static tn_status read_profiles(builder *b, const tn_engine *old)
 {
@@ -520,6 +531,7 @@ static tn_status build_refit(builder *b, const tn_refit *refit, tn_graph **sourc
     }
     TN_TRY(read_precision(b, b->tuned));
     TN_TRY(read_profiles(b, b->tuned));
+    TN_TRY(read_tolerance(b, b->tuned));
     return build(b);
 }
 

@@ -36,8 +36,11 @@ tn_status tn_trace_begin(const tn_graph *from, const tn_graph *copy, tn_arena *a
 /* What took the place of a node of the copy, as far as that is known. */
 static tn_status follow(const tn_node *node, const int32_t *place, tn_arena *arena, tn_places *out)
 {
-    while (!node->graph && node->became && node->became->kind == TN_VALUE_NODE)
+    enum { HOPS_MAX = 1000 }; /* two nodes may each have taken the other's place at some time */
+    for (int hops = 0; hops < HOPS_MAX && !node->graph; hops++) {
+        if (!node->became || node->became->kind != TN_VALUE_NODE) break;
         node = node->became->producer;
+    }
     if (node->graph) return tn_places_add(out, place[node->id], arena);
     if (!node->became || node->became->kind != TN_VALUE_CONSTANT) return NULL;
     return tn_places_add(out, TN_NODE_CONSTANT, arena);

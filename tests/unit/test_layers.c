@@ -192,6 +192,29 @@ static void layers_say_shapes_memory_and_candidates(void **unused)
     tn_engine_free(engine);
 }
 
+/* Sizes that a run finds out, and a layer that is a loop. */
+static void any_engine_can_be_looked_at(void **unused)
+{
+    (void)unused;
+    static const char *const graphs[] = {
+        "graph \"g\" { input %x : f32[n] %i : i64[1,k] = NonZero(%x) \"nz\" "
+        "%f : f32[1,k] = Cast{to=1}(%i) \"c\" output \"f\" = %f }",
+        "graph \"g\" { input %x : f32[2] const %m : i64={3} const %c : bool={1} "
+        "%y : f32[2] = Loop{body=graph \"b\" { input %i : i64 input %k : bool input %v : f32[2] "
+        "%d : f32[2] = Add(%v, %v) output \"k\" = %k output \"d\" = %d }}(%m, %c, %x) \"loop\" "
+        "output \"y\" = %y }"};
+    for (size_t i = 0; i < TN_COUNT(graphs); i++) {
+        tn_engine *engine = build_text(graphs[i], NULL);
+        json_t *json = layers_of(engine, NULL);
+        const json_t *layers = json_object_get(json, "layers");
+        assert_true(json_array_size(layers) > 0);
+        if (i) assert_string_equal(word(layer_of(json, "loop"), "kind"), "loop");
+        else assert_string_equal(word(layer_of(json, "nz"), "op"), "NonZero");
+        json_decref(json);
+        tn_engine_free(engine);
+    }
+}
+
 /* ---- Profilers -------------------------------------------------------------------------------*/
 
 typedef struct heard {
@@ -355,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_are_traced_to_layers),
         cmocka_unit_test(layers_say_shapes_memory_and_candidates),
+        cmocka_unit_test(any_engine_can_be_looked_at),
         cmocka_unit_test(profilers_hear_every_step),
         cmocka_unit_test(builds_tell_how_far_they_are_and_stop_where_asked),
         cmocka_unit_test(caches_save_what_was_measured),

@@ -62,15 +62,15 @@ function heat(share) {
   return `hsl(${Math.round(48 - 40 * t)} 90% ${Math.round(72 - 18 * t)}%)`;
 }
 
-function cut(text, most) {
-  return text.length > most ? "…" + text.slice(text.length - most + 1) : text;
-}
+const cut = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
+const cut_front = (text, most) => (text.length > most ? "…" + text.slice(text.length - most + 1) : text);
 
 function draw_node(n) {
   const l = n.layer;
   const at = draw("g", { class: "node" + (n.end ? " end" : ""), transform: `translate(${n.left},${n.top})` });
   at.append(draw("rect", { class: "box", width: BOX.width, height: BOX.height, rx: 6 }));
   if (l) {
+    at.append(draw("rect", { class: "heat", width: BOX.width, height: BOX.height, rx: 6, style: `fill:${heat(l.share)};opacity:${Math.min(0.5, l.share * 4)}` }));
     at.append(draw("rect", { x: 1, y: BOX.height - 6, width: Math.max(1, (BOX.width - 2) * Math.min(1, l.share / 0.2)), height: 5, rx: 2, style: `fill:${heat(l.share)};stroke:none` }));
     at.addEventListener("click", () => choose(l.index));
     at.append(draw("title", {}, `${label(l)}\n${l.tactic || l.kind}\n${time(l.ms)}; floor ${time(l.floor)}`));
@@ -79,7 +79,7 @@ function draw_node(n) {
   right.textContent = l ? time(l.ms) : "";
   const first = draw("text", { x: 9, y: 18 }), second = draw("text", { x: 9, y: 34, class: "soft" });
   first.textContent = cut(l ? l.op : n.name, 17);
-  second.textContent = cut(l ? l.name : n.text, 28);
+  second.textContent = cut_front(l ? l.name : n.text, 28);
   at.append(first, second, right);
   n.at = at;
   return at;
@@ -87,8 +87,12 @@ function draw_node(n) {
 
 function draw_edge(n, e) {
   const x0 = n.left + BOX.width / 2, y0 = n.top + BOX.height, x1 = e.node.left + BOX.width / 2, y1 = e.node.top;
-  const bend = Math.max(20, (y1 - y0) / 2);
-  const at = draw("path", { class: "edge", d: `M${x0},${y0} C${x0},${y0 + bend} ${x1},${y1 - bend} ${x1},${y1}` });
+  const bend = Math.max(20, (y1 - y0) / 2), rows = e.node.row - n.row;
+  /* Past the boxes between them, on the side. */
+  const side = rows > 1 && Math.abs(x1 - x0) < BOX.width / 2 ? BOX.width * (0.7 + 0.04 * Math.min(rows, 10)) : 0;
+  const at = draw("path", { class: "edge", d: side
+    ? `M${x0},${y0} C${x0 + side},${y0 + 24} ${x0 + side},${y0 + 24} ${x0 + side},${(y0 + y1) / 2} C${x0 + side},${y1 - 24} ${x0 + side},${y1 - 24} ${x1},${y1}`
+    : `M${x0},${y0} C${x0},${y0 + bend} ${x1},${y1 - bend} ${x1},${y1}` });
   at.append(draw("title", {}, shape(tensors[e.tensor])));
   e.at = at;
   return at;
