@@ -539,6 +539,15 @@ tn_status tn_cuda_run(const tn_launch *l, const tn_cuda_function *function,
     return NULL;
 }
 
+tn_status tn_cuda_run_plain(const tn_launch *l, const tn_cuda_source *source, const char *entry,
+                            const char *options, unsigned blocks, unsigned threads, void **args)
+{
+    const tn_cuda_function *function;
+    tn_cuda_grid grid = {.grid = {blocks}, .block = {threads}, .overlap = true};
+    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, source, entry, options, 0, &function));
+    return tn_cuda_run(l, function, &grid, args);
+}
+
 const char *tn_cuda_type(tn_dtype dtype)
 {
     switch (dtype) {

@@ -97,6 +97,11 @@ typedef struct tn_cuda_grid {
 /* Arguments as cuLaunchKernel takes them: pointers to values. */
 tn_status tn_cuda_run(const tn_launch *l, const tn_cuda_function *function,
                       const tn_cuda_grid *grid, void **args) TN_MUST_USE;
+/* Both, for a kernel of blocks side by side that asks for no shared memory at the launch and may
+ * start before the kernel ahead has ended. */
+tn_status tn_cuda_run_plain(const tn_launch *l, const tn_cuda_source *source, const char *entry,
+                            const char *options, unsigned blocks, unsigned threads,
+                            void **args) TN_MUST_USE;
 
 /* tn_card_calls.together, by kernels/program.c. */
 tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int count, uint64_t hidden,

@@ -33,15 +33,11 @@ static tn_status run(const tn_launch *l, const char *entry, const choice *c, uns
                      void **args)
 {
     char options[160];
-    const tn_cuda_function *function;
     snprintf(options, sizeof options,
              "-DTX=%s -DTW=%s -DINDEX=%s -DSIGN=%d -DLAST=%d -DBY_WARP=%d -DPRODUCT=%d",
              tn_cuda_type(l->problem->in[0].dtype), c->wide, c->index, c->sign, c->last, c->by_warp,
              c->product);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_arg, entry, options, 0,
-                                &function));
-    tn_cuda_grid grid = {.grid = {blocks}, .block = {128}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_arg, entry, options, blocks, 128, args);
 }
 
 /* ---- ArgMax, ArgMin --------------------------------------------------------------------------*/

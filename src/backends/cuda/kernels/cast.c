@@ -14,15 +14,10 @@ static tn_status run(const tn_launch *l, const char *entry, const char *from, co
                      int vector, bool truth, int64_t count, void **args)
 {
     char options[120];
-    const tn_cuda_function *function;
     snprintf(options, sizeof options, "-DTX=%s -DTY=%s -DVEC=%d -DTRUTH=%d -DMADE=%d", from, to,
              vector, truth, strcmp(entry, "cast") != 0);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_cast, entry, options, 0,
-                                &function));
-    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(count, (int64_t)THREADS * vector)},
-                         .block = {THREADS},
-                         .overlap = true};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_cast, entry, options,
+                             tn_cuda_blocks(count, (int64_t)THREADS * vector), THREADS, args);
 }
 
 /* ---- Cast ------------------------------------------------------------------------------------*/

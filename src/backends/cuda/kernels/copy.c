@@ -34,7 +34,6 @@ static tn_status run_steps(const tn_launch *l, const tn_cuda_index *index, const
     steps args = {.x = x, .y = y, .count = 1};
     int inner = index->rank - 1, vector = tn_cuda_vector(element_bytes);
     char options[120];
-    const tn_cuda_function *function;
     for (int axis = 0; axis < index->rank; axis++) args.count *= (uint32_t)index->dim[axis];
     if (args.count == 0) return NULL;
     bool runs = index->step[0][inner] == 1;
@@ -52,12 +51,9 @@ static tn_status run_steps(const tn_launch *l, const tn_cuda_index *index, const
     }
     snprintf(options, sizeof options, "-DWORD=%s -DRANK=%d -DVEC=%d -DRUNS=%d",
              tn_cuda_word(element_bytes), index->rank, vector, runs);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_copy, "copy", options,
-                                0, &function));
-    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(args.count, (int64_t)THREADS * vector)},
-                         .block = {THREADS},
-                         .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_copy, "copy", options,
+                             tn_cuda_blocks(args.count, (int64_t)THREADS * vector), THREADS,
+                             (void *[]){&args});
 }
 
 /* `row_axis`: where x is dense; y is along the last. */
@@ -68,7 +64,6 @@ static tn_status run_tiles(const tn_launch *l, const tn_cuda_index *index, int r
     int inner = index->rank - 1, side = element_bytes < 4 ? 64 : 32;
     int64_t y_step[TN_RANK_MAX], blocks = 1;
     char options[120];
-    const tn_cuda_function *function;
     tn_cuda_dense_steps(index->dim, index->rank, y_step);
     args.rows = (int32_t)index->dim[row_axis];
     args.columns = (int32_t)index->dim[inner];
@@ -86,10 +81,8 @@ static tn_status run_tiles(const tn_launch *l, const tn_cuda_index *index, int r
     blocks *= (int64_t)args.tiles_down * args.tiles_across;
     snprintf(options, sizeof options, "-DWORD=%s -DRANK=1 -DVEC=1 -DRUNS=1",
              tn_cuda_word(element_bytes));
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_copy, "transpose",
-                                options, 0, &function));
-    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(blocks, 1)}, .block = {THREADS}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_copy, "transpose", options,
+                             tn_cuda_blocks(blocks, 1), THREADS, (void *[]){&args});
 }
 
 /* y's dims and x's steps, not joined yet. */

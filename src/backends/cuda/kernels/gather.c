@@ -41,13 +41,9 @@ static tn_status run(const tn_launch *l, const char *entry, const char *unit, tn
                      int64_t threads, void **args)
 {
     char options[80];
-    const tn_cuda_function *function;
     snprintf(options, sizeof options, "-DUNIT=%s -DINDEX=%s", unit, tn_cuda_type(index));
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_gather, entry, options,
-                                0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(threads, THREADS)}, .block = {THREADS}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_gather, entry, options,
+                             tn_cuda_blocks(threads, THREADS), THREADS, args);
 }
 
 /* The widest unit that divides slices of `bytes` and both addresses; its name. */

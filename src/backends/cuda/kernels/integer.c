@@ -1,7 +1,7 @@
 /* MatMulInteger, QLinearMatMul, ConvInteger and QLinearConv. */
 #include <stdio.h>
 
-#include "backends/cuda/index.h"
+#include "backends/cuda/kernels/sliding.h"
 #include "ops/conv/conv.h"
 #include "ops/matmul/matmul.h"
 
@@ -30,8 +30,7 @@ typedef struct convolution {
     void *y;
     uint32_t count, channels, each, bias_count;
     tn_cuda_divider outputs, per_group;
-    int32_t in[3], kernel[3], stride[3], dilation[3], pad[3];
-    tn_cuda_divider out[3];
+    tn_cuda_sliding slide;
     factor x_zero, w_zero, x_scale, w_scale, y_scale, y_zero;
 } convolution;
 
@@ -46,16 +45,12 @@ static tn_status run(const tn_launch *l, const char *entry, int weights, bool li
 {
     const tn_problem *p = l->problem;
     char options[160];
-    const tn_cuda_function *function;
     snprintf(options, sizeof options, "-DTA=%s -DTB=%s -DTY=%s -DTS=%s -DLINEAR=%d -DCONV=%d",
              tn_cuda_type(p->in[0].dtype), tn_cuda_type(p->in[weights].dtype),
              tn_cuda_type(p->out[0].dtype), linear ? tn_cuda_type(p->in[1].dtype) : "float", linear,
              entry[8] == 'c');
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_integer, entry, options,
-                                0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(threads, THREADS)}, .block = {THREADS}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_integer, entry, options,
+                             tn_cuda_blocks(threads, THREADS), THREADS, (void *[]){args});
 }
 
 /* ---- Products --------------------------------------------------------------------------------*/
@@ -129,17 +124,12 @@ static tn_status launch_product(const tn_launch *l, int b)
 
 static tn_verdict accepts_conv(const tn_problem *p, int weights)
 {
-    enum { EXTENT_MAX = 1 << 28 };
     tn_window w;
     if (!tn_cuda_fits(p)) return TN_CUDA_TOO_LARGE;
     tn_conv_window(p, weights, &w);
-    for (int i = 0; i < 3; i++)
-        if (w.kernel[i] * w.dilation[i] > EXTENT_MAX || w.out[i] * w.stride[i] > EXTENT_MAX ||
-            w.pad[i] > EXTENT_MAX || w.pad[i] < -EXTENT_MAX)
-            return TN_NO("the window reaches too far");
     if (weights == LINEAR_B && p->in[weights].dim[1] * w.kernel_count > SUM_MAX)
         return TN_NO("sums may not fit 32 bits");
-    return TN_YES;
+    return tn_cuda_sliding_fits(&w);
 }
 
 static tn_status launch_conv(const tn_launch *l, int weights)
@@ -162,16 +152,9 @@ static tn_status launch_conv(const tn_launch *l, int weights)
                         .bias_count = biased ? (uint32_t)tn_tensor_count(&p->in[8]) : 1,
                         .outputs = tn_cuda_divider_of(y->dim[1]),
                         .per_group = tn_cuda_divider_of(y->dim[1] / params->group),
+                        .slide = tn_cuda_sliding_of(&w),
                         .x_zero = factor_of(p, 2),
                         .w_zero = factor_of(p, linear ? 5 : 3)};
-    for (int i = 0; i < 3; i++) {
-        args.in[i] = (int32_t)w.in[i];
-        args.kernel[i] = (int32_t)w.kernel[i];
-        args.stride[i] = (int32_t)w.stride[i];
-        args.dilation[i] = (int32_t)w.dilation[i];
-        args.pad[i] = (int32_t)w.pad[i];
-        args.out[i] = tn_cuda_divider_of(w.out[i]);
-    }
     if (linear) {
         args.x_scale = factor_of(p, 1);
         args.w_scale = factor_of(p, 4);

@@ -103,6 +103,8 @@ extern "C" __global__ void __launch_bounds__(256) integer_product(const __grid_c
         }
 }
 #else
+#include "sliding.cuh"
+
 struct convolution { /* mirrored in integer.c */
     const TA *x;
     const TB *w;
@@ -110,8 +112,7 @@ struct convolution { /* mirrored in integer.c */
     TY *y;
     uint32 count, channels, each, bias_count; /* of y; of x; of a group in x; of the bias */
     divider outputs, per_group;               /* channels of y; of a group in y */
-    int32 in[3], kernel[3], stride[3], dilation[3], pad[3];
-    divider out[3];
+    sliding slide;
     factor x_zero, w_zero, x_scale, w_scale, y_scale, y_zero;
 };
 
@@ -120,26 +121,27 @@ extern "C" __global__ void __launch_bounds__(256)
     integer_conv(const __grid_constant__ convolution p)
 {
     uint32 n = blockIdx.x * 256 + threadIdx.x, rest = n, channel, nothing, at[3];
+    const sliding &s = p.slide;
     tn_start_consumer();
     tn_wait_for_producer();
     if (n >= p.count) return;
-    for (int i = 2; i >= 0; i--) rest = divide(rest, p.out[i], &at[i]);
+    for (int i = 2; i >= 0; i--) rest = divide(rest, s.out[i], &at[i]);
     uint32 sample = divide(rest, p.outputs, &channel);
     uint32 first = sample * p.channels + divide(channel, p.per_group, &nothing) * p.each;
     int32 x_zero = zero_of<TA>(p.x_zero, 0), w_zero = zero_of<TB>(p.w_zero, channel);
-    const TB *w = p.w + channel * p.each * (p.kernel[0] * p.kernel[1] * p.kernel[2]);
+    const TB *w = p.w + channel * p.each * (s.kernel[0] * s.kernel[1] * s.kernel[2]);
     int32 sum = 0;
     for (uint32 c = 0; c < p.each; c++)
-        for (int i = 0; i < p.kernel[0]; i++)
-            for (int j = 0; j < p.kernel[1]; j++)
-                for (int k = 0; k < p.kernel[2]; k++, w++) {
-                    int32 u = (int32)at[0] * p.stride[0] + i * p.dilation[0] - p.pad[0];
-                    int32 v = (int32)at[1] * p.stride[1] + j * p.dilation[1] - p.pad[1];
-                    int32 s = (int32)at[2] * p.stride[2] + k * p.dilation[2] - p.pad[2];
-                    bool inside = (uint32)u < (uint32)p.in[0] && (uint32)v < (uint32)p.in[1] &&
-                                  (uint32)s < (uint32)p.in[2];
+        for (int i = 0; i < s.kernel[0]; i++)
+            for (int j = 0; j < s.kernel[1]; j++)
+                for (int k = 0; k < s.kernel[2]; k++, w++) {
+                    int32 u = (int32)at[0] * s.stride[0] + i * s.dilation[0] - s.pad[0];
+                    int32 v = (int32)at[1] * s.stride[1] + j * s.dilation[1] - s.pad[1];
+                    int32 t = (int32)at[2] * s.stride[2] + k * s.dilation[2] - s.pad[2];
+                    bool inside = (uint32)u < (uint32)s.in[0] && (uint32)v < (uint32)s.in[1] &&
+                                  (uint32)t < (uint32)s.in[2];
                     if (!inside) continue;
-                    int32 x = p.x[(((first + c) * p.in[0] + u) * p.in[1] + v) * p.in[2] + s];
+                    int32 x = p.x[(((first + c) * s.in[0] + u) * s.in[1] + v) * s.in[2] + t];
                     sum += (x - x_zero) * ((int32)*w - w_zero);
                 }
     if constexpr (LINEAR) {

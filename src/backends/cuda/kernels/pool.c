@@ -1,7 +1,7 @@
 /* MaxPool and AveragePool. The global forms are reductions (reduce.c). */
 #include <stdio.h>
 
-#include "backends/cuda/index.h"
+#include "backends/cuda/kernels/sliding.h"
 #include "ops/pool/pool.h"
 
 extern const tn_cuda_source tn_cuda_source_pool;
@@ -11,27 +11,18 @@ typedef struct window { /* as the kernel takes it */
     void *y, *indices;
     uint32_t count;
     int32_t in_count, column_major, count_padding;
-    int32_t in[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
-    tn_cuda_divider out[3];
+    tn_cuda_sliding slide;
     int64_t lowest;
 } window;
 
 static tn_verdict accepts(const tn_problem *p)
 {
-    enum { EXTENT_MAX = 1 << 28 };
     const tn_pool_params *params = p->params;
     tn_window w;
     if (!tn_cuda_type(p->in[0].dtype)) return TN_NO("kernels do not know the type");
     if (!tn_cuda_fits(p)) return TN_CUDA_TOO_LARGE;
     tn_window_of(&params->window, &p->in[0], NULL, &p->out[0], &w);
-    for (int i = 0; i < 3; i++) {
-        int64_t most = TN_MAX(TN_MAX(w.kernel[i], w.dilation[i]), w.stride[i]);
-        if (most > EXTENT_MAX || w.kernel[i] * w.dilation[i] > EXTENT_MAX ||
-            w.out[i] * w.stride[i] > EXTENT_MAX || w.pad[i] > EXTENT_MAX ||
-            w.pad_end[i] > EXTENT_MAX || w.pad[i] < -EXTENT_MAX || w.pad_end[i] < -EXTENT_MAX)
-            return TN_NO("the window reaches too far");
-    }
-    return TN_YES;
+    return tn_cuda_sliding_fits(&w);
 }
 
 static tn_status launch(const tn_launch *l, bool average)
@@ -48,26 +39,14 @@ static tn_status launch(const tn_launch *l, bool average)
                    .lowest = x->dtype == TN_DTYPE_I8 ? -128 : 0};
     tn_window w;
     char options[120];
-    const tn_cuda_function *function;
     if (args.count == 0) return NULL;
     tn_window_of(&params->window, x, NULL, y, &w);
     args.in_count = (int32_t)w.in_count;
-    for (int i = 0; i < 3; i++) {
-        args.in[i] = (int32_t)w.in[i];
-        args.kernel[i] = (int32_t)w.kernel[i];
-        args.stride[i] = (int32_t)w.stride[i];
-        args.dilation[i] = (int32_t)w.dilation[i];
-        args.pad[i] = (int32_t)w.pad[i];
-        args.pad_end[i] = (int32_t)w.pad_end[i];
-        args.out[i] = tn_cuda_divider_of(w.out[i]);
-    }
+    args.slide = tn_cuda_sliding_of(&w);
     snprintf(options, sizeof options, "-DTX=%s -DTW=%s -DAVERAGE=%d", tn_cuda_type(x->dtype),
              tn_cuda_wide(x->dtype), average);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_pool, "pool", options,
-                                0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(args.count, 256)}, .block = {256}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_pool, "pool", options,
+                             tn_cuda_blocks(args.count, 256), 256, (void *[]){&args});
 }
 
 static tn_status launch_max(const tn_launch *l)

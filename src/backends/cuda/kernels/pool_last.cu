@@ -13,19 +13,16 @@
 #endif
 typedef TYPE T;
 
+#include "sliding.cuh"
+
 struct window { /* mirrored in pool_last.c */
     const T *x;
     T *y;
     uint32 count; /* of vectors of y */
     int32 vectors, count_padding;
-    int32 in[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
-    divider out[3], by_vectors;
+    sliding slide;
+    divider by_vectors;
 };
-
-static __device__ __forceinline__ int32 divide_up(int32 a, int32 b) /* ceil(a / b), b > 0 */
-{
-    return a > 0 ? (a + b - 1) / b : -(-a / b);
-}
 
 /* Two elements of 16 bits; NaN is larger than anything. */
 static __device__ __forceinline__ uint32 larger_of(half, uint32 a, uint32 b)
@@ -99,28 +96,18 @@ struct result {
 
 extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constant__ window p)
 {
-    uint32 n = blockIdx.x * 128 + threadIdx.x, vector, rest;
-    int32 from[3], begin[3], end[3], padded = 1;
+    uint32 n = blockIdx.x * 128 + threadIdx.x, vector, image;
     tn_start_consumer();
     tn_wait_for_producer();
     if (n >= p.count) return;
-    rest = divide(n, p.by_vectors, &vector);
-#pragma unroll
-    for (int i = 2; i >= 0; i--) { /* the taps [begin, end) fall inside the input */
-        uint32 at;
-        rest = divide(rest, p.out[i], &at);
-        from[i] = (int32)at * p.stride[i] - p.pad[i];
-        begin[i] = max(0, divide_up(-from[i], p.dilation[i]));
-        end[i] = min(p.kernel[i], divide_up(p.in[i] - from[i], p.dilation[i]));
-        int32 last = divide_up(p.in[i] + p.pad_end[i] - from[i], p.dilation[i]);
-        padded *= max(0, min(p.kernel[i], last));
-    }
-    const pack<T, V> *x = (const pack<T, V> *)p.x + vector;
+    reach r = reach_of(p.slide, divide(n, p.by_vectors, &vector), &image);
+    const pack<T, V> *x =
+        (const pack<T, V> *)p.x + vector +
+        (int64)image * (p.slide.in[0] * p.slide.in[1] * p.slide.in[2]) * p.vectors;
     result sum;
     int32 counted = 0;
     auto place = [&](int a, int b, int c) {
-        return (int64)((((int32)rest * p.in[0] + from[0] + a * p.dilation[0]) * p.in[1] + from[1] +
-                        b * p.dilation[1]) * p.in[2] + from[2] + c * p.dilation[2]) * p.vectors;
+        return (int64)tap_of(p.slide, r, a, b, c) * p.vectors;
     };
 #if KERNEL0
     constexpr int TAPS = KERNEL0 * KERNEL1 * KERNEL2;
@@ -129,8 +116,8 @@ extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constan
 #pragma unroll
     for (int tap = 0; tap < TAPS; tap++) {
         int a = tap / (KERNEL1 * KERNEL2), b = tap / KERNEL2 % KERNEL1, c = tap % KERNEL2;
-        inside[tap] = a >= begin[0] && a < end[0] && b >= begin[1] && b < end[1] &&
-                      c >= begin[2] && c < end[2];
+        inside[tap] = a >= r.begin[0] && a < r.end[0] && b >= r.begin[1] && b < r.end[1] &&
+                      c >= r.begin[2] && c < r.end[2];
         if (inside[tap]) some[tap] = x[place(a, b, c)];
     }
 #pragma unroll
@@ -139,11 +126,11 @@ extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constan
         counted += inside[tap];
     }
 #else
-    for (int a = begin[0]; a < end[0]; a++)
-        for (int b = begin[1]; b < end[1]; b++)
+    for (int a = r.begin[0]; a < r.end[0]; a++)
+        for (int b = r.begin[1]; b < r.end[1]; b++)
 #pragma unroll 3
-            for (int c = begin[2]; c < end[2]; c++, counted++) sum.take(x[place(a, b, c)]);
+            for (int c = r.begin[2]; c < r.end[2]; c++, counted++) sum.take(x[place(a, b, c)]);
 #endif
-    if (AVERAGE && p.count_padding) counted = padded;
+    if (AVERAGE && p.count_padding) counted = r.padded;
     ((pack<T, V> *)p.y)[n] = sum.of(counted);
 }

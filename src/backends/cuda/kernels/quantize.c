@@ -63,7 +63,6 @@ static tn_status launch(const tn_launch *l, bool quantize)
     const tn_tensor *x = &p->in[0], *scale = &p->in[1], *y = &p->out[0];
     void *zero = tn_cuda_has(p, 2) ? p->in[2].data : NULL;
     char options[240];
-    const tn_cuda_function *function;
     tn_quantize_map map;
     int64_t count = tn_tensor_count(x);
     if (count == 0) return NULL;
@@ -81,13 +80,9 @@ static tn_status launch(const tn_launch *l, bool quantize)
              tn_cuda_type(x->dtype), tn_cuda_type(y->dtype), tn_cuda_type(scale->dtype),
              computed_in(p, quantize), tn_cuda_type(quantize ? precision_of(p) : TN_DTYPE_F32),
              vector, map.per_block ? 2 : map.blocks > 1, quantize);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_quantize,
-                                quantize ? "quantize" : "dequantize", options, 0, &function));
-    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(count, (int64_t)THREADS * vector)},
-                         .block = {THREADS},
-                         .overlap = true};
     void *args[] = {(void *)&x->data, (void *)&scale->data, &zero, (void *)&y->data, &at};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_quantize, "elements", options,
+                             tn_cuda_blocks(count, (int64_t)THREADS * vector), THREADS, args);
 }
 
 static tn_status launch_quantize(const tn_launch *l)
@@ -110,13 +105,9 @@ static tn_status launch_dynamic(const tn_launch *l)
     const tn_problem *p = l->problem;
     uint32_t count = (uint32_t)tn_tensor_count(&p->in[0]);
     void *out[3];
-    const tn_cuda_function *function;
     for (int i = 0; i < 3; i++) out[i] = tn_cuda_wants(p, i) ? p->out[i].data : NULL;
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_quantize, "dynamic",
-                                "-DQUANTIZE=1", 0, &function));
-    tn_cuda_grid grid = {.grid = {1}, .block = {1024}, .overlap = true};
     void *args[] = {(void *)&p->in[0].data, &out[0], &out[1], &out[2], &count};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_quantize, "dynamic", "-DQUANTIZE=1", 1, 1024, args);
 }
 
 #define TACTIC(text, operator_name, kind)                                                          \

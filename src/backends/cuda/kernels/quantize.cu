@@ -50,8 +50,25 @@ template <class From, class To> static __device__ __forceinline__ void round_onc
 }
 
 #if QUANTIZE
+typedef TY Zero;
+static __device__ __forceinline__ TY convert(TX x, TS scale, int64 zero)
+{
+    TR quotient;
+    round_once(as<TW>(x) / as<TW>(scale), &quotient);
+    return quantised<TY>(to_float(quotient), (int32)zero);
+}
+#else
+typedef TX Zero;
+static __device__ __forceinline__ TY convert(TX x, TS scale, int64 zero)
+{
+    TY y;
+    round_once((TW)((int64)x - zero) * as<TW>(scale), &y);
+    return y;
+}
+#endif
+
 extern "C" __global__ void __launch_bounds__(256)
-    quantize(const TX *x, const TS *scale, const TY *zero, TY *y,
+    elements(const TX *x, const TS *scale, const Zero *zero, TY *y,
              const __grid_constant__ places p)
 {
     uint32 i = (blockIdx.x * 256 + threadIdx.x) * VEC;
@@ -67,14 +84,13 @@ extern "C" __global__ void __launch_bounds__(256)
         if (i + k >= p.count) break;
         if (!whole) in.at[k] = x[i + k];
         uint32 at = scale_at(i + k, p);
-        TR quotient;
-        round_once(as<TW>(in.at[k]) / as<TW>(scale[at]), &quotient);
-        out.at[k] = quantised<TY>(to_float(quotient), zero ? (int32)zero[at] : 0);
+        out.at[k] = convert(in.at[k], scale[at], zero ? (int64)zero[at] : 0);
         if (!whole) y[i + k] = out.at[k];
     }
     if (whole) *(vec<TY, VEC> *)(y + i) = out;
 }
 
+#if QUANTIZE
 /* One block: first the range of x, widened to hold 0, then its elements. */
 extern "C" __global__ void __launch_bounds__(1024)
     dynamic(const float *x, uint8 *y, float *scale_out, uint8 *zero_out, uint32 count)
@@ -103,29 +119,5 @@ extern "C" __global__ void __launch_bounds__(1024)
     if (threadIdx.x) return;
     if (scale_out) *scale_out = scale;
     if (zero_out) *zero_out = (uint8)zero;
-}
-#else
-extern "C" __global__ void __launch_bounds__(256)
-    dequantize(const TX *x, const TS *scale, const TX *zero, TY *y,
-               const __grid_constant__ places p)
-{
-    uint32 i = (blockIdx.x * 256 + threadIdx.x) * VEC;
-    tn_start_consumer();
-    tn_wait_for_producer();
-    if (i >= p.count) return;
-    vec<TX, VEC> in;
-    vec<TY, VEC> out;
-    bool whole = p.count - i >= VEC;
-    if (whole) in = *(const vec<TX, VEC> *)(x + i);
-#pragma unroll
-    for (int k = 0; k < VEC; k++) {
-        if (i + k >= p.count) break;
-        if (!whole) in.at[k] = x[i + k];
-        uint32 at = scale_at(i + k, p);
-        int64 moved = (int64)in.at[k] - (zero ? (int64)zero[at] : 0);
-        round_once((TW)moved * as<TW>(scale[at]), &out.at[k]);
-        if (!whole) y[i + k] = out.at[k];
-    }
-    if (whole) *(vec<TY, VEC> *)(y + i) = out;
 }
 #endif

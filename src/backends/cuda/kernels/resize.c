@@ -89,7 +89,6 @@ static tn_status launch(const tn_launch *l)
     int64_t step[TN_RANK_MAX];
     int axes = 0;
     char options[160];
-    const tn_cuda_function *function;
     if (args.count == 0) return NULL;
     tn_cuda_dense_steps(x->dim, x->rank, step);
     for (int axis = 0; axis < y->rank; axis++) {
@@ -112,11 +111,8 @@ static tn_status launch(const tn_launch *l)
              nearest ? tn_cuda_word_of(x->dtype) : tn_cuda_type(x->dtype),
              nearest ? "uint64" : tn_cuda_wide(x->dtype), axes, taps[params->mode],
              (int)params->coordinate_transformation_mode, (int)params->nearest_mode);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_resize, "resize",
-                                options, 0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(args.count, 256)}, .block = {256}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_resize, "resize", options,
+                             tn_cuda_blocks(args.count, 256), 256, (void *[]){&args});
 }
 
 extern const tn_tactic tn_cuda_resize[];

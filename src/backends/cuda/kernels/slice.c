@@ -33,12 +33,8 @@ typedef struct pad_task { /* as the kernel takes it */
 static tn_status run(const tn_launch *l, const char *entry, const char *options, int64_t threads,
                      void **args)
 {
-    const tn_cuda_function *function;
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_slice, entry, options,
-                                0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(threads, THREADS)}, .block = {THREADS}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, args);
+    return tn_cuda_run_plain(l, &tn_cuda_source_slice, entry, options,
+                             tn_cuda_blocks(threads, THREADS), THREADS, args);
 }
 
 static tn_verdict accepts(const tn_problem *p)

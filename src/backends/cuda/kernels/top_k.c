@@ -38,7 +38,6 @@ static tn_status launch(const tn_launch *l)
                   .inner = (uint32_t)tn_dims_product(x->dim, axis + 1, x->rank)};
     int64_t outer = tn_dims_product(x->dim, 0, axis);
     char options[80];
-    const tn_cuda_function *function;
     if (!args.values && !args.places) return NULL;
     args.k = (uint32_t)y->dim[axis];
     if (tn_tensor_count(y) == 0) return NULL;
@@ -46,11 +45,8 @@ static tn_status launch(const tn_launch *l)
              args.count);
     snprintf(options, sizeof options, "-DTX=%s -DLARGEST=%d", tn_cuda_type(x->dtype),
              params->largest != 0);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_top_k, "top_k", options,
-                                0, &function));
-    tn_cuda_grid grid = {
-        .grid = {tn_cuda_blocks(outer * args.inner, 1)}, .block = {256}, .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_top_k, "top_k", options,
+                             tn_cuda_blocks(outer * args.inner, 1), 256, (void *[]){&args});
 }
 
 extern const tn_tactic tn_cuda_top_k[];

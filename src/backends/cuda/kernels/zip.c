@@ -48,7 +48,6 @@ static tn_status run(const tn_launch *l, const zip *z)
     tn_cuda_index index;
     uint32_t last = 0;
     char options[320];
-    const tn_cuda_function *function;
     if (args.count == 0) return NULL;
     tn_cuda_index_broadcast(y, z->in, z->count, &index);
     int inner = index.rank - 1;
@@ -67,12 +66,9 @@ static tn_status run(const tn_launch *l, const zip *z)
              "-DFORM=%d -DDIVIDE=%d -DCUT=%d -DOP=op_%s",
              z->type[0], z->type[z->count > 1 ? 1 : 0], z->type[z->count > 2 ? 2 : 0], z->out,
              z->wide, vector, index.rank, z->count, last, z->form, z->divide, z->cut, z->op);
-    TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_zip, "zip", options, 0,
-                                &function));
-    tn_cuda_grid grid = {.grid = {tn_cuda_blocks(args.count, (int64_t)THREADS * vector)},
-                         .block = {THREADS},
-                         .overlap = true};
-    return tn_cuda_run(l, function, &grid, (void *[]){&args});
+    return tn_cuda_run_plain(l, &tn_cuda_source_zip, "zip", options,
+                             tn_cuda_blocks(args.count, (int64_t)THREADS * vector), THREADS,
+                             (void *[]){&args});
 }
 
 /* ---- Two inputs ------------------------------------------------------------------------------*/
