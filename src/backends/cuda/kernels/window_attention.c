@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "backends/cuda/index.h"
-#include "ops/window_attention/window_attention.h"
+#include "backends/cuda/kernels/window.h"
 
 extern const tn_cuda_source tn_cuda_source_window_attention;
 
@@ -25,8 +25,8 @@ enum {
 typedef struct problem { /* as the kernel takes it */
     const void *qkv, *bias;
     void *y;
-    int32_t width, heads, tiles, windows, count, height, breadth, across, down, right;
-    float scale, mask;
+    int32_t width, heads, tiles;
+    tn_cuda_tiling all;
 } problem;
 
 static size_t shared_bytes(const tn_window_attention_shape *s, int kind, size_t element)
@@ -98,17 +98,9 @@ static tn_status launch(const tn_launch *l, int kind)
         .width = (int32_t)s.width,
         .heads = (int32_t)s.heads,
         .tiles = (int32_t)((s.rows + tile - 1) / tile),
-        .windows = (int32_t)s.windows,
-        .count = (int32_t)(s.batch * s.windows),
-        .height = (int32_t)s.size[0],
-        .breadth = (int32_t)s.size[1],
-        .across = (int32_t)s.count[1],
-        .down = (int32_t)s.shift[0],
-        .right = (int32_t)s.shift[1],
-        .scale = (float)s.scale,
-        .mask = (float)s.mask,
+        .all = tn_cuda_tiling_of(&s),
     };
-    int64_t groups = (args.count + repeat - 1) / repeat;
+    int64_t groups = (args.all.count + repeat - 1) / repeat;
     tn_cuda_grid grid = {.grid = {(unsigned)(groups * args.tiles * s.heads)},
                          .block = {THREADS},
                          .shared_bytes = shared,

@@ -19,66 +19,37 @@
 typedef TYPE T;
 
 #define FULL 0xffffffffu
-#define LOG2E 1.44269504088896f
+
+#include "window.cuh"
 
 struct problem { /* mirrored in window_attention.c */
     const T *qkv, *bias;
     T *y;
-    int width, heads, tiles;          /* tiles of a window, TILE queries each */
-    int windows, count;               /* of an image; of all of them */
-    int height, breadth, across;      /* of the image; windows side by side */
-    int down, right;                  /* the shift */
-    float scale, mask;
+    int width, heads, tiles; /* tiles of a window, TILE queries each */
+    tiling all;
 };
 
-/* Where a block works, and where the rows of its window are. */
-struct place {
-    int head, window, first; /* first query */
-    int y, x;                /* of the window in the moved image */
-    int64 image;             /* the first token of the image */
-    bool edge;               /* there are several regions */
+/* Where a block works. */
+struct work {
+    place here;
+    int head, first; /* first query */
 };
 
-static __device__ __forceinline__ place place_of(const problem &p, int head, int first, int number)
-{
-    int window = number % p.windows;
-    place here = {head, window, first};
-    here.y = window / p.across * (ROWS / SIDE);
-    here.x = window % p.across * SIDE;
-    here.image = (int64)(number / p.windows) * p.height * p.breadth;
-    here.edge = p.mask != 0 && (here.y + ROWS / SIDE > p.height - p.down ||
-                                here.x + SIDE > p.breadth - p.right);
-    return here;
-}
-template <int TILE> static __device__ __forceinline__ place enter(const problem &p)
+template <int TILE> static __device__ __forceinline__ work enter(const problem &p)
 {
     int rest = blockIdx.x / p.heads;
-    return place_of(p, blockIdx.x % p.heads, rest % p.tiles * TILE, rest / p.tiles);
-}
-
-static __device__ __forceinline__ int64 token_of(const problem &p, const place &here, int row)
-{
-    int y = here.y + row / SIDE + p.down, x = here.x + row % SIDE + p.right;
-    y -= y >= p.height ? p.height : 0;
-    x -= x >= p.breadth ? p.breadth : 0;
-    return here.image + y * p.breadth + x;
-}
-
-static __device__ __forceinline__ int region_of(const problem &p, const place &here, int row)
-{
-    return 2 * (here.y + row / SIDE >= p.height - p.down) +
-           (here.x + row % SIDE >= p.breadth - p.right);
+    return work{place_of(p.all, rest / p.tiles), (int)blockIdx.x % p.heads, rest % p.tiles * TILE};
 }
 
 /* Row `row` of q (part 0), k (1) or v (2). */
-static __device__ __forceinline__ const T *row_of(const problem &p, const place &here, int part,
+static __device__ __forceinline__ const T *row_of(const problem &p, const work &at, int part,
                                                   int row)
 {
-    return p.qkv + (token_of(p, here, row) * 3 + part) * p.width + here.head * HEAD;
+    return p.qkv + (token_of(p.all, at.here, row) * 3 + part) * p.width + at.head * HEAD;
 }
-static __device__ __forceinline__ T *result_of(const problem &p, const place &here, int row)
+static __device__ __forceinline__ T *result_of(const problem &p, const work &at, int row)
 {
-    return p.y + token_of(p, here, row) * p.width + here.head * HEAD;
+    return p.y + token_of(p.all, at.here, row) * p.width + at.head * HEAD;
 }
 
 /* ---- Any sizes -------------------------------------------------------------------------------*/
@@ -86,22 +57,22 @@ static __device__ __forceinline__ T *result_of(const problem &p, const place &he
 extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant__ problem p)
 {
     extern __shared__ float memory[];
-    place here = enter<4>(p);
-    int lane = threadIdx.x % 32, row = here.first + threadIdx.x / 32;
+    work at = enter<4>(p);
+    int lane = threadIdx.x % 32, row = at.first + threadIdx.x / 32;
     float *weight = memory + threadIdx.x / 32 * ROWS;
     tn_start_consumer();
     tn_wait_for_producer();
     if (row >= ROWS) return;
-    const T *q = row_of(p, here, 0, row);
-    int region = region_of(p, here, row);
+    const T *q = row_of(p, at, 0, row);
+    int region = region_of(p.all, at.here, row);
     float top = __int_as_float(0xff800000), total = 0;
     for (int key = lane; key < ROWS; key += 32) {
-        const T *k = row_of(p, here, 1, key);
+        const T *k = row_of(p, at, 1, key);
         float score = 0;
         for (int d = 0; d < HEAD; d++) score += to_float(q[d]) * to_float(k[d]);
-        score *= p.scale;
-        if (BIAS) score += to_float(p.bias[((int64)here.head * ROWS + row) * ROWS + key]);
-        if (here.edge && region_of(p, here, key) != region) score += p.mask;
+        score *= p.all.scale;
+        if (BIAS) score += to_float(p.bias[((int64)at.head * ROWS + row) * ROWS + key]);
+        if (at.here.edge && region_of(p.all, at.here, key) != region) score += p.all.mask;
         weight[key] = score;
         top = fmaxf(top, score);
     }
@@ -115,8 +86,8 @@ extern "C" __global__ void __launch_bounds__(128) windows(const __grid_constant_
     for (int d = lane; d < HEAD; d += 32) {
         float sum = 0;
         for (int key = 0; key < ROWS; key++)
-            sum += weight[key] * to_float(row_of(p, here, 2, key)[d]);
-        from_float(sum * total, result_of(p, here, row) + d);
+            sum += weight[key] * to_float(row_of(p, at, 2, key)[d]);
+        from_float(sum * total, result_of(p, at, row) + d);
     }
 }
 #endif
@@ -136,14 +107,14 @@ enum {
     COLUMNS = (HEAD + 31) / 32
 };
 
-static __device__ __forceinline__ void load_rows(const problem &p, const place &here, int part,
+static __device__ __forceinline__ void load_rows(const problem &p, const work &at, int part,
                                                  int first, int count, float *to)
 {
     for (int i = threadIdx.x; i < count * (HEAD / 4); i += THREADS) {
         int row = i / (HEAD / 4), column = i % (HEAD / 4) * 4;
         vec<T, 4> some = {};
         if (first + row < ROWS)
-            some = *(const vec<T, 4> *)(row_of(p, here, part, first + row) + column);
+            some = *(const vec<T, 4> *)(row_of(p, at, part, first + row) + column);
         vec<float, 4> out;
 #pragma unroll
         for (int v = 0; v < 4; v++) out.at[v] = to_float(some.at[v]);
@@ -156,7 +127,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     extern __shared__ __align__(16) float memory[];
     float *q = memory, *k = q + EACH * 16 * LINE, *v = k + KEYS * 8 * LINE;
     float *weight = v + KEYS * 8 * LINE;
-    place here = enter<TILE>(p);
+    work at = enter<TILE>(p);
     int mine = threadIdx.x / 8, lane = threadIdx.x % 8;
     float s[EACH][KEYS];
     if (BIAS != 2) tn_wait_for_producer();
@@ -164,15 +135,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     for (int i = 0; i < EACH; i++)
 #pragma unroll
         for (int j = 0; j < KEYS; j++) {
-            int row = min(here.first + mine + 16 * i, ROWS - 1), key = min(lane + 8 * j, ROWS - 1);
+            int row = min(at.first + mine + 16 * i, ROWS - 1), key = min(lane + 8 * j, ROWS - 1);
             s[i][j] = 0;
-            if (BIAS) s[i][j] = to_float(p.bias[(here.head * ROWS + row) * ROWS + key]);
+            if (BIAS) s[i][j] = to_float(p.bias[(at.head * ROWS + row) * ROWS + key]);
         }
     if (BIAS == 2) tn_wait_for_producer();
     tn_start_consumer();
-    load_rows(p, here, 0, here.first, EACH * 16, q);
-    load_rows(p, here, 1, 0, KEYS * 8, k);
-    load_rows(p, here, 2, 0, KEYS * 8, v);
+    load_rows(p, at, 0, at.first, EACH * 16, q);
+    load_rows(p, at, 1, 0, KEYS * 8, k);
+    load_rows(p, at, 2, 0, KEYS * 8, v);
     __syncthreads();
     float dot[EACH][KEYS] = {};
 #pragma unroll
@@ -193,12 +164,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
         float top = __int_as_float(0xff800000);
-        int region = region_of(p, here, here.first + mine + 16 * i);
+        int region = region_of(p.all, at.here, at.first + mine + 16 * i);
 #pragma unroll
         for (int j = 0; j < KEYS; j++) {
             int key = lane + 8 * j;
-            s[i][j] += dot[i][j] * p.scale;
-            if (here.edge && region_of(p, here, key) != region) s[i][j] += p.mask;
+            s[i][j] += dot[i][j] * p.all.scale;
+            if (at.here.edge && region_of(p.all, at.here, key) != region) s[i][j] += p.all.mask;
             if (key >= ROWS) s[i][j] = __int_as_float(0xff800000);
             top = fmaxf(top, s[i][j]);
         }
@@ -238,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
     }
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
-        int row = here.first + mine + 16 * i;
+        int row = at.first + mine + 16 * i;
         float by = 1 / total[i];
 #pragma unroll
         for (int c = 0; c < COLUMNS; c++) {
@@ -246,7 +217,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) windows(const __grid_const
             if (row >= ROWS || c * 32 + lane * 4 >= HEAD) continue;
 #pragma unroll
             for (int e = 0; e < 4; e++) from_float(sum[i][c].at[e] * by, &out.at[e]);
-            *(vec<T, 4> *)(result_of(p, here, row) + c * 32 + lane * 4) = out;
+            *(vec<T, 4> *)(result_of(p, at, row) + c * 32 + lane * 4) = out;
         }
     }
 }
@@ -267,82 +238,47 @@ enum {
     LINE = HEAD + CHUNK
 };
 
-static __device__ __forceinline__ void copy_rows(const problem &p, const place &here, int part,
+static __device__ __forceinline__ void copy_rows(const problem &p, const work &at, int part,
                                                  T *to)
 {
     constexpr int EACH = HEAD / CHUNK;
     for (int i = threadIdx.x; i < KEYS * EACH; i += THREADS) {
         int row = i / EACH, column = i % EACH * CHUNK;
-        const T *from = row_of(p, here, part, min(row, ROWS - 1)) + column;
+        const T *from = row_of(p, at, part, min(row, ROWS - 1)) + column;
         copy_begin(to + row * LINE + column, from, row < ROWS);
     }
 }
 
-/* Scores of one row become weights; the sum of them. */
-static __device__ __forceinline__ float weigh(const problem &p, const place &here, int row, int i,
-                                              float s[TILES][4])
-{
-    int lane = threadIdx.x % 32, region = region_of(p, here, row);
-    float top = __int_as_float(0xff800000), total = 0;
-#pragma unroll
-    for (int j = 0; j < TILES * 2; j++) {
-        int key = j / 2 * 8 + lane % 4 * 2 + j % 2;
-        float *x = &s[j / 2][2 * i + j % 2];
-        *x *= p.scale * LOG2E;
-        if (here.edge && region_of(p, here, key) != region) *x += p.mask * LOG2E;
-        if (key >= ROWS) *x = __int_as_float(0xff800000);
-        top = fmaxf(top, *x);
-    }
-    for (int n = 1; n < 4; n <<= 1) top = fmaxf(top, __shfl_xor_sync(FULL, top, n));
-#pragma unroll
-    for (int j = 0; j < TILES * 2; j++) {
-        float *x = &s[j / 2][2 * i + j % 2];
-        *x = exp2_approx(*x - top);
-        total += *x;
-    }
-    for (int n = 1; n < 4; n <<= 1) total += __shfl_xor_sync(FULL, total, n);
-    return total;
-}
-
 /* Keys and values of a window on their way; its queries. */
-static __device__ __forceinline__ void fetch(const problem &p, const place &here, T *room,
+static __device__ __forceinline__ void fetch(const problem &p, const work &at, T *room,
                                              uint32 a[HEAD / STEP][4])
 {
     const T *q[2];
-    copy_rows(p, here, 1, room);
-    copy_rows(p, here, 2, room + KEYS * LINE);
+    copy_rows(p, at, 1, room);
+    copy_rows(p, at, 2, room + KEYS * LINE);
     copy_group();
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        int row = here.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
-        q[i] = row_of(p, here, 0, min(row, ROWS - 1));
+        int row = at.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
+        q[i] = row_of(p, at, 0, min(row, ROWS - 1));
     }
     read_queries<T, HEAD>(q, a);
 }
 
-static __device__ __forceinline__ void attend(const problem &p, const place &here, const T *room,
+static __device__ __forceinline__ void attend(const problem &p, const work &at, const T *room,
                                               const uint32 a[1][HEAD / STEP][4],
                                               const vec<T, 2> bias[TILES][2])
 {
-    int lane = threadIdx.x % 32;
-    float s[1][TILES][4], sum[1][HEAD / 8][4] = {}, inverse = 1 / p.scale;
-#pragma unroll
-    for (int j = 0; j < TILES * 4; j++)
-        s[0][j / 4][j % 4] = BIAS ? inverse * to_float(bias[j / 4][j % 4 / 2].at[j % 2]) : 0;
-    add_scores<T, HEAD, LINE, TILES, 1>(a, room, s);
-    float total[2];
-    int row[2];
+    int lane = threadIdx.x % 32, first = at.first + threadIdx.x / 32 * 16;
+    float sum[1][HEAD / 8][4] = {}, total[2];
+    attend_window<T, HEAD, LINE, TILES, BIAS != 0>(p.all, at.here, first, room, room + KEYS * LINE,
+                                                   a, bias, sum, total);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-        row[i] = here.first + threadIdx.x / 32 * 16 + lane / 4 + i * 8;
-        total[i] = weigh(p, here, row[i], i, s[0]);
-    }
-    add_values<T, HEAD, LINE, TILES, 1>(s, room + KEYS * LINE, sum);
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
+        int row = first + lane / 4 + i * 8;
         float by = 1 / total[i];
-        if (row[i] >= ROWS) continue;
-        T *y = result_of(p, here, row[i]) + lane % 4 * 2;
+        if (row >= ROWS) continue;
+        T *y = result_of(p, at, row) + lane % 4 * 2;
 #pragma unroll
         for (int c = 0; c < HEAD / 8; c++) {
             vec<T, 2> out;
@@ -373,22 +309,22 @@ extern "C" __global__ void __launch_bounds__(THREADS, REPEAT > 1 ? 4 : 1)
         if (BIAS) bias[j / 4][j % 4 / 2].at[j % 2] = p.bias[(head * ROWS + row) * ROWS + key];
     }
     if (BIAS == 2) tn_wait_for_producer();
-    place here = place_of(p, head, first, number);
-    fetch(p, here, room, a[0]);
+    work at = {place_of(p.all, number), head, first};
+    fetch(p, at, room, a[0]);
     tn_start_consumer();
 #pragma unroll 1
     for (int r = 0;; r++) {
         copy_wait<0>();
         __syncthreads(); /* this window is there, and nobody reads the last one any more */
-        bool more = r + 1 < REPEAT && number + r + 1 < p.count;
-        place next = here;
+        bool more = r + 1 < REPEAT && number + r + 1 < p.all.count;
+        work next = at;
         if (more) {
-            next = place_of(p, head, first, number + r + 1);
+            next.here = place_of(p.all, number + r + 1);
             fetch(p, next, room + (r + 1) % 2 * STAGE, later);
         }
-        if (mine < ROWS) attend(p, here, room + r % 2 * STAGE, a, bias);
+        if (mine < ROWS) attend(p, at, room + r % 2 * STAGE, a, bias);
         if (!more) break;
-        here = next;
+        at = next;
 #pragma unroll
         for (int d = 0; d < HEAD / STEP * 4; d++) a[0][d / 4][d % 4] = later[d / 4][d % 4];
     }

@@ -1,20 +1,21 @@
 /* WindowBlock by one kernel (window_block.cu): a cluster of a block for each head. */
 #include <stdio.h>
-#include <string.h>
 
 #include "backends/cuda/index.h"
+#include "backends/cuda/kernels/slab.h"
+#include "backends/cuda/kernels/window.h"
 #include "ops/window_block/window_block.h"
 
 extern const tn_cuda_source tn_cuda_source_window_block;
 
-enum { HEAD = 32, PART = 8, HEAD_LINE = HEAD + PART, SLAB = 64, LINE = 128 };
+enum { HEAD = 32, HEAD_LINE = HEAD + 8, LINE = TN_SLAB_LINE };
 enum { SHARED_SM80 = 96 << 10, SHARED_SM90 = 227 << 10 }; /* of every card from there on */
 
 typedef struct problem { /* as the kernel takes it */
     const void *x, *scale, *shift, *bias1, *bias2, *w;
     void *y;
-    int32_t windows, count, height, breadth, across, down, right;
-    float epsilon, factor, mask;
+    tn_cuda_tiling all;
+    float epsilon;
 } problem;
 
 /* ---- Weights ---------------------------------------------------------------------------------
@@ -33,7 +34,7 @@ static sizes sizes_of(const tn_problem *p)
     tn_window_attention_shape s;
     tn_window_block_shape_of(p, &s);
     sizes out = {.heads = s.heads, .width = s.width, .rows = s.rows};
-    out.slabs = (s.width + SLAB - 1) / SLAB;
+    out.slabs = tn_slab_count(s.width);
     out.warps = (s.rows + 15) / 16;
     out.key_tiles = (s.rows + 7) / 8;
     out.weights = (size_t)(out.slabs * 4 * HEAD * LINE);
@@ -45,18 +46,6 @@ static size_t packed_bytes(const tn_problem *p)
 {
     sizes s = sizes_of(p);
     return (size_t)s.heads * (s.weights + s.table);
-}
-
-/* HEAD columns from `first` on of w [rows, columns], as lines from number `at` on of slabs of
- * `lines`. */
-static void turn(const uint16_t *w, int64_t rows, int64_t columns, int64_t first, int64_t at,
-                 int64_t lines, uint8_t *to)
-{
-    for (int64_t n = 0; n < HEAD; n++)
-        for (int64_t k = 0; k < rows; k++) {
-            int64_t line = k / SLAB * lines + at + n, part = k % SLAB / PART ^ (at + n) % 8;
-            memcpy(to + line * LINE + part * 16 + k % PART * 2, w + k * columns + first + n, 2);
-        }
 }
 
 /* Two keys of a row after the other, as results of products lie in a warp's threads. */
@@ -80,8 +69,9 @@ static tn_status pack(const tn_problem *p, void *dst)
     for (int64_t h = 0; h < s.heads; h++) {
         uint8_t *to = (uint8_t *)dst + (size_t)h * (s.weights + s.table);
         for (int part = 0; part < 3; part++)
-            turn(w1, s.width, 3 * s.width, part * s.width + h * HEAD, part * HEAD, 3 * HEAD, to);
-        turn(w2, s.width, s.width, h * HEAD, 0, HEAD, to + s.slabs * 3 * HEAD * LINE);
+            tn_slab_turn(w1, s.width, 3 * s.width, part * s.width + h * HEAD, HEAD, part * HEAD,
+                         3 * HEAD, to);
+        tn_slab_turn(w2, s.width, s.width, h * HEAD, HEAD, 0, HEAD, to + s.slabs * 3 * HEAD * LINE);
         if (tn_cuda_has(p, TN_WB_TABLE))
             lay_table(&s, (const uint16_t *)p->in[TN_WB_TABLE].data + h * s.rows * s.rows,
                       to + s.weights);
@@ -147,27 +137,19 @@ static tn_status launch(const tn_launch *l)
         .bias2 = input(p, TN_WB_BIAS2),
         .w = l->packed,
         .y = p->out[0].data,
-        .windows = (int32_t)s.windows,
-        .count = (int32_t)(s.batch * s.windows),
-        .height = (int32_t)s.size[0],
-        .breadth = (int32_t)s.size[1],
-        .across = (int32_t)s.count[1],
-        .down = (int32_t)s.shift[0],
-        .right = (int32_t)s.shift[1],
+        .all = tn_cuda_tiling_of(&s),
         .epsilon = params->epsilon,
-        .factor = (float)s.scale,
-        .mask = (float)s.mask,
     };
     snprintf(options, sizeof options,
              "-DTYPE=%s -DHEADS=%d -DROWS=%d -DSIDE=%d -DBIAS=%d -DVX=%d "
              "-DGROUPS=%d",
              tn_cuda_type(p->in[TN_WB_X].dtype), (int)s.heads, (int)s.rows, (int)s.window[1],
-             tn_cuda_has(p, TN_WB_TABLE), aligned ? PART : 1, card->major == 9 && warps == 4);
+             tn_cuda_has(p, TN_WB_TABLE), aligned ? 8 : 1, card->major == 9 && warps == 4);
     size_t shared = shared_bytes(p);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_window_block, "window_block", options, shared,
                                 &function));
     int64_t at_once = (int64_t)((SHARED_SM90 + 1024) / (shared + 1024)) * card->multiprocessors;
-    int64_t groups = TN_MIN(args.count, TN_MAX(at_once / s.heads, 1));
+    int64_t groups = TN_MIN(args.all.count, TN_MAX(at_once / s.heads, 1));
     tn_cuda_grid grid = {.grid = {(unsigned)(groups * s.heads)},
                          .block = {(unsigned)(warps * (s.width > 128 ? 64 : 32))},
                          .shared_bytes = shared,
