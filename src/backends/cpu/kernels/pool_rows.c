@@ -1,13 +1,15 @@
 /* MaxPool, AveragePool, their global forms and MaxPool's gradient in f32, a row of outputs at a
- * time: each tap is compared with, or added to, what the row holds so far; windows of 2 x 2 that
- * lie side by side are compared at once. NaN wins over numbers, the first of equals over the rest.
- */
+ * time. The largest of windows are those of the rows under a row of outputs, column by column, and
+ * then of what lies side by side in that; windows of 2 x 2 that lie side by side are compared at
+ * once. For averages and winners each tap is added to, or compared with, what the row holds so far.
+ * NaN wins over numbers, the first of equals over the rest. */
 #include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/pool/pool.h"
 
 enum { ROW = 256, GRAIN = 100000 }; /* outputs worked on at once; taps worth a thread */
+enum { LINE = 4096 };               /* columns of x and its padding */
 
 typedef struct job {
     tn_window w;
@@ -187,6 +189,94 @@ static tn_status halves_share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
+/* ---- The largest, rows first ------------------------------------------------------------------*/
+
+/* Of equals and where one is NaN vf32_max gives its second operand. */
+SIMD_INLINE vf32 larger(vf32 best, vf32 v)
+{
+    return vf32_select((vi32)(v != v), v, vf32_max(v, best));
+}
+
+/* line = the largest of it and a row of x, or that row. */
+SIMD_INLINE void take_row(bool begun, const float *x, int64_t count, float *line)
+{
+    int64_t i = 0;
+    for (; i + VF32_LANES <= count; i += VF32_LANES) {
+        vf32 v = vf32_load(x + i);
+        vf32_store(line + i, begun ? larger(vf32_load(line + i), v) : v);
+    }
+    if (i == count) return;
+    vf32 v = vf32_load_some(x + i, count - i);
+    if (begun) v = larger(vf32_load_some(line + i, count - i), v);
+    vf32_store_some(line + i, v, count - i);
+}
+
+/* The largest of each window along a line; `stride` is a constant where it is 1 or 2. Two vectors
+ * may be read behind the line. */
+SIMD_INLINE void take_windows(const tn_window *w, int64_t stride, const float *line, float *y)
+{
+    for (int64_t i = 0; i < w->out[2]; i += VF32_LANES) {
+        int64_t count = at_most(w->out[2] - i);
+        vf32 best = vf32_set1(-INFINITY);
+        for (int64_t k = 0; k < w->kernel[2]; k++) {
+            const float *src = line + i * stride + k * w->dilation[2];
+            vf32 v;
+            if (stride == 1) v = vf32_load(src);
+            else if (stride == 2)
+                v = __builtin_shufflevector(vf32_load(src), vf32_load(src + VF32_LANES),
+                                            VF32_EVENS);
+            else v = planes_pick(src, stride, count);
+            best = k ? larger(best, v) : v;
+        }
+        vf32_store_some(y + i, best, count);
+    }
+}
+
+/* Columns of a line: x with the padding that windows reach. Beyond measure, it may be. */
+static double line_length(const tn_window *w)
+{
+    double reach = (double)(w->out[2] - 1) * (double)w->stride[2] + 1;
+    reach += (double)(w->kernel[2] - 1) * (double)w->dilation[2];
+    return TN_MAX(reach, (double)w->pad[2] + (double)w->in[2]);
+}
+
+static void largest_row(const tn_window *w, const float *x, int64_t d, int64_t h, float *line,
+                        float *y)
+{
+    bool begun = false;
+    for (int64_t k = 0; k < w->kernel[0] * w->kernel[1]; k++) {
+        int64_t in_d = d * w->stride[0] + k / w->kernel[1] * w->dilation[0] - w->pad[0];
+        int64_t in_h = h * w->stride[1] + k % w->kernel[1] * w->dilation[1] - w->pad[1];
+        if (in_d < 0 || in_d >= w->in[0] || in_h < 0 || in_h >= w->in[1]) continue;
+        const float *src = x + (in_d * w->in[1] + in_h) * w->in[2];
+        if (begun) take_row(true, src, w->in[2], line + w->pad[2]);
+        else take_row(false, src, w->in[2], line + w->pad[2]);
+        begun = true;
+    }
+    for (int64_t i = 0; !begun && i < w->in[2]; i++) line[w->pad[2] + i] = -INFINITY;
+    switch (w->stride[2]) {
+    case 1: take_windows(w, 1, line, y); break;
+    case 2: take_windows(w, 2, line, y); break;
+    default: take_windows(w, w->stride[2], line, y);
+    }
+}
+
+static tn_status largest_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    const tn_window *w = &j->w;
+    float line[LINE + 2 * VF32_LANES];
+    (void)thread;
+    for (int i = 0; i < (int)line_length(w) + 2 * VF32_LANES; i++) line[i] = -INFINITY;
+    for (int64_t plane = begin; plane < end; plane++) {
+        const float *x = j->x + plane * w->in_count;
+        float *y = j->out + plane * w->out_count;
+        for (int64_t row = 0; row < w->out[0] * w->out[1]; row++)
+            largest_row(w, x, row / w->out[1], row % w->out[1], line, y + row * w->out[2]);
+    }
+    return NULL;
+}
+
 /* ---- All others ------------------------------------------------------------------------------*/
 
 static tn_status share(void *arg, int64_t begin, int64_t end, int thread)
@@ -214,45 +304,36 @@ static tn_status share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
-/* ---- Windows of one or two axes --------------------------------------------------------------*/
-
-SIMD_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
-{
-    /* Of equals and where one is NaN vf32_max gives its second operand. */
-    return average ? sum + v : vf32_select((vi32)(v != v), v, vf32_max(v, sum));
-}
+/* ---- Averages over one or two axes -----------------------------------------------------------*/
 
 /* `columns` <= vectors * VF32_LANES outputs of a row. `count`: taps that an average is of, divided
  * by `rows`. */
-SIMD_INLINE void pool_vectors(const job *j, bool average, int vectors, const float *src,
-                              const float *count, float rows, int64_t columns, float *y)
+SIMD_INLINE void average_vectors(const job *j, int vectors, const float *src, const float *count,
+                                 float rows, int64_t columns, float *y)
 {
     vf32 sum[BANDS_VECTORS];
     for (int v = 0; v < vectors; v++) sum[v] = vf32_load(src + j->offset[0] + v * VF32_LANES);
     for (int64_t k = 1; k < j->w.kernel_count; k++)
-        for (int v = 0; v < vectors; v++)
-            sum[v] = pool_add(average, sum[v], vf32_load(src + j->offset[k] + v * VF32_LANES));
+        for (int v = 0; v < vectors; v++) sum[v] += vf32_load(src + j->offset[k] + v * VF32_LANES);
     for (int v = 0; v < vectors; v++) {
         int64_t at = v * VF32_LANES, lanes = TN_MIN(VF32_LANES, columns - at);
         if (lanes <= 0) break;
-        if (average) {
-            vf32 of = vf32_load_some(count + at, lanes) * rows;
-            sum[v] /= vf32_max(of, vf32_set1(1)); /* no taps at all: 0, as the sum is */
-        }
+        vf32 of = vf32_load_some(count + at, lanes) * rows;
+        sum[v] /= vf32_max(of, vf32_set1(1)); /* no taps at all: 0, as the sum is */
         vf32_store_some(y + at, sum[v], lanes);
     }
 }
 
-SIMD_INLINE void pool_row(const job *j, bool average, const float *src, const float *count,
-                          float rows, int64_t columns, float *y)
+static void average_row(const job *j, const float *src, const float *count, float rows,
+                        int64_t columns, float *y)
 {
     while (columns > 2 * VF32_LANES) {
         int64_t some = TN_MIN(columns, BANDS_VECTORS * VF32_LANES);
-        pool_vectors(j, average, BANDS_VECTORS, src, count, rows, some, y);
+        average_vectors(j, BANDS_VECTORS, src, count, rows, some, y);
         src += some, count += some, y += some, columns -= some;
     }
-    if (columns > VF32_LANES) pool_vectors(j, average, 2, src, count, rows, columns, y);
-    else if (columns > 0) pool_vectors(j, average, 1, src, count, rows, columns, y);
+    if (columns > VF32_LANES) average_vectors(j, 2, src, count, rows, columns, y);
+    else if (columns > 0) average_vectors(j, 1, src, count, rows, columns, y);
 }
 
 /* Taps along an axis that count for the window at `at`. */
@@ -266,33 +347,22 @@ static int64_t count_taps(const tn_window *w, int axis, int64_t at, bool padded)
     return count;
 }
 
-SIMD_INLINE void pool_planes(const job *j, bool average, int64_t begin, int64_t end)
+static tn_status average_share(void *arg, int64_t begin, int64_t end, int thread)
 {
     _Alignas(TN_ALIGNMENT) float source[BANDS_BUFFER] = {0};
+    const job *j = arg;
     const tn_window *w = &j->w;
+    (void)thread;
     for (int64_t plane = begin; plane < end; plane++) {
         for (band b = {0}; bands_next(&j->bands, j->x + plane * w->in_count, &b, source);) {
             float *y = j->out + plane * w->out_count + b.row * w->out[2] + b.column;
             for (int64_t r = 0; r < b.rows; r++, y += w->out[2]) {
-                int64_t rows = average ? count_taps(w, 1, b.row + r, j->padded) : 0;
-                pool_row(j, average, source + r * j->bands.planes.size[2], j->count + b.column,
-                         (float)rows, b.columns, y);
+                float rows = (float)count_taps(w, 1, b.row + r, j->padded);
+                average_row(j, source + r * j->bands.planes.size[2], j->count + b.column, rows,
+                            b.columns, y);
             }
         }
     }
-}
-
-static tn_status largest_share(void *arg, int64_t begin, int64_t end, int thread)
-{
-    (void)thread;
-    pool_planes(arg, false, begin, end);
-    return NULL;
-}
-
-static tn_status average_share(void *arg, int64_t begin, int64_t end, int thread)
-{
-    (void)thread;
-    pool_planes(arg, true, begin, end);
     return NULL;
 }
 
@@ -313,7 +383,21 @@ static tn_verdict accepts_average(const tn_problem *p)
     return TN_YES;
 }
 
-static tn_status run_pool(const tn_launch *l, bool average)
+static tn_status launch(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    job j = {.x = p->in[0].data, .out = p->out[0].data};
+    tn_pool_window(p, false, &j.w);
+    const tn_window *w = &j.w;
+    int64_t planes_count = p->in[0].dim[0] * p->in[0].dim[1];
+    if (planes_count == 0 || w->out_count == 0) return NULL;
+    int64_t grain = 1 + GRAIN / (1 + w->out_count * w->kernel_count);
+    if (are_halves(w)) return tn_pool_run(l->pool, planes_count, grain, halves_share, &j);
+    bool fits = w->pad[2] >= 0 && line_length(w) <= LINE;
+    return tn_pool_run(l->pool, planes_count, grain, fits ? largest_share : share, &j);
+}
+
+static tn_status launch_average(const tn_launch *l)
 {
     const tn_problem *p = l->problem;
     const tn_pool_params *params = p->params;
@@ -322,34 +406,25 @@ static tn_status run_pool(const tn_launch *l, bool average)
     const tn_window *w = &j.w;
     int64_t planes_count = p->in[0].dim[0] * p->in[0].dim[1];
     if (planes_count == 0 || w->out_count == 0) return NULL;
-    int64_t grain = 1 + GRAIN / (1 + w->out_count * w->kernel_count);
-    if (!average && are_halves(w))
-        return tn_pool_run(l->pool, planes_count, grain, halves_share, &j);
-    bool banded = bands_of(w, average ? 0 : -INFINITY, &j.bands);
-    if (banded && j.bands.planes.direct) { /* each window is an element */
+    bands_of(w, 0, &j.bands);
+    if (j.bands.planes.direct) { /* each window is an element */
         memcpy(j.out, j.x, (size_t)(planes_count * w->in_count) * sizeof(float));
         return NULL;
     }
-    if (!banded) return tn_pool_run(l->pool, planes_count, grain, share, &j);
     planes_offsets(&j.bands.planes, l->scratch);
     j.offset = l->scratch;
     j.count = (float *)(void *)((int64_t *)l->scratch + w->kernel_count);
-    for (int64_t i = 0; average && i < w->out[2]; i++)
-        j.count[i] = (float)count_taps(w, 2, i, j.padded);
-    return tn_pool_run(l->pool, planes_count, grain, average ? average_share : largest_share, &j);
-}
-
-static tn_status launch(const tn_launch *l)
-{
-    return run_pool(l, false);
-}
-
-static tn_status launch_average(const tn_launch *l)
-{
-    return run_pool(l, true);
+    for (int64_t i = 0; i < w->out[2]; i++) j.count[i] = (float)count_taps(w, 2, i, j.padded);
+    int64_t grain = 1 + GRAIN / (1 + w->out_count * w->kernel_count);
+    return tn_pool_run(l->pool, planes_count, grain, average_share, &j);
 }
 
 /* ---- Whole planes ----------------------------------------------------------------------------*/
+
+SIMD_INLINE vf32 pool_add(bool average, vf32 sum, vf32 v)
+{
+    return average ? sum + v : larger(sum, v);
+}
 
 SIMD_INLINE vf32 fold_plane(bool average, const float *x, int64_t count)
 {
@@ -418,9 +493,8 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_rows)[] = {
     {
         .name = "cpu.maxpool.f32.rows." TN_VARIANT_TEXT,
         .op = "MaxPool",
-        .revision = 2,
+        .revision = 3,
         .accepts = accepts,
-        .scratch_bytes = scratch_bytes,
         .launch = launch,
     },
     {
