@@ -212,9 +212,8 @@ static void finish_scores(const job *j, block *b, const tile *t, vf32 *top)
 /* e^x for x <= 0, or 0 where it would be less than a normal number: 2 ulp. */
 static vf32 weigh(vf32 x)
 {
-    vi32 n;
-    vf32 r = vf32_split_exp(vf32_max(vf32_set1(-87.0f), x), &n);
-    vf32 y = (vf32_expm1_small(r) + 1.0f) * vf32_power_of_2(n);
+    vf32 n, r = vf32_split_exp(vf32_max(vf32_set1(-87.0f), x), &n);
+    vf32 y = vf32_times_power(vf32_expm1_small(r) + 1.0f, n);
     return vf32_select((vi32)(x < -87.0f), (vf32){0}, y);
 }
 
@@ -662,28 +661,28 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
     {
         .name = "cpu.attention.f32.blocks." TN_VARIANT_TEXT,
         .op = "Attention",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts,
         .launch = launch,
     },
     {
         .name = "cpu.packed_attention.f32.blocks." TN_VARIANT_TEXT,
         .op = "PackedAttention",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts_packed,
         .launch = launch_packed,
     },
     {
         .name = "cpu.ragged_attention.f32.blocks." TN_VARIANT_TEXT,
         .op = "RaggedAttention",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts_ragged,
         .launch = launch_ragged,
     },
     {
         .name = "cpu.window_attention.f32.blocks." TN_VARIANT_TEXT,
         .op = "WindowAttention",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts_windows,
         .launch = launch_windows,
     },

@@ -83,7 +83,7 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_softmax_rows)[] = {
     {
         .name = "cpu.softmax.f32.rows." TN_VARIANT_TEXT,
         .op = "Softmax",
-        .revision = 1,
+        .revision = 2,
         .accepts = accepts,
         .launch = launch,
     },

@@ -122,7 +122,7 @@ ROWS(LOOP)
     {                                                                                              \
         .name = "cpu." #row_name ".f32.loop." TN_VARIANT_TEXT,                                     \
         .op = op_name,                                                                             \
-        .revision = 1,                                                                             \
+        .revision = 2,                                                                             \
         .accepts = accepts,                                                                        \
         .launch = launch_##row_name,                                                               \
     },
