@@ -6,6 +6,7 @@
 #define TN_BACKENDS_CPU_SIMD_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -135,6 +136,18 @@ static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
 static inline vf32 vf32_select(vi32 mask, vf32 a, vf32 b)
 {
     return (vf32)(((vi32)a & mask) | ((vi32)b & ~mask));
+}
+
+/* Is any lane of a mask all ones? */
+static inline bool vf32_any(vi32 mask)
+{
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_ps((__m256)mask) != 0;
+#else
+    return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
 }
 
 /* b where either is NaN in a: max(x, bound) lets a NaN of `x` through as vf32_max(bound, x). */
