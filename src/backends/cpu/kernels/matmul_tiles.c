@@ -1,13 +1,15 @@
 /* MatMul, Gemm and Linear in f32 on register tiles (tile.h). A constant b is packed when the engine
  * is built, another one at the start of every launch.
  *
- * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Where the
- * rows of a cannot be read as they lie, those of a chunk are turned around into strips (tile.h). */
+ * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Rows go into
+ * strips of equal size, and strips into equal chunks: a tile or a chunk of few rows reads as much
+ * of b as a large one. Where the rows of a cannot be read as they lie, those of a chunk are turned
+ * around into strips as tile.h has them. */
 #include "backends/cpu/kernels/product.h"
 #include "backends/cpu/kernels/tile_stream.h"
 #include "backends/cpu/variant.h"
 
-enum { STRIPS = 8, CHUNK_ROWS = STRIPS * TILE_ROWS, CHUNK_PANELS = 8 };
+enum { STRIPS = 8, CHUNK_PANELS = 8 }; /* of a chunk, at most */
 enum { STRIP_FLOATS = TILE_DEPTH * TILE_ROWS };
 enum { GRAIN = 500000 }; /* multiply-adds worth a thread: waking one costs as much as some 70 us */
 
@@ -67,7 +69,7 @@ typedef struct job {
     const float *a, *b; /* b: as it comes, for packing */
     float *packed;      /* written only by packing */
     float *y;
-    int64_t row_chunks, panel_chunks;
+    int64_t strips, row_chunks, panel_chunks;
 } job;
 
 static tn_status pack_share(void *arg, int64_t begin, int64_t end, int thread)
@@ -100,18 +102,18 @@ static bool wants_turning(const product *w, int64_t rows)
     return w->a_column != 1 || (rows > TILE_ROWS && w->a_row % BAD_STEP == 0);
 }
 
-/* Part of y: m rows from a on, n columns. */
+/* Part of y: strips of its rows, n columns. row[i]: of a strip, counted from the first. */
 typedef struct chunk {
-    int64_t m, n;
+    int64_t row[STRIPS + 1], strips, n;
     const float *a, *packed; /* packed: its columns */
     float *y;
 } chunk;
 
 static void turn_rows(const product *w, const chunk *c, int64_t at, int64_t depth, float *strip)
 {
-    for (int64_t i = 0; i < c->m; i += TILE_ROWS, strip += STRIP_FLOATS) {
-        const float *src = c->a + i * w->a_row + at * w->a_column;
-        int rows = (int)TN_MIN(TILE_ROWS, c->m - i);
+    for (int64_t i = 0; i < c->strips; i++, strip += STRIP_FLOATS) {
+        const float *src = c->a + c->row[i] * w->a_row + at * w->a_column;
+        int rows = (int)(c->row[i + 1] - c->row[i]);
         if (w->a_column == 1) tile_turn(rows, depth, src, w->a_row, strip);
         else tile_take(rows, depth, src, w->a_column, strip);
     }
@@ -121,20 +123,23 @@ static void multiply(const product *w, const chunk *c)
 {
     _Alignas(TN_ALIGNMENT) float strips[STRIPS * STRIP_FLOATS];
     int64_t k = w->plan.k, ldc = w->plan.n, at = 0;
-    bool turned = wants_turning(w, c->m);
+    bool turned = wants_turning(w, c->row[c->strips]);
     do {
         int64_t depth = TN_MIN(TILE_DEPTH, k - at);
         if (turned) turn_rows(w, c, at, depth, strips);
         for (int64_t j = 0; j < c->n; j += TILE_COLUMNS) {
             int64_t columns = TN_MIN(TILE_COLUMNS, c->n - j);
             const float *panel = c->packed + j * k + at * TILE_COLUMNS;
-            float *y = c->y + j;
-            for (int64_t i = 0; turned && i < c->m; i += TILE_ROWS)
-                tile_one_turned((int)TN_MIN(TILE_ROWS, c->m - i), columns, depth,
-                                strips + i * TILE_DEPTH, TILE_ROWS, panel, y + i * ldc, ldc,
-                                at > 0);
-            if (!turned)
-                tile_column(c->m, columns, depth, c->a + at, w->a_row, panel, y, ldc, at > 0);
+            for (int64_t i = 0; i < c->strips; i++) {
+                int rows = (int)(c->row[i + 1] - c->row[i]);
+                float *y = c->y + c->row[i] * ldc + j;
+                if (turned)
+                    tile_one_turned(rows, columns, depth, strips + i * STRIP_FLOATS, TILE_ROWS,
+                                    panel, y, ldc, at > 0);
+                else
+                    tile_one(rows, columns, depth, c->a + c->row[i] * w->a_row + at, w->a_row,
+                             panel, y, ldc, at > 0);
+            }
         }
         at += TILE_DEPTH;
     } while (at < k);
@@ -149,18 +154,21 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     (void)thread;
     for (int64_t at = begin; at < end; at++) {
         int64_t chunks = j->panel_chunks, index = at / j->row_chunks % chunks, matrix;
-        int64_t batch = at / j->row_chunks / chunks, row = at % j->row_chunks * CHUNK_ROWS;
+        int64_t batch = at / j->row_chunks / chunks, part = at % j->row_chunks;
+        int64_t first = j->strips * part / j->row_chunks, row = plan->m * first / j->strips;
         int64_t column = index * panels / chunks * TILE_COLUMNS;
         int64_t to = (index + 1) * panels / chunks * TILE_COLUMNS;
-        chunk c = {.m = TN_MIN(plan->m - row, CHUNK_ROWS)};
+        chunk c = {.strips = j->strips * (part + 1) / j->row_chunks - first};
+        for (int64_t i = 0; i <= c.strips; i++) c.row[i] = plan->m * (first + i) / j->strips - row;
+        int64_t m = c.row[c.strips];
         c.n = TN_MIN(plan->n, to) - column;
         c.a = product_rows(w, j->a, batch, row, &matrix);
         c.packed = j->packed + matrix * tile_packed_count(plan->k, plan->n) + column * plan->k;
         c.y = j->y + (batch * plan->m + row) * plan->n + column;
-        if (c.m <= STREAM_ROWS && w->a_column == 1)
-            stream_multiply(c.m, c.n, plan->k, c.a, w->a_row, c.packed, c.y, plan->n);
+        if (m <= STREAM_ROWS && w->a_column == 1)
+            stream_multiply(m, c.n, plan->k, c.a, w->a_row, c.packed, c.y, plan->n);
         else multiply(w, &c);
-        if (w->end.any) tile_end_run(&w->end, row, column, c.m, c.n, c.y, plan->n);
+        if (w->end.any) tile_end_run(&w->end, row, column, m, c.n, c.y, plan->n);
     }
     return NULL;
 }
@@ -179,7 +187,8 @@ static tn_status launch(const tn_launch *l)
         TN_TRY(tn_pool_run(l->pool, j.w.matrices * tile_panels(plan->n),
                            1 + GRAIN / (1 + plan->k * TILE_COLUMNS), pack_share, &j));
     int64_t panels = tile_panels(plan->n), threads = tn_pool_threads(l->pool);
-    j.row_chunks = (plan->m + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    j.strips = (plan->m + TILE_ROWS - 1) / TILE_ROWS;
+    j.row_chunks = (j.strips + STRIPS - 1) / STRIPS;
     j.panel_chunks = (panels + CHUNK_PANELS - 1) / CHUNK_PANELS;
     if (plan->batch * j.row_chunks % threads) /* shares of the same size */
         j.panel_chunks = TN_MIN(panels, (j.panel_chunks + threads - 1) / threads * threads);
@@ -192,7 +201,7 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_matmul_tiles)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 4,           \
+        .name = "cpu." text ".f32.tiles." TN_VARIANT_TEXT, .op = op_name, .revision = 5,           \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
         .packed_bytes = packed_bytes, .pack = pack, .panels = panels, .unused = unused,            \
         .launch = launch,                                                                          \

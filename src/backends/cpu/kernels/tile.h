@@ -147,6 +147,12 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
     int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++) sum[i][v] = (vf32){0};
+    /* What is needed last is asked for first. */
+    for (int i = 0; rows > 4 && i < rows; i++)
+        for (int v = 0; v < vectors * VF32_LANES; v += 16) {
+            __builtin_prefetch(c + i * ldc + v, 1);
+            if (ends && ends->residual) __builtin_prefetch(ends->residual + i * ldc + v);
+        }
     for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS) {
         vf32 b[TILE_VECTORS];
         /* Few rows do little but read the panel: no time to ask for more. */
