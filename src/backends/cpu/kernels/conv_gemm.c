@@ -21,6 +21,7 @@ enum { DEPTH = TILE_DEPTH, PANEL_FLOATS = (DEPTH + 1) * TILE_COLUMNS };
 /* Panels side by side, and rows of all of them: what lies far apart is written so much at a time.
  */
 enum { TOGETHER = 8, TOGETHER_ROWS = 4 * DEPTH };
+enum { NEAR_ROWS = 16 };         /* of panels side by side, gathered together */
 enum { PLANES_BYTES = 4 << 20 }; /* of the samples that are made into planes at a time */
 
 typedef struct job {
@@ -237,6 +238,18 @@ static void gather(const job *j, const unit *u, int64_t row, int64_t rows, float
     else planes_gather_exactly(cursor, u->first, u->count, rows, panel);
 }
 
+/* The same for units side by side. Some rows of all of them at a time: what one has fetched of a
+ * line, the next one reads. */
+static void gather_all(const job *j, const unit *u, int64_t count, int64_t row, int64_t rows,
+                       float *const *panel)
+{
+    for (int64_t at = 0; at < rows; at += NEAR_ROWS) {
+        int64_t some = TN_MIN(NEAR_ROWS, rows - at);
+        for (int64_t i = 0; i < count; i++)
+            gather(j, &u[i], row + at, some, panel[i] + at * TILE_COLUMNS);
+    }
+}
+
 /* All outputs of a panel's positions from one packed panel of weights on, `rows` of the sum. */
 static void run_outputs(const job *j, const unit *u, int64_t o, int64_t row, int64_t rows,
                         const float *panel)
@@ -257,7 +270,9 @@ static void run_outputs(const job *j, const unit *u, int64_t o, int64_t row, int
 static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
-    _Alignas(TN_ALIGNMENT) float panels[(TOGETHER_ROWS + 1) * TILE_COLUMNS], *panel[TOGETHER];
+    /* A row lies between panels: what is written behind one's end. */
+    _Alignas(TN_ALIGNMENT) float panels[(TOGETHER_ROWS + TOGETHER) * TILE_COLUMNS];
+    float *panel[TOGETHER];
     int64_t each = (j->panels + j->together - 1) / j->together;
     unit u[TOGETHER];
     (void)thread;
@@ -266,11 +281,11 @@ static tn_status run_positions(void *arg, int64_t begin, int64_t end, int thread
         int64_t count = TN_MIN(j->together, j->panels - first);
         for (int64_t i = 0; i < count; i++) {
             find_unit(j, at / each * j->panels + first + i, &u[i]);
-            panel[i] = panels + i * j->rows * TILE_COLUMNS;
+            panel[i] = panels + i * (j->rows + 1) * TILE_COLUMNS;
         }
         do {
             int64_t rows = TN_MIN(j->rows, j->depth - row);
-            for (int64_t i = 0; i < count; i++) gather(j, &u[i], row, rows, panel[i]);
+            gather_all(j, u, count, row, rows, panel);
             for (int64_t o = 0; o < j->outputs; o += TILE_COLUMNS)
                 for (int64_t i = 0; i < count; i++) run_outputs(j, &u[i], o, row, rows, panel[i]);
             row += j->rows;
@@ -390,7 +405,7 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.gemm." TN_VARIANT_TEXT, .op = op_name, .revision = 2,            \
+        .name = "cpu." text ".f32.gemm." TN_VARIANT_TEXT, .op = op_name, .revision = 3,            \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
         .packed_bytes = packed_bytes, .pack = pack, .panels = panels, .unused = unused,            \
         .launch = launch,                                                                          \

@@ -457,7 +457,7 @@ extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_winograd)[];
 #define TACTIC(op_name, text, tile, taps)                                                          \
     {                                                                                              \
         .name = "cpu." text ".f32.winograd_" #tile "x" #taps "." TN_VARIANT_TEXT, .op = op_name,   \
-        .revision = 2, .accepts = accepts_##tile##_##taps,                                         \
+        .revision = 3, .accepts = accepts_##tile##_##taps,                                         \
         .scratch_bytes = scratch_bytes_##tile##_##taps,                                            \
         .estimate_ns = estimate_ns_##tile##_##taps, .packed_bytes = packed_bytes_##tile##_##taps,  \
         .pack = pack_##tile##_##taps, .unused = unused, .launch = launch_##tile##_##taps,          \

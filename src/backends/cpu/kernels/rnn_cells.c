@@ -395,7 +395,7 @@ static tn_status launch(const tn_launch *l)
 
 #define CELLS(op_name, text)                                                                       \
     {                                                                                              \
-        .name = "cpu." text ".f32.cells." TN_VARIANT_TEXT, .op = op_name, .revision = 2,           \
+        .name = "cpu." text ".f32.cells." TN_VARIANT_TEXT, .op = op_name, .revision = 3,           \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes,          \
         .pack = pack, .unused = unused, .launch = launch,                                          \
     }

@@ -465,7 +465,7 @@ static tn_status launch(const tn_launch *l)
 
 #define GRADIENT(op_name, text)                                                                    \
     {                                                                                              \
-        .name = "cpu." text ".f32.cells." TN_VARIANT_TEXT, .op = op_name, .revision = 1,           \
+        .name = "cpu." text ".f32.cells." TN_VARIANT_TEXT, .op = op_name, .revision = 2,           \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .launch = launch,                      \
     }
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_rnn_gradient)[];
