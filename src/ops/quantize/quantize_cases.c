@@ -209,6 +209,12 @@ const tn_case tn_qlinear_conv_cases[] = {
      .lo = -128,
      .hi = 128,
      .tolerance = 1e-9},
+    /* Every tenth sum is next to the middle of two integers. */
+    {.problem =
+         "QLinearConv i8[1,2,30,31] f32={0.1} i8={0} i8[5,2,1,1]! f32={1} i8={0} f32={1} i8={0}",
+     .lo = -16,
+     .hi = 16,
+     .tolerance = 1e-9},
     {.problem =
          "QLinearConv i8[3,8,50] f32={0.1} i8={-7} i8[5,8,4] f32={inf} i8={1} f32={4} i8={1}",
      .lo = -128,
