@@ -276,7 +276,9 @@ static double pick(const tn_problem *p, int input, int64_t output)
 {
     if (input >= p->in_count || p->in[input].dtype == TN_DTYPE_NONE) return 0;
     const tn_tensor *t = &p->in[input];
-    return tn_load_f64(t->dtype, t->data, tn_tensor_count(t) == 1 ? 0 : output);
+    int64_t at = (t->rank == 1 ? t->dim[0] : tn_tensor_count(t)) == 1 ? 0 : output;
+    if (t->dtype == TN_DTYPE_F32) return ((const float *)t->data)[at];
+    return tn_load_f64(t->dtype, t->data, at);
 }
 
 /* The ends of all outputs, once what they read is packed. */
@@ -285,6 +287,8 @@ static void find_ends(job *j)
     const tn_problem *p = j->p;
     j->least = p->out[0].dtype == TN_DTYPE_I8 ? -128 : 0;
     j->y_zero = j->quantised ? (int32_t)pick(p, Y_ZERO, 0) : 0;
+    double x_scale = j->quantised ? pick(p, X_SCALE, 0) : 0;
+    double y_scale = j->quantised ? pick(p, Y_SCALE, 0) : 0;
     for (int64_t o = 0; o < j->groups * j->outputs; o++) {
         ending *e = &j->ends[o];
         *e = (ending){.zero = (int32_t)pick(p, j->w_zero, o) - j->w_flip};
@@ -293,7 +297,7 @@ static void find_ends(job *j)
         j->any_zero |= e->zero != 0;
         if (!j->quantised) continue;
         e->more += pick(p, BIAS, o);
-        e->scale = pick(p, X_SCALE, 0) * pick(p, W_SCALE, o) / pick(p, Y_SCALE, 0);
+        e->scale = x_scale * pick(p, W_SCALE, o) / y_scale;
         if (e->zero || fabs(e->more) > 1e9) continue;
         if (!(fabs(e->scale) > 1e-30 && fabs(e->scale) < 1e9)) continue;
         e->whole = (int32_t)e->more;
@@ -371,10 +375,9 @@ static void end_line(const job *j, const ending *e, int32_t *sums, const int32_t
         int32_t more = (int32_t)e->more, *to = (int32_t *)y->data + at;
         for (int64_t i = 0; i < count; i++) to[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)more);
     } else if (isfinite(e->scale)) {
-        uint8_t *to = (uint8_t *)y->data + at;
-        if (!e->quick || !round_quickly(j, e, sums, line)) round_line(j, e, sums, line);
-        if (count == TILE_COLUMNS) memcpy(to, line, TILE_COLUMNS);
-        else memcpy(to, line, (size_t)count);
+        uint8_t *to = (uint8_t *)y->data + at, *all = count == TILE_COLUMNS ? to : line;
+        if (!e->quick || !round_quickly(j, e, sums, all)) round_line(j, e, sums, all);
+        if (all == line) memcpy(to, line, (size_t)count);
     } else {
         for (int64_t i = 0; i < count; i++)
             tn_store_i64(y->dtype, y->data, at + i,
