@@ -4,7 +4,8 @@
  * Work is cut into chunks of y, rows by panels of columns, that no two threads share. Rows go into
  * strips of equal size, and strips into equal chunks: a tile or a chunk of few rows reads as much
  * of b as a large one. Where the rows of a cannot be read as they lie, those of a chunk are turned
- * around into strips as tile.h has them. */
+ * around into strips as tile.h has them, and so they are where each panel of b is read once: what
+ * fetches the next one needs a register. */
 #include "backends/cpu/kernels/product.h"
 #include "backends/cpu/kernels/tile_stream.h"
 #include "backends/cpu/variant.h"
@@ -96,18 +97,29 @@ static tn_status pack(const tn_problem *p, void *dst)
 
 /* Rows of a that lie a multiple of this apart share few sets of the cache, and thrash it. */
 enum { BAD_STEP = 2048 / sizeof(float) };
-
-static bool wants_turning(const product *w, int64_t rows)
-{
-    return w->a_column != 1 || (rows > TILE_ROWS && w->a_row % BAD_STEP == 0);
-}
+enum { NEAR = 200000 }; /* floats of b that are still in the L2 cache when the next rows come */
 
 /* Part of y: strips of its rows, n columns. row[i]: of a strip, counted from the first. */
 typedef struct chunk {
     int64_t row[STRIPS + 1], strips, n;
     const float *a, *packed; /* packed: its columns */
+    const float *bias;       /* of the columns, or NULL */
+    bool first, only;        /* of the chunks of rows that meet these columns in turn */
     float *y;
 } chunk;
+
+static bool wants_turning(const product *w, const chunk *c)
+{
+    if (w->a_column != 1) return true;
+    return c->strips > 1 && (w->a_row % BAD_STEP == 0 || c->only);
+}
+
+/* Is what is done to sums so little that tiles do it? */
+static bool is_simple(const tile_end *e)
+{
+    return e->any && e->alpha == 1 && e->beta == 1 && e->bias_row == 0 &&
+           (!e->bias || e->bias_column) && e->function.kind <= TN_EPILOGUE_RELU;
+}
 
 static void turn_rows(const product *w, const chunk *c, int64_t at, int64_t depth, float *strip)
 {
@@ -119,30 +131,46 @@ static void turn_rows(const product *w, const chunk *c, int64_t at, int64_t dept
     }
 }
 
+/* `depth` rows of a panel from row `at` on, its first column j of the chunk, times all strips;
+ * turned: these, or NULL. A panel that comes from memory or a far cache has been asked for while
+ * the one before met the strips, a share of it by each. */
+static void multiply_panel(const product *w, const chunk *c, int64_t j, int64_t at, int64_t depth,
+                           const float *turned)
+{
+    int64_t k = w->plan.k, ldc = w->plan.n, columns = TN_MIN(TILE_COLUMNS, c->n - j);
+    const float *panel = c->packed + j * k + at * TILE_COLUMNS, *next = panel + TILE_COLUMNS * k;
+    bool is_far = c->first || c->n * k > NEAR, is_last = at + depth == k;
+    int64_t share = is_far ? (TILE_COLUMNS + c->strips - 1) / c->strips : TILE_COLUMNS;
+    tile_ends ends = {.low = w->end.function.kind == TN_EPILOGUE_RELU ? 0 : -INFINITY};
+    if (c->bias) ends.columns = c->bias + j;
+    if (j + columns == c->n) next = c->packed + (at + depth) * TILE_COLUMNS;
+    for (int64_t i = 0; i < c->strips; i++) {
+        int rows = (int)(c->row[i + 1] - c->row[i]);
+        float *y = c->y + c->row[i] * ldc + j;
+        if (w->end.residual) ends.residual = w->end.residual + (y - w->end.y);
+        const tile_ends *these = is_last && is_simple(&w->end) ? &ends : NULL;
+        if (turned)
+            tile_one_turned_ended(rows, columns, depth, turned + i * STRIP_FLOATS, TILE_ROWS, panel,
+                                  y, ldc, at > 0, these,
+                                  is_far ? next + i * depth * share : panel + TILE_AHEAD, share);
+        else
+            tile_one_ended(rows, columns, depth, c->a + c->row[i] * w->a_row + at, w->a_row, panel,
+                           y, ldc, at > 0, these);
+    }
+}
+
 static void multiply(const product *w, const chunk *c)
 {
     _Alignas(TN_ALIGNMENT) float strips[STRIPS * STRIP_FLOATS];
-    int64_t k = w->plan.k, ldc = w->plan.n, at = 0;
-    bool turned = wants_turning(w, c->row[c->strips]);
+    bool turned = wants_turning(w, c);
+    int64_t at = 0;
     do {
-        int64_t depth = TN_MIN(TILE_DEPTH, k - at);
+        int64_t depth = TN_MIN(TILE_DEPTH, w->plan.k - at);
         if (turned) turn_rows(w, c, at, depth, strips);
-        for (int64_t j = 0; j < c->n; j += TILE_COLUMNS) {
-            int64_t columns = TN_MIN(TILE_COLUMNS, c->n - j);
-            const float *panel = c->packed + j * k + at * TILE_COLUMNS;
-            for (int64_t i = 0; i < c->strips; i++) {
-                int rows = (int)(c->row[i + 1] - c->row[i]);
-                float *y = c->y + c->row[i] * ldc + j;
-                if (turned)
-                    tile_one_turned(rows, columns, depth, strips + i * STRIP_FLOATS, TILE_ROWS,
-                                    panel, y, ldc, at > 0);
-                else
-                    tile_one(rows, columns, depth, c->a + c->row[i] * w->a_row + at, w->a_row,
-                             panel, y, ldc, at > 0);
-            }
-        }
+        for (int64_t j = 0; j < c->n; j += TILE_COLUMNS)
+            multiply_panel(w, c, j, at, depth, turned ? strips : NULL);
         at += TILE_DEPTH;
-    } while (at < k);
+    } while (at < w->plan.k);
 }
 
 static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
@@ -158,7 +186,10 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
         int64_t first = j->strips * part / j->row_chunks, row = plan->m * first / j->strips;
         int64_t column = index * panels / chunks * TILE_COLUMNS;
         int64_t to = (index + 1) * panels / chunks * TILE_COLUMNS;
-        chunk c = {.strips = j->strips * (part + 1) / j->row_chunks - first};
+        chunk c = {.bias = w->end.bias ? w->end.bias + column : NULL,
+                   .first = part == 0,
+                   .only = j->row_chunks == 1};
+        c.strips = j->strips * (part + 1) / j->row_chunks - first;
         for (int64_t i = 0; i <= c.strips; i++) c.row[i] = plan->m * (first + i) / j->strips - row;
         int64_t m = c.row[c.strips];
         c.n = TN_MIN(plan->n, to) - column;
@@ -167,7 +198,10 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
         c.y = j->y + (batch * plan->m + row) * plan->n + column;
         if (m <= STREAM_ROWS && w->a_column == 1)
             stream_multiply(m, c.n, plan->k, c.a, w->a_row, c.packed, c.y, plan->n);
-        else multiply(w, &c);
+        else {
+            multiply(w, &c);
+            if (is_simple(&w->end)) continue;
+        }
         if (w->end.any) tile_end_run(&w->end, row, column, m, c.n, c.y, plan->n);
     }
     return NULL;

@@ -123,25 +123,29 @@ static inline void tile_take(int rows, int64_t k, const float *a, int64_t a_colu
 
 /* What complete sums of a tile may get while they are still in registers. */
 typedef struct tile_ends {
-    const float *bias;     /* of each row; NULL: none */
-    const float *residual; /* laid out as c; NULL: none */
-    float low;             /* a bound from below: 0 for a ReLU, else -INFINITY */
+    const float *bias, *columns; /* biases of each row, or of each column; NULL: none */
+    const float *residual;       /* laid out as c; NULL: none */
+    float low;                   /* a bound from below: 0 for a ReLU, else -INFINITY */
 } tile_ends;
 
-/* NaN stays. */
-SIMD_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, const float *residual)
+/* `lanes` of a row from `column` on. NaN stays. */
+SIMD_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, int column, int64_t ldc,
+                              int64_t lanes)
 {
     if (e->bias) sum += vf32_set1(e->bias[row]);
-    if (residual) sum += vf32_load(residual);
+    if (e->columns) sum += vf32_load_some(e->columns + column, lanes);
+    if (e->residual) sum += vf32_load_some(e->residual + row * ldc + column, lanes);
     return vf32_max(vf32_set1(e->low), sum);
 }
 
 /* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers; so
  * is one of the steps between a's rows and between its columns, 1. `add`: onto what c holds. n:
- * columns of c that exist, at most vectors * VF32_LANES. */
+ * columns of c that exist, at most vectors * VF32_LANES. fetch: what is asked for meanwhile, a line
+ * of the panel's length for each of its rows, fetch_step apart. */
 SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
                           int64_t a_row, int64_t a_column, const float *panel, float *c,
-                          int64_t ldc, int add, const tile_ends *ends)
+                          int64_t ldc, int add, const tile_ends *ends, const float *fetch,
+                          int64_t fetch_step)
 {
     vf32 sum[TILE_ROWS][TILE_VECTORS];
     int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
@@ -153,11 +157,10 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
             __builtin_prefetch(c + i * ldc + v, 1);
             if (ends && ends->residual) __builtin_prefetch(ends->residual + i * ldc + v);
         }
-    for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS) {
+    for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS, fetch += fetch_step) {
         vf32 b[TILE_VECTORS];
         /* Few rows do little but read the panel: no time to ask for more. */
-        for (int i = 0; rows > 4 && i < TILE_COLUMNS; i += 16)
-            __builtin_prefetch(panel + TILE_AHEAD + i);
+        for (int i = 0; rows > 4 && i < TILE_COLUMNS; i += 16) __builtin_prefetch(fetch + i);
         for (int v = 0; v < vectors; v++) b[v] = vf32_load(panel + v * VF32_LANES);
         for (int i = 0; i < rows; i++) {
             vf32 scale = vf32_set1(a[i * a_row + p * a_column]);
@@ -171,13 +174,10 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
             sum[i][vectors - 1] += vf32_load_some(c + i * ldc + (vectors - 1) * VF32_LANES, last);
         }
     if (ends)
-        for (int i = 0; i < rows; i++) {
-            const float *r = ends->residual ? ends->residual + i * ldc : NULL;
-            for (int v = 0; v < vectors - 1; v++)
-                sum[i][v] = tile_end_sum(ends, sum[i][v], i, r ? r + v * VF32_LANES : NULL);
-            if (r) sum[i][vectors - 1] += vf32_load_some(r + (vectors - 1) * VF32_LANES, last);
-            sum[i][vectors - 1] = tile_end_sum(ends, sum[i][vectors - 1], i, NULL);
-        }
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] = tile_end_sum(ends, sum[i][v], i, v * VF32_LANES, ldc,
+                                         v < vectors - 1 ? VF32_LANES : last);
     for (int i = 0; i < rows; i++) {
         float *dst = c + i * ldc;
         for (int v = 0; v < vectors - 1; v++) vf32_store(dst + v * VF32_LANES, sum[i][v]);
@@ -187,10 +187,12 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
     }
 }
 
+#define TILE_SUMS(rows, vectors)                                                                   \
+    tile_run(rows, vectors, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends, FETCH, FETCH_STEP)
 #define TILE_CASE(rows)                                                                            \
     case rows:                                                                                     \
-        if (n > VF32_LANES) tile_run(rows, 2, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends); \
-        else tile_run(rows, 1, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends);                \
+        if (n > VF32_LANES) TILE_SUMS(rows, 2);                                                    \
+        else TILE_SUMS(rows, 1);                                                                   \
         break;
 #if TILE_ROWS == 12
 #define TILE_CASES_ABOVE_6                                                                         \
@@ -200,10 +202,8 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
 #endif
 /* One tile of 1 to TILE_ROWS rows and 1 to TILE_COLUMNS columns. Not inline: the code of all sizes
  * should exist once a file. */
-#define TILE_ONE(name, step)                                                                       \
-    static __attribute__((noinline, unused)) void name(                                            \
-        int rows, int64_t n, int64_t k, const float *a, int64_t step, const float *panel,          \
-        float *c, int64_t ldc, int add, const tile_ends *ends)                                     \
+#define TILE_ONE(name, parameters)                                                                 \
+    static __attribute__((noinline, unused)) void name parameters                                  \
     {                                                                                              \
         switch (rows) {                                                                            \
             TILE_CASE(1)                                                                           \
@@ -215,18 +215,30 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
             TILE_CASES_ABOVE_6                                                                     \
         }                                                                                          \
     }
-/* a's rows lie lda apart. */
+/* a's rows lie lda apart: as many pointers as there are rows leave no register for another. */
 #define A_ROW lda
 #define A_COLUMN 1
-TILE_ONE(tile_one_ended, lda)
+#define FETCH (panel + TILE_AHEAD)
+#define FETCH_STEP TILE_COLUMNS
+TILE_ONE(tile_one_ended,
+         (int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel, float *c,
+          int64_t ldc, int add, const tile_ends *ends))
 #undef A_ROW
 #undef A_COLUMN
+#undef FETCH
+#undef FETCH_STEP
 /* a is stored by columns, `step` apart: what one step of k needs lies together. */
 #define A_ROW 1
 #define A_COLUMN step
-TILE_ONE(tile_one_turned_ended, step)
+#define FETCH fetch
+#define FETCH_STEP fetch_step
+TILE_ONE(tile_one_turned_ended, (int rows, int64_t n, int64_t k, const float *a, int64_t step,
+                                 const float *panel, float *c, int64_t ldc, int add,
+                                 const tile_ends *ends, const float *fetch, int64_t fetch_step))
 #undef A_ROW
 #undef A_COLUMN
+#undef FETCH
+#undef FETCH_STEP
 
 static inline void tile_one(int rows, int64_t n, int64_t k, const float *a, int64_t lda,
                             const float *panel, float *c, int64_t ldc, int add)
@@ -237,7 +249,8 @@ static inline void tile_one(int rows, int64_t n, int64_t k, const float *a, int6
 static inline void tile_one_turned(int rows, int64_t n, int64_t k, const float *a, int64_t step,
                                    const float *panel, float *c, int64_t ldc, int add)
 {
-    tile_one_turned_ended(rows, n, k, a, step, panel, c, ldc, add, NULL);
+    tile_one_turned_ended(rows, n, k, a, step, panel, c, ldc, add, NULL, panel + TILE_AHEAD,
+                          TILE_COLUMNS);
 }
 
 /* m rows by one panel's n columns, `depth` of its rows. */
@@ -264,7 +277,7 @@ static inline void tile_column_turned(int64_t m, int64_t n, int64_t depth, const
             if (these.residual) these.residual += i * ldc;
         }
         tile_one_turned_ended(rows, n, depth, a + i, step, panel, c + i * ldc, ldc, add,
-                              ends ? &these : NULL);
+                              ends ? &these : NULL, panel + TILE_AHEAD, TILE_COLUMNS);
     }
 }
 
