@@ -326,16 +326,18 @@ static void caches_save_what_was_measured(void **unused)
     (void)unused;
     char path[256], *first, *second;
     tn_timing_cache *cache, *copy;
+    static const char line[] = "Relu f32[1]\tcpu.relu.f32.loops\t1\tanother machine\t5\n";
     assert_ok(tn_timing_cache_new(&cache));
     assert_ok(tn_timing_cache_new(&copy));
+    assert_ok(tn_timing_cache_parse(cache, line, strlen(line)));
     tn_build_config config = {.size = sizeof(config),
                               .threads = 1,
                               .budget_ms = 200,
                               .no_check = true,
                               .timing_cache = cache};
     tn_engine *engine = build_sample(&config), *again;
-    int64_t count = tn_timing_cache_count(cache);
-    assert_true(count > 0);
+    int64_t count = tn_timing_cache_count(cache); /* 1 where there is nothing to choose from */
+    assert_true(count > 1 || !engine->measured);
     snprintf(path, sizeof(path), "%s/test_layers_%d.timings",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
     assert_ok(tn_timing_cache_save(cache, path));
@@ -355,7 +357,7 @@ static void caches_save_what_was_measured(void **unused)
     /* Its times come from the cache. */
     json_t *json = layers_of(again, cache);
     char *text = json_dumps(json, 0);
-    assert_non_null(strstr(text, "\"ns\""));
+    assert_true(count == 1 || strstr(text, "\"ns\""));
     tn_free_sized(text);
     json_decref(json);
     tn_timing_cache_free(copy);
