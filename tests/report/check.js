@@ -44,6 +44,7 @@ window.addEventListener("load", () => setTimeout(() => {
     const times = [...document.querySelectorAll("#view tbody tr")].map((r) => layers[Number(r.children[0].textContent)].ms);
     want("sorted by time", times.every((t, i) => !i || times[i - 1] >= t));
     want("times", times[0] > 0);
+    want("floors below times", layers.every((l) => !l.ms || l.floor <= l.ms * 1.001));
     click("#tab-nodes");
     want("a row for each node", count("#view tbody tr") === engine.nodes.length);
     click("#tab-memory");

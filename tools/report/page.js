@@ -55,15 +55,23 @@ const total = sum(layers, (l) => l.ms);
 
 /* The least a layer can take: its bytes at the best speed of a plain pass over as many or more, and
  * its operations at the speed of a large product, both measured on this machine. */
+const peaks = { ...data.machine.peaks }, rates = [...data.machine.rates];
+for (const l of layers) { /* what a layer reached can be reached, whatever the probes say */
+  const bytes = l.read_bytes + l.written_bytes;
+  if (!l.ms) continue;
+  rates.push({ bytes, bytes_per_s: (bytes / l.ms) * 1e3 });
+  if (l.flops) peaks[l.precision] = Math.max(peaks[l.precision] || peaks.fp32 || 0, (l.flops / l.ms) * 1e3);
+}
+
 function rate(moved) {
-  const rates = data.machine.rates, larger = rates.filter((r) => r.bytes >= moved);
-  return Math.max(0, ...(larger.length ? larger : rates.slice(-1)).map((r) => r.bytes_per_s));
+  const larger = rates.filter((r) => r.bytes >= moved);
+  return Math.max(0, ...(larger.length ? larger : data.machine.rates.slice(-1)).map((r) => r.bytes_per_s));
 }
 
 layers.forEach((layer, i) => {
   layer.index = i;
   layer.moved = layer.read_bytes + layer.written_bytes;
-  const peak = data.machine.peaks[layer.precision] || data.machine.peaks.fp32;
+  const peak = peaks[layer.precision] || peaks.fp32;
   const by_bytes = rate(layer.moved) ? (layer.moved / rate(layer.moved)) * 1e3 : 0;
   const by_flops = peak && layer.flops ? (layer.flops / peak) * 1e3 : 0;
   layer.floor = Math.max(by_bytes, by_flops);
