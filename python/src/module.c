@@ -7,8 +7,9 @@
 /* ---- Handles ---------------------------------------------------------------------------------*/
 
 static PyObject *handle_type;
-static const char *const kind_names[] = {"model",     "engine",  "context", "checkpoint",
-                                         "tokenizer", "network", "layer",   "memory"};
+static const char *const kind_names[] = {"model",      "engine",       "context",
+                                         "checkpoint", "tokenizer",    "network",
+                                         "layer",      "timing cache", "memory"};
 
 static void handle_free(handle *h)
 {
@@ -19,6 +20,7 @@ static void handle_free(handle *h)
     case HANDLE_CONTEXT: tn_context_free(at); break;
     case HANDLE_CHECKPOINT: tn_checkpoint_free(at); break;
     case HANDLE_TOKENIZER: tn_tokenizer_free(at); break;
+    case HANDLE_TIMINGS: tn_timing_cache_free(at); break;
     case HANDLE_NETWORK: tn_network_free(at); break;
     case HANDLE_MEMORY: tn_device_free(((handle *)h->keep)->at, at); break;
     case HANDLE_LAYER:
@@ -36,6 +38,7 @@ static void handle_dealloc(PyObject *self)
         Py_END_ALLOW_THREADS;
     }
     Py_XDECREF(h->keep);
+    Py_XDECREF(h->hook);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
     Py_DECREF(type);
@@ -112,6 +115,13 @@ CONVERTER(to_checkpoint, HANDLE_CHECKPOINT)
 CONVERTER(to_tokenizer, HANDLE_TOKENIZER)
 CONVERTER(to_network, HANDLE_NETWORK)
 CONVERTER(to_layer, HANDLE_LAYER)
+CONVERTER(to_timings, HANDLE_TIMINGS)
+
+int to_optional_timings(PyObject *object, void *out)
+{
+    *(handle **)out = NULL;
+    return object == Py_None || to_timings(object, out);
+}
 
 /* ---- Exceptions ------------------------------------------------------------------------------*/
 
@@ -258,10 +268,13 @@ PyMODINIT_FUNC PyInit__tenon(void)
 {
     PyObject *const module = PyModule_Create(&module_def);
     if (!module || handle_init(module) < 0 || PyModule_AddFunctions(module, tensor_methods) < 0 ||
+        PyModule_AddFunctions(module, build_methods) < 0 ||
         PyModule_AddFunctions(module, engine_methods) < 0 ||
+        PyModule_AddFunctions(module, context_methods) < 0 ||
         PyModule_AddFunctions(module, file_methods) < 0 ||
         PyModule_AddFunctions(module, network_methods) < 0 || network_init(module) < 0 ||
-        add_dtypes(module) < 0) {
+        add_dtypes(module) < 0 ||
+        PyModule_AddStringConstant(module, "ENGINE_MAGIC", TN_ENGINE_MAGIC) < 0) {
         return NULL;
     }
     return module;

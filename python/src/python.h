@@ -18,7 +18,8 @@ typedef enum handle_kind {
     HANDLE_CHECKPOINT,
     HANDLE_TOKENIZER,
     HANDLE_NETWORK,
-    HANDLE_LAYER,  /* belongs to its network */
+    HANDLE_LAYER, /* belongs to its network */
+    HANDLE_TIMINGS,
     HANDLE_MEMORY, /* of a device; `keep` is its engine */
     HANDLE_KIND_COUNT
 } handle_kind;
@@ -26,6 +27,7 @@ typedef enum handle_kind {
 typedef struct handle {
     PyObject_HEAD void *at;
     PyObject *keep;
+    PyObject *hook; /* of a context: called after each step */
     handle_kind kind;
     bool is_busy; /* a call without the interpreter's lock is under way */
 } handle;
@@ -44,6 +46,9 @@ int to_checkpoint(PyObject *object, void *out);
 int to_tokenizer(PyObject *object, void *out);
 int to_network(PyObject *object, void *out);
 int to_layer(PyObject *object, void *out);
+int to_timings(PyObject *object, void *out);
+/* NULL for None. */
+int to_optional_timings(PyObject *object, void *out);
 /* Into a tn_tensor; None gives dtype NONE. */
 int to_tensor(PyObject *object, void *out);
 
@@ -63,6 +68,11 @@ typedef struct list {
 bool list_read(PyObject *sequence, size_t item_bytes, int (*item)(PyObject *, void *), list *out);
 /* Text comes as bytes, which end with a zero: the limited API of 3.9 lends no UTF-8 of a str. */
 int to_text(PyObject *object, void *out);
+/* NULL for None. */
+int to_optional_text(PyObject *object, void *out);
+
+/* (name, min, opt, max) into a tn_profile. */
+int to_profile(PyObject *object, void *out);
 
 PyObject *tensor_tuple(const tn_tensor *tensor);
 PyObject *io_tuple(const tn_io *io);
@@ -92,7 +102,8 @@ PyObject *take_text(char *text);
 PyObject *raise_busy(void);
 
 /* The functions of each file, ended by an empty one. */
-extern PyMethodDef engine_methods[], file_methods[], tensor_methods[], network_methods[];
+extern PyMethodDef build_methods[], engine_methods[], context_methods[], file_methods[],
+    tensor_methods[], network_methods[];
 int network_init(PyObject *module);
 
 #endif

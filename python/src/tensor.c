@@ -105,6 +105,12 @@ static PyObject *numbers(const int64_t *at, int count)
     return tuple;
 }
 
+int to_optional_text(PyObject *object, void *out)
+{
+    *(const char **)out = NULL;
+    return object == Py_None || to_text(object, out);
+}
+
 PyObject *tensor_tuple(const tn_tensor *tensor)
 {
     return Py_BuildValue("(KiNN)", (unsigned long long)(uintptr_t)tensor->data, (int)tensor->dtype,

@@ -19,7 +19,8 @@ from ._errors import Error
 from ._log import set_log_level
 from ._arrays import DeviceArray, dtype_number, numpy_dtype
 from ._model import IO, Model, arch_names, load
-from ._engine import Context, Engine, Outputs, StepTime, build, devices
+from ._engine import (Context, Engine, Outputs, StepEvent, StepTime, TimingCache, Weight, build,
+                      devices)
 from ._files import (Checkpoint, Tokenizer, compare, load_tensor, save_checkpoint,
                      save_tensor)
 from . import _tenon
@@ -27,7 +28,7 @@ from . import _tenon
 __version__: str = _tenon.version()
 
 __all__ = ["Checkpoint", "Context", "DeviceArray", "Engine", "Error", "IO", "Model", "Outputs",
-           "StepTime", "TRTModule", "Tokenizer", "arch_names", "build", "compare", "devices",
+           "StepEvent", "StepTime", "TRTModule", "TimingCache", "Tokenizer", "Weight", "arch_names", "build", "compare", "devices",
            "dtype_number", "load", "load_tensor", "numpy_dtype", "save_checkpoint",
            "save_tensor", "set_log_level", "tensorrt_converter", "torch2trt"]
 

@@ -1,10 +1,12 @@
 """Engines and contexts: build, load, run."""
 
 import functools
+import json
 import os
+import sys
 import tempfile
 import threading
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from . import _arrays, _tenon
 from ._errors import Error
 from ._model import IO, Model, PathLike, Profiles, io_of, path_bytes, profile_list
 
+_INDICES = {_arrays.dtype_number("i32"), _arrays.dtype_number("i64")}
+_MAGIC = _tenon.ENGINE_MAGIC.encode()
 _PRECISIONS = {"f32": 0, "fp32": 0, "tf32": 1, "f16": 2, "fp16": 2, "bf16": 3}
 
 
@@ -21,6 +25,59 @@ class StepTime(NamedTuple):
     tactic: str
     total_ms: float
     run_count: int
+
+
+class StepEvent(NamedTuple):
+    """A step that has run; see :meth:`Context.set_profiler`."""
+    step: int
+    name: str
+    op: str
+    tactic: str
+    begin_ms: float
+    ms: float
+
+
+class Weight(NamedTuple):
+    """A weight that :meth:`Engine.refit` may replace; ``missing`` where it was stripped."""
+    name: str
+    dtype: str
+    shape: Tuple[int, ...]
+    missing: bool
+
+
+class TimingCache:
+    """What building has measured, to build again at once: ``build(..., timing_cache=cache)`` reads
+    it and adds to it. ``TimingCache(path)`` reads a file, where there is one."""
+
+    def __init__(self, path: Optional[PathLike] = None):
+        self._handle = _tenon.timings_new()
+        if path is not None and os.path.exists(path):
+            self.load(path)
+
+    def load(self, path: PathLike) -> None:
+        """Add the times of a file."""
+        _tenon.timings_read(self._handle, path_bytes(path), None)
+
+    def save(self, path: PathLike) -> None:
+        """Write the times; the same ones give the same bytes."""
+        with open(path, "wb") as file:
+            file.write(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        return _tenon.timings_text(self._handle).encode()
+
+    def add(self, times: Union["TimingCache", bytes]) -> None:
+        """Add the times of another cache, or of what :meth:`to_bytes` gave."""
+        if isinstance(times, TimingCache):
+            _tenon.timings_merge(self._handle, times._handle)
+        else:
+            _tenon.timings_read(self._handle, None, bytes(times))
+
+    def __len__(self) -> int:
+        return _tenon.timings_count(self._handle)
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class Outputs(tuple):
@@ -57,7 +114,10 @@ def has_card() -> bool:
 def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] = None, *,
           precision: str = "f32", profiles: Optional[Profiles] = None, threads: int = 0,
           check: bool = True, optimize: bool = True, budget_ms: float = 0.0, tolerance: float = 0.0,
-          timings: Optional[PathLike] = None, dump: Optional[PathLike] = None) -> "Engine":
+          timings: Optional[PathLike] = None, dump: Optional[PathLike] = None,
+          timing_cache: Optional[TimingCache] = None,
+          progress: Optional[Callable[[str, int, int], Any]] = None, refit: bool = False,
+          strip_weights: bool = False) -> "Engine":
     """Optimise a model, choose kernels by measuring, check the result against the model, and make
     an engine of it. Other threads run meanwhile.
 
@@ -66,7 +126,12 @@ def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] 
     precision: what is allowed at most: "f32" (exact), "tf32", "f16" or "bf16".
     profiles: ``{input: shape}`` or ``{input: (min, opt, max)}``, sizes to tune for; never a limit.
     budget_ms: time for measuring (0: 2 s; below 0: estimates only).
-    timings: a file of measured times, read and updated.
+    timings, timing_cache: measured times, read and updated: a file, or a :class:`TimingCache`.
+    progress: called with a stage ("passes", "kernels", "check"), how much is done and of how much (0:
+        not known); False ends the build (an error with code CANCELLED), and so does an exception,
+        which comes out of the build.
+    refit: weights can be replaced later (:meth:`Engine.refit`); strip_weights: the engine has none
+        until then.
     """
     if isinstance(model, (bytes, bytearray, memoryview)):
         model = Model.from_bytes(bytes(model))
@@ -74,7 +139,8 @@ def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] 
         model = Model(model)
     handle = _tenon.build(model._handle, device, threads, profile_list(profiles), check, optimize,
                           budget_ms, tolerance, path_text(timings), path_text(dump),
-                          _PRECISIONS[precision])
+                          _PRECISIONS[precision], timing_cache and timing_cache._handle, progress,
+                          refit, strip_weights)
     return Engine(handle=handle)
 
 
@@ -95,7 +161,7 @@ class Engine:
             if path is None:
                 raise TypeError("the path of an engine or of a model is wanted")
             with open(path, "rb") as file:
-                is_engine = file.read(13) == b"TENON engine "
+                is_engine = file.read(len(_MAGIC)) == _MAGIC
             if is_engine and options:
                 raise TypeError(f"{sorted(options)} are options of building, and '{path}' is an "
                                 "engine: use tenon.build(tenon.Engine(path), ...)")
@@ -122,6 +188,9 @@ class Engine:
             with open(path, "rb") as file:
                 return file.read()
 
+    def __reduce__(self) -> Tuple:
+        return Engine.from_bytes, (self.to_bytes(),)  # pickled, copied, sent to other processes
+
     def save(self, path: PathLike) -> None:
         """Write the engine file."""
         _tenon.engine_save(self._handle, path_bytes(path))
@@ -129,6 +198,37 @@ class Engine:
     def tune(self, device: Optional[str] = None, **options: Any) -> "Engine":
         """A new engine, measured and checked on a device; options as of :func:`build`."""
         return build(self, device, **options)
+
+    @property
+    def weights(self) -> List[Weight]:
+        """The weights that may be replaced: none where it was not built with ``refit``."""
+        return [Weight(name, _arrays.NAMES[tensor[1]], tensor[2], missing)
+                for name, tensor, missing in _tenon.engine_weights(self._handle)]
+
+    def refit(self, weights: Union[Mapping[str, Any], Model, PathLike], *, threads: int = 0,
+              check: bool = True, tolerance: float = 0.0) -> "Engine":
+        """A new engine with other weights, by their names in the model: arrays, or all that a model
+        of the same graph or a checkpoint (.pth, .safetensors) has. Nothing is measured anew."""
+        if isinstance(weights, (str, os.PathLike)):
+            from ._files import Checkpoint
+            is_model = os.fspath(weights).endswith(".onnx")
+            known = {w.name for w in self.weights}
+            weights = Model(weights) if is_model else {
+                name: x for name, x in Checkpoint(weights).items() if name in known}
+        model, names, views = None, [], []
+        if isinstance(weights, Model):
+            model = weights._handle
+        else:
+            names = [name.encode() for name in weights]
+            views = [_arrays.view(x) for x in weights.values()]
+        return Engine(handle=_tenon.engine_refit(self._handle, model, names,
+                                                 [v.tensor for v in views], threads, check,
+                                                 tolerance))
+
+    def layers(self, timings: Optional[TimingCache] = None) -> Dict[str, Any]:
+        """Every step with its kernel, shapes, memory and the nodes it was made of, at the shapes the
+        engine was built for; include/tenon/engine.h lists the keys."""
+        return json.loads(_tenon.context_layers(self._handle, timings and timings._handle))
 
     @property
     def device(self) -> str:
@@ -199,6 +299,7 @@ class Context:
                          if io.dtype != "none"}
         self._bound: Dict[str, Any] = {}  # what the library reads and writes stays alive
         self._on_card = engine.device != "cpu"
+        self._lane: Any = None
 
     # ---- by hand ----
 
@@ -212,6 +313,10 @@ class Context:
         if view.card is not None and not self._on_card:
             raise Error("INVALID", f"'{name}' is given on a card, but the engine runs on the CPU: "
                                    "build it with device=\"cuda\", or copy the tensor to the host")
+        if view.card is not None and view.family == "torch" and {
+                view.tensor[1], self._numbers.get(name)} == _INDICES:  # cards take the declared type
+            wanted = _arrays.TO_TORCH[self._numbers[name]]
+            view = _arrays.view(view.owner.to(getattr(sys.modules["torch"], wanted)))
         _tenon.context_bind(self._handle, name, view.tensor, view.card is not None)
         self._bound[name] = view
         return view
@@ -236,9 +341,17 @@ class Context:
         """Run with what is bound; other threads run meanwhile."""
         _tenon.context_run(self._handle)
 
-    def enqueue(self, stream: int = 0) -> None:
-        """Begin a run on a CUDA stream (its handle; 0: one of the context's own)."""
-        _tenon.context_enqueue(self._handle, stream)
+    def enqueue(self, stream: int = 0, card: int = 0) -> None:
+        """Begin a run, in order with what is put on a CUDA stream of a card (its handle; 0: the
+        default one) before and after. On the CPU the run is done on return."""
+        if not self._on_card:
+            _tenon.context_enqueue(self._handle, 0)
+            return
+        if self._lane is None:
+            from .cuda import _memory
+            self._lane = _memory.Lane(_memory.card(card))
+            _tenon.context_keep(self._handle, self._lane)  # which the context waits for at its end
+        self._lane.run(lambda mine: _tenon.context_enqueue(self._handle, mine), stream)
 
     def wait(self) -> None:
         """Until all that was begun is done."""
@@ -272,6 +385,15 @@ class Context:
     def steps(self) -> List[StepTime]:
         """The steps with their kernels, and the times since :meth:`profile`."""
         return [StepTime(*row) for row in _tenon.context_steps(self._handle)]
+
+    def set_profiler(self, profiler: Optional[Callable[[StepEvent], Any]]) -> None:
+        """Call a function after every step of the runs that follow; None: no more."""
+        hook = profiler and (lambda *event: profiler(StepEvent(*event)))
+        _tenon.context_set_profiler(self._handle, hook or None)
+
+    def layers(self, timings: Optional[TimingCache] = None) -> Dict[str, Any]:
+        """As of :meth:`Engine.layers`, at the context's shapes."""
+        return json.loads(_tenon.context_layers(self._handle, timings and timings._handle))
 
     def measure(self, on: bool = True) -> None:
         """Measure :attr:`device_ms` in the runs that follow."""
@@ -314,13 +436,11 @@ class Context:
                 break
         family = first.family if first else "numpy"
         outputs = {name: self._prepare(io, family, first) for name, io in self._outputs.items()}
-        if first is not None and first.card is not None and family == "torch" and first.stream:
-            _tenon.context_enqueue(self._handle, first.stream)
-            if any(array is None for array in outputs.values()):
+        if first is not None and first.card is not None:
+            self.enqueue(first.stream, first.card)
+            if family != "torch" or any(array is None for array in outputs.values()):
                 _tenon.context_wait(self._handle)
         else:
-            if first is not None and first.card is not None:
-                _wait_for(first)
             _tenon.context_run(self._handle)
         values = [self._finish(name, outputs[name], family, first) for name in self._outputs]
         return values[0] if len(values) == 1 else Outputs(list(self._outputs), values)
@@ -364,13 +484,3 @@ class Context:
 def _home(view: Optional[_arrays.View]) -> Any:
     """The PyTorch device of an input."""
     return view.owner.device if view is not None else "cpu"
-
-
-def _wait_for(view: _arrays.View) -> None:
-    """Until what makes an array on a card is done: the library runs on a stream of its own."""
-    if view.family == "torch":
-        import torch
-        torch.cuda.current_stream(view.owner.device).synchronize()
-    else:
-        from .cuda import _memory
-        _memory.synchronize()

@@ -7,7 +7,7 @@ class Error(RuntimeError):
     """A failure of the library.
 
     ``code`` is its kind ("INVALID", "UNSUPPORTED", "NOT_FOUND", "CORRUPT", "OUT_OF_MEMORY",
-    "UNAVAILABLE", "MISMATCH", "DEVICE", "INTERNAL"), ``message`` the sentence that says what went
+    "UNAVAILABLE", "MISMATCH", "DEVICE", "INTERNAL", "CANCELLED"), ``message`` the sentence that says what went
     wrong where, and ``trail`` the whole text: message, notes and the lines of C it came through.
     """
 

@@ -492,7 +492,8 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
         for part in was_training:
             part.training = True
     if device is None:
-        device = "cuda" if flat and flat[0].device.type == "cuda" and _engine.has_card() else "cpu"
+        home = flat[0].device if flat else torch.device("cpu")
+        device = f"cuda:{home.index or 0}" if home.type == "cuda" and _engine.has_card() else "cpu"
     precision = "f16" if fp16_mode else "f32"
     try:
         model = Model.from_bytes(data)

@@ -1,6 +1,7 @@
 """The plain API: load, build, run, save; arrays of all kinds; errors, threads, the log."""
 
 import logging
+import pickle
 import threading
 
 import numpy as np
@@ -24,6 +25,7 @@ def test_build_run_save_load(curve, tmp_path):
     again = tenon.Engine(tmp_path / "curve.engine")
     assert np.array_equal(again(data=x), got)
     assert np.array_equal(tenon.Engine.from_bytes(curve.to_bytes())(x), got)
+    assert np.array_equal(pickle.loads(pickle.dumps(again))(x), got)
     assert list(again.run({"data": x})) == [o.name for o in curve.outputs]
     assert "curve" not in repr(again) and "data: f32[" in repr(again)
     assert "Step" in again.plan or "step" in again.plan
@@ -265,6 +267,69 @@ def test_the_log_goes_to_logging(caplog):
     finally:
         tenon.set_log_level("warning")
     assert caplog.records and all(r.name == "tenon" for r in caplog.records)
+
+
+def test_timing_caches_are_read_and_added_to(tmp_path):
+    model = tenon.Model.from_problem("Conv f32[1,8,14,14] f32[8,8,3,3]!")
+    cache = tenon.TimingCache(tmp_path / "none yet")
+    tenon.build(model, timing_cache=cache, budget_ms=200)
+    assert len(cache) > 0
+    cache.save(tmp_path / "times")
+    again = tenon.TimingCache(tmp_path / "times")
+    assert len(again) == len(cache) and again.to_bytes() == cache.to_bytes()
+    first = tenon.build(model, timing_cache=again, budget_ms=200).to_bytes()
+    assert first == tenon.build(model, timing_cache=again, budget_ms=200).to_bytes()
+    more = tenon.TimingCache()
+    more.add(cache)
+    more.add(cache.to_bytes())
+    assert len(more) == len(cache)
+
+
+def test_progress_and_cancelling():
+    stages = []
+    tenon.build(EXAMPLES / "curve" / "curve.onnx", budget_ms=-1,
+                progress=lambda stage, done, total: stages.append((stage, done, total)))
+    assert {"passes", "check"} <= {stage for stage, _, _ in stages}
+    with pytest.raises(tenon.Error) as caught:
+        tenon.build(EXAMPLES / "curve" / "curve.onnx", progress=lambda *_: False)
+    assert caught.value.code == "CANCELLED"
+
+    def fails(stage, done, total):
+        raise KeyError(stage)
+    with pytest.raises(KeyError):
+        tenon.build(EXAMPLES / "curve" / "curve.onnx", progress=fails)
+
+
+def test_new_weights_for_an_engine(tmp_path):
+    (x,), (y,) = data_set("mnist")
+    engine = tenon.build(EXAMPLES / "mnist" / "mnist.onnx", budget_ms=-1, strip_weights=True)
+    missing = [w for w in engine.weights if w.missing]
+    assert missing and len(engine.to_bytes()) < 200_000
+    with pytest.raises(tenon.Error):
+        engine(x)
+    full = engine.refit(EXAMPLES / "mnist" / "mnist.onnx")
+    assert close(full(x), y)
+    zeros = {w.name: np.zeros(w.shape, np.float32) for w in full.weights}
+    assert not np.array_equal(full.refit(zeros)(x), y)
+    with pytest.raises(tenon.Error, match="nothing"):
+        full.refit({"nothing": np.zeros(3, np.float32)})
+    weights = tenon.Checkpoint(EXAMPLES / "mnist" / "mnist.pth")
+    tenon.save_checkpoint(tmp_path / "w.safetensors", weights)
+    assert close(full.refit(tmp_path / "w.safetensors")(x), y)
+
+
+def test_layers_and_profilers(curve):
+    layers = curve.layers()
+    assert layers["engine"]["device"] and layers["layers"][0]["name"]
+    context = curve.context()
+    events = []
+    context.set_profiler(events.append)
+    context(np.zeros((3, 9, 2), np.float32))
+    assert [e.name for e in events] == [row["name"] for row in context.layers()["layers"]]
+    assert isinstance(events[0], tenon.StepEvent) and events[0].ms >= 0
+    context.set_profiler(None)
+    context(np.zeros((3, 9, 2), np.float32))
+    assert len(events) == len(context.steps())
 
 
 def test_models_simplify_and_save(tmp_path):

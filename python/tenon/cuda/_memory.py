@@ -1,8 +1,9 @@
 """Memory of the card by libcuda, or plain memory where there is none."""
 
 import ctypes
+import functools
 import time
-from typing import Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
@@ -45,14 +46,14 @@ class _Host:
 
 
 class _Card:
-    """The primary context of card 0."""
+    """The primary context of a card."""
     is_card = True
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
         self._cuda = ctypes.CDLL("libcuda.so.1")
         self._call("cuInit", 0)
         device, context = ctypes.c_int(), ctypes.c_void_p()
-        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        self._call("cuDeviceGet", ctypes.byref(device), index)
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         self._context = context
 
@@ -83,9 +84,9 @@ class _Card:
         self._enter("cuMemsetD8_v2", ctypes.c_uint64(to), ctypes.c_ubyte(value),
                     ctypes.c_size_t(count))
 
-    def stream_new(self) -> int:
+    def stream_new(self, flags: int = 0) -> int:
         stream = ctypes.c_void_p()
-        self._enter("cuStreamCreate", ctypes.byref(stream), 0)
+        self._enter("cuStreamCreate", ctypes.byref(stream), flags)
         return stream.value or 0
 
     def stream_free(self, stream: int) -> None:
@@ -103,21 +104,46 @@ class _Card:
         return free.value, total.value
 
 
-_backend = None
+class Lane:
+    """The stream on which one context runs. Events put it in order with the streams of others, so
+    that these may be the default one, which cannot be recorded, and may be gone before the context."""
+
+    def __init__(self, card: _Card):
+        self._card = card
+        self.stream = card.stream_new(1)  # that does not wait for the default one
+        self._events = []
+        for _ in range(2):
+            event = ctypes.c_void_p()
+            card._enter("cuEventCreate", ctypes.byref(event), 2)  # without a time
+            self._events.append(event)
+
+    def run(self, enqueue: Callable[[int], None], stream: int) -> None:
+        """Let a context enqueue its run behind what is on a stream, and before what will be."""
+        begin, end = self._events
+        other, mine = ctypes.c_void_p(stream or None), ctypes.c_void_p(self.stream)
+        self._card._enter("cuEventRecord", begin, other)
+        self._card._call("cuStreamWaitEvent", mine, begin, 0)
+        enqueue(self.stream)
+        self._card._enter("cuEventRecord", end, mine)
+        self._card._call("cuStreamWaitEvent", other, end, 0)
+
+    def __del__(self) -> None:
+        try:
+            for event in self._events:
+                self._card._enter("cuEventDestroy_v2", event)
+            self._card.stream_free(self.stream)
+        except Exception:  # at the interpreter's end the driver may be gone
+            pass
 
 
-def backend():
-    """The card's memory where engines can run on one, else the host's."""
-    global _backend
-    if _backend is None:
-        from .._engine import has_card
-        _backend = _Card() if has_card() else _Host()
-    return _backend
+card = functools.lru_cache(maxsize=None)(_Card)
 
 
-def synchronize() -> None:
-    """Until all that was begun on the card is done."""
-    backend().synchronize()
+@functools.lru_cache(maxsize=None)
+def backend() -> Any:
+    """The first card's memory where engines can run on one, else the host's."""
+    from .._engine import has_card
+    return card(0) if has_card() else _Host()
 
 
 def now_ms(stream: Optional[int]) -> float:

@@ -19,7 +19,7 @@ from ._layers import *  # noqa: F401,F403
 from ._network import INetworkDefinition
 from ._parser import OnnxParser, ParserError
 from ._runtime import (EngineInspector, ICudaEngine, IExecutionContext, IOutputAllocator, IProfiler,
-                       Profiler, Refitter, Runtime, get_plugin_registry, init_libnvinfer_plugins)
+                       OnnxParserRefitter, Profiler, Refitter, Runtime, get_plugin_registry, init_libnvinfer_plugins)
 from .._errors import Error
 
 # The version whose API has both generations. The library's own is tenon.__version__.

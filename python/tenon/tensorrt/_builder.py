@@ -1,7 +1,6 @@
 """Builder, its configuration, profiles, calibrators."""
 
 import os
-import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .. import _engine
@@ -48,22 +47,22 @@ class IOptimizationProfile:
 
 
 class ITimingCache:
-    """Measured times, as bytes."""
+    """Measured times."""
 
     def __init__(self, data: bytes = b""):
-        self._data = bytes(data)
+        self._cache = _engine.TimingCache()
+        if data:
+            self._cache.add(bytes(data))
 
     def serialize(self) -> IHostMemory:
-        return IHostMemory(self._data)
+        return IHostMemory(self._cache.to_bytes())
 
     def combine(self, input_cache: "ITimingCache", ignore_mismatch: bool = False) -> bool:
-        if self._data and input_cache._data and self._data != input_cache._data:
-            return False
-        self._data = self._data or input_cache._data
+        self._cache.add(input_cache._cache)
         return True
 
     def reset(self) -> bool:
-        self._data = b""
+        self._cache = _engine.TimingCache()
         return True
 
 
@@ -203,7 +202,8 @@ class IBuilderConfig:
 
 
 class IProgressMonitor:
-    """Derive from it and define the three calls; a build is one phase of three steps."""
+    """Derive from it and define the three calls; False from ``step_complete`` ends the build. Its
+    phases are "passes", "kernels" and "check", and may come again."""
 
     def phase_start(self, phase_name: str, parent_phase: Optional[str], num_steps: int) -> None:
         raise NotImplementedError
@@ -254,7 +254,30 @@ class IInt8MinMaxCalibrator(IInt8Calibrator):
 
 
 _BUDGETS = {0: -1.0, 1: 250.0, 2: 1000.0, 3: 0.0, 4: 8000.0, 5: 30000.0}
-_PHASE = "Building"
+
+
+class _Phases:
+    """Stages of a build as phases of a monitor."""
+
+    def __init__(self, monitor: IProgressMonitor):
+        self.monitor, self.stage, self.steps = monitor, "", 0
+
+    def __call__(self, stage: str, done: int, total: int) -> bool:
+        if stage != self.stage or done < self.steps:
+            self.finish()
+            self.monitor.phase_start(stage, None, total)
+            self.stage, self.steps = stage, 0
+        go_on = True
+        while self.steps < done and go_on:
+            go_on = self.monitor.step_complete(stage, self.steps) is not False
+            self.steps += 1
+        return go_on
+
+    def finish(self) -> None:
+        if self.stage:
+            self.monitor.phase_finish(self.stage)
+        self.stage = ""
+
 
 
 class Builder(Reporter):
@@ -342,35 +365,26 @@ class Builder(Reporter):
         if config.get_flag(BuilderFlag.INT8) and config.int8_calibrator is not None:
             self.warn("calibration is not used: INT8 comes from QuantizeLinear and DequantizeLinear "
                       "in the model")
-        budget = _BUDGETS.get(int(config.builder_optimization_level), 0.0)
-        if config._cache is None:
-            return _engine.build(model, device(), precision=config._precision(), profiles=profiles,
-                                 budget_ms=budget)
-        with tempfile.TemporaryDirectory(prefix="tenon-") as folder:
-            path = os.path.join(folder, "timings")
-            if config._cache._data:
-                with open(path, "wb") as file:
-                    file.write(config._cache._data)
-            engine = _engine.build(model, device(), precision=config._precision(),
-                                   profiles=profiles, budget_ms=budget, timings=path)
-            if os.path.exists(path):
-                with open(path, "rb") as file:
-                    config._cache._data = file.read()
-        return engine
+        strip = config.get_flag(BuilderFlag.STRIP_PLAN)
+        phases = None if config.progress_monitor is None else _Phases(config.progress_monitor)
+        try:
+            return _engine.build(
+                model, device(), precision=config._precision(), profiles=profiles,
+                budget_ms=_BUDGETS.get(int(config.builder_optimization_level), 0.0),
+                timing_cache=None if config._cache is None else config._cache._cache,
+                progress=phases,
+                refit=self.refittable or config.get_flag(BuilderFlag.REFIT) or strip,
+                strip_weights=strip)
+        finally:
+            if phases:
+                phases.finish()
 
     def _build_reported(self, network: Any, config: IBuilderConfig) -> Any:
-        monitor = config.progress_monitor
-        if monitor is not None:
-            monitor.phase_start(_PHASE, None, 1)
         try:
             return self._build(network, config)
         except Error as error:
             self.report(error)
             return None
-        finally:
-            if monitor is not None:
-                monitor.step_complete(_PHASE, 0)
-                monitor.phase_finish(_PHASE)
 
     def build_serialized_network(self, network: INetworkDefinition,
                                  config: IBuilderConfig) -> Optional[IHostMemory]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from .. import _arrays, _engine, _tenon
 from .._errors import Error
-from .._model import IO
-from ._basics import Dims, IHostMemory, ILogger, Reporter, number_of, type_of, use_logger
+from .._model import IO, Model
+from ._basics import (Dims, IHostMemory, ILogger, Reporter, as_array, number_of, type_of,
+                      use_logger)
 from ._builder import device
 from ._enums import (DataType, EngineCapability, ExecutionContextAllocationStrategy,
                      HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity,
-                     TensorFormat, TensorIOMode, TensorLocation)
+                     Severity, TensorFormat, TensorIOMode, TensorLocation)
 from ._network import BATCH
 
 _I32, _I64 = number_of(DataType.INT32), number_of(DataType.INT64)
@@ -69,7 +70,7 @@ class ICudaEngine(Reporter):
         self.engine_capability = EngineCapability.STANDARD
         self.hardware_compatibility_level = HardwareCompatibilityLevel.NONE
         self.profiling_verbosity = ProfilingVerbosity.DETAILED
-        self.refittable = False
+        self.refittable = bool(engine.weights)
         self.tactic_sources = 0
         self.num_aux_streams = 0
 
@@ -319,7 +320,6 @@ class IExecutionContext(Reporter):
         self._allocators: Dict[str, IOutputAllocator] = {}
         self._profiler: Optional[IProfiler] = None
         self._profile_index = 0
-        self._before: Dict[int, float] = {}
         self.name = ""
         self.debug_sync = False
         self.enqueue_emits_profile = True
@@ -478,19 +478,15 @@ class IExecutionContext(Reporter):
                     later.append(io)  # into memory of the context, and from there
                 elif address:
                     self._bind(io, address, shape, io.number, self._on_card)
-            if stream and not later and self._profiler is None:
-                self._context.enqueue(stream)
+            self._context.enqueue(stream or 0)
+            if stream is not None and not later and self._profiler is None:
                 return True
-            if self._on_card:  # inputs may still be on their way on the script's stream
-                from ..cuda import _memory
-                _memory.backend().synchronize(stream)
-            self._context.run()
+            self._context.wait()
             for io in later:
                 self._hand_over(io, addresses.get(io.name, 0), stream or 0)
         except Error as error:
             self.report(error)
             return False
-        self._report_times()
         return True
 
     def _hand_over(self, io: IO, address: int, stream: int) -> None:
@@ -545,18 +541,11 @@ class IExecutionContext(Reporter):
     @profiler.setter
     def profiler(self, profiler: Optional[IProfiler]) -> None:
         self._profiler = profiler
-        self._context.profile(profiler is not None)
-        self._before = {}
+        self._context.set_profiler(None if profiler is None else (
+            lambda event: profiler.report_layer_time(event.name, event.ms)))
 
     def report_to_profiler(self) -> bool:
         return True
-
-    def _report_times(self) -> None:
-        if self._profiler is None:
-            return
-        for i, step in enumerate(self._context.steps()):
-            self._profiler.report_layer_time(step.name, step.total_ms - self._before.get(i, 0.0))
-            self._before[i] = step.total_ms
 
 
 def _strides(shape: Dims) -> Dims:
@@ -564,38 +553,105 @@ def _strides(shape: Dims) -> Dims:
 
 
 class EngineInspector:
-    """The steps of an engine with their kernels, a line each or as JSON."""
+    """The steps of an engine with their kernels, shapes, memory and the nodes they were made of: a
+    line each, or JSON. With an ``execution_context``, at its shapes."""
 
     def __init__(self, engine: ICudaEngine):
         self._engine = engine
         self.execution_context: Any = None
         self.error_recorder: Any = None
 
-    def _steps(self) -> List[Any]:
-        return self._engine._engine.context().steps()
+    def _layers(self) -> List[Dict[str, Any]]:
+        of = self.execution_context._context if self.execution_context else self._engine._engine
+        return [{"Name": row["name"], "LayerType": row["op"], "TacticName": row.get("tactic", ""),
+                 **row} for row in of.layers()["layers"]]
+
+    @staticmethod
+    def _text(row: Dict[str, Any], format: LayerInformationFormat) -> str:
+        if format == LayerInformationFormat.JSON:
+            return json.dumps(row, ensure_ascii=False, indent=2)
+        return f"{row['Name']} {row['LayerType']} [{row['TacticName']}]"
 
     def get_layer_information(self, layer_index: int, format: LayerInformationFormat) -> str:
-        step = self._steps()[layer_index]
-        if format == LayerInformationFormat.JSON:
-            return json.dumps({"Name": step.name, "LayerType": step.tactic.split(".")[1:2],
-                               "TacticName": step.tactic}, ensure_ascii=False)
-        return f"{step.name} [{step.tactic}]"
+        return self._text(self._layers()[layer_index], format)
 
     def get_engine_information(self, format: LayerInformationFormat) -> str:
-        count = len(self._steps())
-        rows = [self.get_layer_information(i, format) for i in range(count)]
+        rows = self._layers()
         if format == LayerInformationFormat.JSON:
-            return json.dumps({"Layers": [json.loads(row) for row in rows],
-                               "Bindings": list(self._engine)}, ensure_ascii=False, indent=2)
-        return "\n".join(["Layers:"] + rows + ["Bindings:"] + list(self._engine))
+            return json.dumps({"Layers": rows, "Bindings": list(self._engine)}, ensure_ascii=False,
+                              indent=2)
+        return "\n".join(["Layers:"] + [self._text(row, format) for row in rows] + ["Bindings:"] +
+                         list(self._engine))
 
 
-class Refitter:
-    """New weights for an engine are a new build here, which takes a model."""
+class Refitter(Reporter):
+    """Other weights for an engine that was built with REFIT: they are collected, and
+    ``refit_cuda_engine`` gives the engine them; contexts that are made afterwards have them. Weights
+    go by their names in the model; of a network written layer by layer, by those that
+    ``get_all_weights`` tells."""
 
     def __init__(self, engine: ICudaEngine, logger: Optional[ILogger] = None):
-        raise Error("UNSUPPORTED", "an engine's weights cannot be exchanged: build the model with the "
-                                   "new weights; with a timing cache nothing is measured again")
+        self.logger = use_logger(logger)
+        self._engine = engine
+        self._weights: Dict[str, np.ndarray] = {}
+        self.max_threads = 1
+        self.weights_validation = True
+
+    def set_named_weights(self, name: str, weights: Any, location: Any = None) -> bool:
+        known = {w.name: w for w in self._engine._engine.weights}
+        array = as_array(weights)
+        if name not in known or array is None or array.size != int(np.prod(known[name].shape)):
+            self.logger.log(Severity.ERROR, f"'{name}' is no weight of the engine of this size")
+            return False
+        self._weights[name] = array.reshape(known[name].shape)
+        return True
+
+    def get_all_weights(self) -> List[str]:
+        return [w.name for w in self._engine._engine.weights]
+
+    def get_missing_weights(self) -> List[str]:
+        return [w.name for w in self._engine._engine.weights
+                if w.missing and w.name not in self._weights]
+
+    def get_named_weights(self, name: str) -> Any:
+        return self._weights.get(name)
+
+    def refit_cuda_engine(self) -> bool:
+        try:
+            self._engine._engine = self._engine._engine.refit(self._weights,
+                                                              check=self.weights_validation)
+        except Error as error:
+            self.report(error)
+            return False
+        return True
+
+    def refit_cuda_engine_async(self, stream_handle: Any) -> bool:
+        return self.refit_cuda_engine()
+
+
+class OnnxParserRefitter(Reporter):
+    """Collects the weights of an ONNX file of the same graph for a Refitter."""
+
+    def __init__(self, refitter: Refitter, logger: Optional[ILogger] = None):
+        self.logger = use_logger(logger)
+        self._refitter = refitter
+        self.num_errors = 0
+
+    def _take(self, make: Any, *args: Any) -> bool:
+        engine = self._refitter._engine
+        try:
+            engine._engine = engine._engine.refit(make(*args))
+        except Error as error:
+            self.num_errors = 1
+            self.report(error)
+            return False
+        return True
+
+    def refit_from_file(self, model: str) -> bool:
+        return self._take(Model, model)
+
+    def refit_from_bytes(self, model: bytes, path: Optional[str] = None) -> bool:
+        return self._take(Model.from_bytes, bytes(model))
 
 
 class _PluginRegistry:
