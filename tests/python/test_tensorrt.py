@@ -186,6 +186,11 @@ def test_parser_tells_all_errors(tmp_path, capsys):
     parser.clear_errors()
     assert parser.parse(model_of("Relu", "Neg")) and parser.num_errors == 0
     assert [layer.name for layer in network] == ["n0", "n1"] and network.num_layers == 2
+    last = network.get_layer(1)
+    assert last.get_output(0) is network.get_output(0) and last.get_input(0).shape == (-1, 2)
+    network.mark_output(last.get_output(0))  # as old scripts do, which it is already
+    with pytest.raises(tenon.Error, match="inner tensor"):
+        network.mark_output(last.get_input(0))
     assert network.get_input(0).shape == (-1, 2) and network.get_output(0).name == "y2"
 
 

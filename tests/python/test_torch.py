@@ -1,6 +1,7 @@
 """PyTorch: tensors without copies, and live modules that become engines. Skipped without torch."""
 
 import copy
+import io
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_networks(make, shape, device, tmp_path):
     assert torch.equal(again(x).cpu(), got.cpu())
 
 
+def reloaded(module):
+    """By way of a state_dict in a file."""
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    again = TRTModule()
+    again.load_state_dict(torch.load(io.BytesIO(file.getvalue())))
+    return again
+
+
 def test_lstm_with_states():
     torch.manual_seed(0)
     model = torch.nn.LSTM(10, 20, 3, bidirectional=True).eval()
@@ -82,6 +92,8 @@ def test_lstm_with_states():
     with torch.no_grad():
         want_y, (want_h, want_c) = model(x, (h, c))
     assert close(y, want_y) and close(hn, want_h) and close(cn, want_c)
+    again = reloaded(converted)
+    assert torch.equal(again(x, (h, c))[1][0], hn)
     assert converted.input_flattener.dict() == {"schema": (0, (1, 2)), "size": 3}
 
 
@@ -97,6 +109,7 @@ def test_bert_layer_with_dynamic_shapes():
         mask[0, length // 2:] = 0
         with torch.no_grad():
             assert close(converted(x, mask), model(x, mask))
+            assert torch.equal(reloaded(converted)(x, mask), converted(x, mask))
 
 
 def test_max_batch_size_and_fp16():

@@ -159,7 +159,7 @@ class InputTensor(ITensor):
 
 
 class ParsedTensor(ITensor):
-    """An input or output of a network that was read from a file."""
+    """A tensor of a network that was read from a file."""
 
     def __init__(self, network: Any, io: Any, is_input: bool):
         super().__init__(network, None, io.name)
@@ -206,7 +206,7 @@ class ParsedTensor(ITensor):
 
     @property
     def is_network_output(self) -> bool:
-        return not self._is_input
+        return any(t is self for t in self._network._outputs)
 
     def get_dimension_name(self, index: int) -> str:
         return (self._io.dim_names[index] if self._io.dim_names else None) or ""
@@ -630,8 +630,9 @@ class IAttentionLayer(ILayer):
 class ParsedLayer(ILayer):
     """A node of a network that was read from a file: what is known of it."""
 
-    def __init__(self, name: str, op: str):
-        self._outputs, self._inputs, self._output_types = [], [], {}
+    def __init__(self, network: Any, name: str, op: str, inputs: Any, outputs: Any):
+        self._network = network
+        self._inputs, self._outputs, self._output_types = inputs, outputs, {}
         self._node_name, self.op_name = name, op
         self.precision = None
         self.metadata = f"[ONNX Layer: {name}]"

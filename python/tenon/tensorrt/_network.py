@@ -1,13 +1,13 @@
 """INetworkDefinition: layers written down one by one, or read by the ONNX parser."""
 
 import re
-from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .. import _arrays, _tenon
 from .._errors import Error
-from .._model import Model
+from .._model import IO, Model
 from . import _layers as layers
 from ._basics import Dims, Weights, as_array, number_of, volume
 from ._enums import (ActivationType, DataType, ElementWiseOperation, FillOperation, GatherMode,
@@ -211,7 +211,11 @@ class INetworkDefinition:
         self._model = model
         self._inputs = [ParsedTensor(self, io, True) for io in model.inputs]
         self._outputs = [ParsedTensor(self, io, False) for io in model.outputs]
-        self._layers = [ParsedLayer(name, op) for name, op in _nodes(model.text("graph"))]
+        known = {t.name: t for t in self._inputs + self._outputs}
+        self._layers = []
+        for name, op, given, made in _nodes(model.text("graph")):
+            tensors = [known.setdefault(io.name, ParsedTensor(self, io, False)) for io in made]
+            self._layers.append(ParsedLayer(self, name, op, [known.get(n) for n in given], tensors))
 
     def _rename(self, old: str, new: str, is_input: bool) -> None:
         if old != new:
@@ -562,7 +566,22 @@ class INetworkDefinition:
         raise AttributeError(name)
 
 
-def _nodes(text: str) -> List[Tuple[str, str]]:
-    """(name, operator) of the nodes of a graph's text: `%y : f32[2] = Relu(%x)  "name"`."""
-    found = re.finditer(r'^  (%\S+) : .*? = ([A-Z]\w*)[({].*?(?:  "([^"]*)")?$', text, re.MULTILINE)
-    return [(m.group(3) or m.group(1)[1:], m.group(2)) for m in found]
+_NODE = re.compile(r'^  (%.*?) = ([A-Z]\w*)(?:\{.*?\})?\((.*?)\)(?: \{)?(?:  "(.*)")?$')
+
+
+def _nodes(text: str) -> Iterator[Tuple[str, str, List[str], List[IO]]]:
+    """(name, operator, names of inputs, outputs) of the nodes of a graph's text, which are lines
+    like `  %y : f32[N,2] = Relu(%x)  "name"`."""
+    for line in text.splitlines():
+        found = _NODE.match(line)
+        if not found:
+            continue
+        head, op, given, name = found.groups()
+        made = []
+        for tensor, dtype, dims in re.findall(r"%(\S+) : (\w+)(?:\[([^\]]*)\])?", head):
+            names = [d for d in (dims or "").split(",") if d]
+            shape = tuple(int(d) if d.isdigit() else -1 for d in names)
+            made.append(IO(tensor, dtype, shape, tuple(None if d.isdigit() else d for d in names),
+                           "tensor"))
+        inputs = [n.strip()[1:] for n in given.split(",") if n.strip().startswith("%")]
+        yield name or (made[0].name if made else op), op, inputs, made
