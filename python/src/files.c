@@ -1,7 +1,8 @@
-/* Checkpoints and tokenizers. Functions are named as in the C API. */
+/* Checkpoints, tokenizers, libraries of operators. Functions are named as in the C API. */
 #include "python.h"
 
 #include <stdlib.h>
+#include <tenon/op.h>
 
 /* ---- Checkpoints -----------------------------------------------------------------------------*/
 
@@ -144,13 +145,25 @@ static PyObject *tokenizer_find(PyObject *self, PyObject *args)
                : NULL;
 }
 
+static PyObject *op_library_load(PyObject *self, PyObject *args)
+{
+    const char *path;
+    tn_status status;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y", &path)) {
+        return NULL;
+    }
+    UNLOCKED(status, NULL, tn_op_library_load(path));
+    return status ? raise_status(status) : Py_BuildValue("");
+}
+
 #define FUNCTION(name)                                                                             \
     {                                                                                              \
 #name, name, METH_VARARGS, NULL                                                            \
     }
 PyMethodDef file_methods[] = {
-    FUNCTION(checkpoint_load),  FUNCTION(checkpoint_tensors), FUNCTION(checkpoint_arch),
-    FUNCTION(checkpoint_note),  FUNCTION(checkpoint_save),    FUNCTION(tokenizer_load),
-    FUNCTION(tokenizer_encode), FUNCTION(tokenizer_token),    FUNCTION(tokenizer_find),
-    {NULL, NULL, 0, NULL},
+    FUNCTION(checkpoint_load), FUNCTION(checkpoint_tensors), FUNCTION(checkpoint_arch),
+    FUNCTION(checkpoint_note), FUNCTION(checkpoint_save),    FUNCTION(op_library_load),
+    FUNCTION(tokenizer_load),  FUNCTION(tokenizer_encode),   FUNCTION(tokenizer_token),
+    FUNCTION(tokenizer_find),  {NULL, NULL, 0, NULL},
 };

@@ -18,7 +18,7 @@ Failures raise :class:`tenon.Error`. The library logs to the logger ``tenon`` of
 from ._errors import Error
 from ._log import set_log_level
 from ._arrays import DeviceArray, dtype_number, numpy_dtype
-from ._model import IO, Model, arch_names, load
+from ._model import IO, Model, arch_names, load, load_operators
 from ._engine import (Context, Engine, Outputs, StepEvent, StepTime, TimingCache, Weight, build,
                       devices)
 from ._files import (Checkpoint, Tokenizer, compare, load_tensor, save_checkpoint,
@@ -29,7 +29,7 @@ __version__: str = _tenon.version()
 
 __all__ = ["Checkpoint", "Context", "DeviceArray", "Engine", "Error", "IO", "Model", "Outputs",
            "StepEvent", "StepTime", "TRTModule", "TimingCache", "Tokenizer", "Weight", "arch_names", "build", "compare", "devices",
-           "dtype_number", "load", "load_tensor", "numpy_dtype", "save_checkpoint",
+           "dtype_number", "load", "load_operators", "load_tensor", "numpy_dtype", "save_checkpoint",
            "save_tensor", "set_log_level", "tensorrt_converter", "torch2trt"]
 
 

@@ -125,6 +125,12 @@ def load(path: PathLike, *, random_weights: bool = False,
     return Model(path, random_weights=random_weights, constants=constants)
 
 
+def load_operators(path: PathLike) -> None:
+    """Add the operators of a shared library (include/tenon/op.h) for models that are read
+    afterwards."""
+    _tenon.op_library_load(path_bytes(path))
+
+
 def arch_names() -> str:
     """The networks that :meth:`Model.from_checkpoint` knows, with their settings."""
     return _tenon.archs_text()

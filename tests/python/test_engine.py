@@ -2,13 +2,15 @@
 
 import logging
 import pickle
+import shutil
+import subprocess
 import threading
 
 import numpy as np
 import pytest
 
 import tenon
-from conftest import EXAMPLES, close, data_set
+from conftest import EXAMPLES, ROOT, close, data_set
 
 
 def problem(text, **options):
@@ -362,6 +364,20 @@ def test_tokenizer():
     assert [tokenizer.token(i) for i in ids] == ["[CLS]", *"我的心情很差", "[SEP]"]
     assert segments == [0] * 8 and tokenizer.find("[SEP]") == ids[-1]
     assert tokenizer.encode("我的", "心情", max_length=4)[1].count(1) == 2
+
+
+def test_operators_of_ones_own(tmp_path):
+    compiler = shutil.which("cc") or pytest.skip("no C compiler")
+    source = EXAMPLES / "user_op"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-I", str(ROOT / "include"),
+                    str(source / "ops.c"), "-o", str(tmp_path / "ops.so"), "-lm"], check=True)
+    with pytest.raises(tenon.Error) as caught:
+        tenon.load(source / "model.onnx")
+    assert caught.value.code == "UNSUPPORTED"
+    tenon.load_operators(tmp_path / "ops.so")
+    inputs, outputs = data_set("user_op")
+    result = tenon.build(source / "model.onnx", budget_ms=-1)(*inputs)
+    assert all(close(got, want) for got, want in zip(result, outputs))
 
 
 def test_tensor_files(tmp_path):
