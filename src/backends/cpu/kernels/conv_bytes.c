@@ -376,7 +376,7 @@ static void end_line(const job *j, const ending *e, int32_t *sums, const int32_t
         for (int64_t i = 0; i < count; i++) to[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)more);
     } else if (isfinite(e->scale)) {
         uint8_t *to = (uint8_t *)y->data + at, *all = count == TILE_COLUMNS ? to : line;
-        if (!e->quick || !round_quickly(j, e, sums, all)) round_line(j, e, sums, all);
+        if (e->quick == 0 || !round_quickly(j, e, sums, all)) round_line(j, e, sums, all);
         if (all == line) memcpy(to, line, (size_t)count);
     } else {
         for (int64_t i = 0; i < count; i++)
