@@ -23,7 +23,8 @@ static int options(tool_option *out)
         {"json", OPTION_TEXT, &own.json, "FILE", "what the page shows, for programs"},
         {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...",
          "shapes to run at; dynamic dims default to 1"},
-        {"loadInputs", OPTION_LIST, &own.inputs, "NAME=FILE", "an input from a .npy or .pb file"},
+        {"loadInputs", OPTION_LIST, &own.inputs, "NAME=FILE",
+         "an input from a .npy or .pb file, or one of bare values"},
         {"iterations", OPTION_INT, &own.iterations, "N", "runs to measure, default 50"},
         {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
     };

@@ -18,7 +18,8 @@ static int options(tool_option *out)
 {
     const tool_option rows[] = {
         {"shapes", OPTION_LIST, &own.shapes, "NAME:1x3x4,...", "shapes of random inputs"},
-        {"input", OPTION_LIST, &own.inputs, "NAME=FILE", "an input from a .npy or .pb file"},
+        {"input", OPTION_LIST, &own.inputs, "NAME=FILE",
+         "an input from a .npy or .pb file, or one of bare values"},
         {"seed", OPTION_INT, &own.seed, "N", "of random inputs, default 1"},
         {"print", OPTION_INT, &own.print, "N",
          "values of each output to print, default 8, -1: all"},

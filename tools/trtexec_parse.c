@@ -89,8 +89,8 @@ bool trt_parse(int argc, char **argv)
     for (int i = 0; i < argc; i++) /* it may stand behind the shapes of a profile */
         if (!strncmp(argv[i], use, sizeof(use) - 1)) trt.profile = atoi(argv[i] + sizeof(use) - 1);
     for (int i = 0; i < argc; i++) {
-        const char *name = argv[i] + 2, *equals = strchr(argv[i], '=');
         bool dashes = strncmp(argv[i], "--", 2) == 0;
+        const char *name = dashes ? argv[i] + 2 : argv[i], *equals = strchr(name, '=');
         const trt_flag *flag =
             dashes ? find_flag(name, equals ? (size_t)(equals - name) : strlen(name)) : NULL;
         if (flag) {
