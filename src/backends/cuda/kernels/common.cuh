@@ -586,6 +586,15 @@ static __device__ __forceinline__ float sum_of_eight(float x)
     return x;
 }
 
+/* Bytes [begin, end), in 16s, on their way to shared memory, as a group. */
+template <int THREAD_COUNT>
+static __device__ __forceinline__ void copy_range(char *to, const char *from, int begin, int end)
+{
+    for (int at = begin + threadIdx.x * 16; at < end; at += THREAD_COUNT * 16)
+        copy_begin(to + at, from + at, true);
+    copy_group();
+}
+
 /* The factors of a norm and, behind them, its summands on their way to shared memory. */
 template <class E, int WIDE, int THREAD_COUNT>
 static __device__ __forceinline__ void copy_affine(const E *scale, const E *shift, E *affine)

@@ -25,10 +25,14 @@ typedef TYPE T;
 enum { THREADS = 256, ROWS = 32, PART = 8 };
 enum { LINE = WIDTH + PART, HIDDEN_LINE = SHARE + PART };
 enum { W1_COUNT = SHARE * LINE, W2_COUNT = WIDTH * HIDDEN_LINE };
+enum { W1_BYTES = W1_COUNT * (int)sizeof(T), W2_BYTES = W2_COUNT * (int)sizeof(T) };
 /* Eight warps side by side, or four and four below each other: tiles of 16 x 8 of a warp. */
 enum { ACROSS1 = SHARE % 64 ? 4 : 8, DOWN1 = ACROSS1 / 4, WIDE1 = SHARE / 8 / ACROSS1 };
 enum { ACROSS2 = WIDTH % 64 ? 4 : 8, DOWN2 = ACROSS2 / 4, WIDE2 = WIDTH / 8 / ACROSS2 };
 enum { TILES = DOWN2 * WIDE2, OWN = (TILES + SPLITS - 1) / SPLITS };
+/* Blocks of large clusters rarely find room before the kernel ahead has ended: half of w1 goes behind
+ * the rows, which would have to wait for it. */
+enum { AHEAD = SPLITS > 8 ? W1_BYTES / 2 : W1_BYTES };
 static_assert(WIDTH % 32 == 0 && SHARE % 32 == 0, "whole steps, and tiles for four warps");
 
 struct problem { /* mirrored in feed_forward.c */
@@ -110,10 +114,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, own_row = threadIdx.x / 8;
     int rank = blockIdx.x % SPLITS, tile = blockIdx.x / SPLITS, step = gridDim.x / SPLITS;
     copy_affine<T, WIDTH, THREADS>(p.scale, p.shift, affine);
-    const char *from = p.w + (int64)rank * (W1_COUNT + W2_COUNT) * sizeof(T);
-    for (int at = threadIdx.x * 16; at < W1_COUNT * (int)sizeof(T); at += THREADS * 16)
-        copy_begin(memory + at, from + at, true);
-    copy_group();
+    const char *from = p.w + (int64)rank * (W1_BYTES + W2_BYTES);
+    copy_range<THREADS>(memory, from, 0, AHEAD);
 #if SPLITS > 1
     /* Where a block has one tile, what the others send takes the place of w1. */
     uint32 barrier = shared_address(affine + 2 * WIDTH);
@@ -142,10 +144,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         load_part<T, WIDTH, VX>(p.x + (int64)(tile * ROWS + own_row) * WIDTH,
                                 tile < p.tiles && tile * ROWS + own_row < p.rows);
     /* Behind the rows, which are waited for first. */
-    for (int at = threadIdx.x * 16; at < W2_COUNT * (int)sizeof(T); at += THREADS * 16)
-        copy_begin((char *)w2 + at, from + W1_COUNT * sizeof(T) + at, true);
-    copy_group();
-    copy_wait<2>();
+    copy_range<THREADS>(memory, from, AHEAD, W1_BYTES);
+    copy_range<THREADS>(memory, from, W1_BYTES, W1_BYTES + W2_BYTES);
+    copy_wait<3>();
     __syncthreads(); /* the factors and summands of the norm are there */
     for (int parity = 0; tile < p.tiles; tile += step, parity ^= 1) {
         norm_part(x, affine, p.epsilon);
@@ -169,8 +170,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 float right = sum[i][j][e + 1] + second_of<T>(bias1[j]);
                 *(uint32 *)(hidden + (row1 + i * 16 + lane / 4 + q % 2 * 8) * HIDDEN_LINE +
                             column1 + j * 8 + lane % 4 * 2) =
-                    pair_of(T(), activate_near<ACT>(left, p.alpha, p.beta),
-                            activate_near<ACT>(right, p.alpha, p.beta));
+                    pair_of(T(), activate_for<ACT, T>(left, p.alpha, p.beta),
+                            activate_for<ACT, T>(right, p.alpha, p.beta));
             }
         }
         copy_wait<0>();

@@ -91,7 +91,7 @@ static size_t shared_bytes(const tn_problem *p)
 {
     sizes s = sizes_of(p);
     int64_t padded = s.warps * 16;
-    return (size_t)(s.slabs * padded * LINE) + s.weights +
+    return (size_t)(s.slabs * padded * LINE) + s.weights + s.table +
            (size_t)(2 * padded * HEAD_LINE + 2 * s.width) * sizeof(uint16_t) + 16;
 }
 

@@ -32,6 +32,9 @@ enum { WARPS = (ROWS + 15) / 16, THREADS = WARPS * (WIDTH > 128 ? 64 : 32), PADD
 enum { KEY_TILES = (ROWS + 7) / 8, STEPS = HEAD / 16 };
 enum { SLAB1 = 3 * HEAD * LINE, SLAB2 = HEAD * LINE, SLAB = PADDED * LINE };
 enum { WEIGHT_BYTES = SLABS * (SLAB1 + SLAB2), TABLE_BYTES = KEY_TILES * 2 * WARPS * 32 * 4 };
+/* Blocks of large clusters rarely find room before the kernel ahead has ended: half of their weights
+ * goes behind the rows, which would have to wait for it. */
+enum { AHEAD = HEADS > 8 ? SLABS * SLAB1 / 2 : SLABS * SLAB1 };
 static_assert(!GROUPS || WARPS == 4, "four warps multiply together");
 
 struct problem { /* mirrored in window_block.c */
@@ -45,9 +48,10 @@ struct problem { /* mirrored in window_block.c */
 /* ---- The window ------------------------------------------------------------------------------*/
 
 /* Eight threads norm a row; all rows of a warp are on their way at once. Behind the window the last
- * row stands again. */
+ * row stands again. The first time the rest of the weights is asked for behind the rows. */
 static __device__ __forceinline__ void norm_rows(const problem &p, const place &here,
-                                                 const T *affine, char *normed)
+                                                 const T *affine, char *normed, char *weights,
+                                                 const char *from, bool is_first)
 {
     constexpr int EACH = PADDED / (THREADS / 8);
     part_of_row<T, WIDTH> x[EACH];
@@ -56,7 +60,11 @@ static __device__ __forceinline__ void norm_rows(const problem &p, const place &
         int row = min((int)threadIdx.x / 8 + i * (THREADS / 8), ROWS - 1);
         x[i] = load_part<T, WIDTH, VX>(p.x + token_of(p.all, here, row) * WIDTH, true);
     }
-    copy_wait<1>();
+    if (is_first) {
+        copy_range<THREADS>(weights, from, AHEAD, SLABS * SLAB1);
+        copy_range<THREADS>(weights, from, SLABS * SLAB1, WEIGHT_BYTES + TABLE_BYTES);
+    }
+    copy_wait<3>();
     __syncthreads(); /* the factors and summands of the norm are there */
 #pragma unroll
     for (int i = 0; i < EACH; i++)
@@ -105,10 +113,13 @@ static __device__ __forceinline__ void make_parts(const char *normed, const char
 
 static __device__ __forceinline__ void attend(const problem &p, const place &here, const T *keys,
                                               const T *values, const uint32 (*a)[STEPS][4],
-                                              const vec<T, 2> (*table)[2], int head,
-                                              char *mixed)
+                                              const vec<T, 2> *positions, int head, char *mixed)
 {
     int lane = threadIdx.x % 32, first = threadIdx.x / 32 * 16;
+    vec<T, 2> table[KEY_TILES][2];
+#pragma unroll
+    for (int j = 0; j < KEY_TILES * 2 * BIAS; j++)
+        table[j / 2][j % 2] = positions[j * (WARPS * 32) + threadIdx.x];
     float sum[1][HEAD / 8][4] = {}, total[2];
     attend_window<T, HEAD, HEAD_LINE, KEY_TILES, BIAS>(p.all, here, first, keys, values, a, table,
                                                        sum, total);
@@ -162,16 +173,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     extern __shared__ __align__(1024) char memory[];
     /* What heads make of the window takes the place of the normed rows. */
     char *normed = memory, *mixed = normed, *w1 = normed + SLABS * SLAB, *w2 = w1 + SLABS * SLAB1;
-    T *keys = (T *)(w2 + SLABS * SLAB2), *values = keys + PADDED * HEAD_LINE;
+    const vec<T, 2> *positions = (const vec<T, 2> *)(w2 + SLABS * SLAB2);
+    T *keys = (T *)((char *)positions + TABLE_BYTES), *values = keys + PADDED * HEAD_LINE;
     T *affine = values + PADDED * HEAD_LINE;
     int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4;
     int rank = blockIdx.x % HEADS, number = blockIdx.x / HEADS, step = gridDim.x / HEADS;
     bool multiplies = threadIdx.x < WARPS * 32;
     const char *from = p.w + (int64)rank * (WEIGHT_BYTES + TABLE_BYTES);
     copy_affine<T, WIDTH, THREADS>(p.scale, p.shift, affine);
-    for (int at = threadIdx.x * 16; at < WEIGHT_BYTES; at += THREADS * 16)
-        copy_begin(w1 + at, from + at, true);
-    copy_group();
+    copy_range<THREADS>(w1, from, 0, AHEAD);
 #if HEADS > 1
     uint32 barrier = shared_address(affine + 2 * WIDTH);
     if (threadIdx.x == 0) {
@@ -180,7 +190,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 #endif
     uint32 bias1[3 * HEAD / 8] = {}, bias2[HEAD / 8] = {};
-    vec<T, 2> table[KEY_TILES][2] = {};
     int column = rank * HEAD + lane % 4 * 2;
     if (multiplies) {
 #pragma unroll
@@ -191,35 +200,33 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 #pragma unroll
         for (int j = 0; j < HEAD / 8; j++)
             if (p.bias2) bias2[j] = load_two<2>(p.bias2 + column + j * 8);
-#pragma unroll
-        for (int j = 0; j < KEY_TILES * 2; j++)
-            if (BIAS)
-                table[j / 2][j % 2] =
-                    ((const vec<T, 2> *)(from + WEIGHT_BYTES))[j * (WARPS * 32) + threadIdx.x];
     }
     tn_start_consumer();
     tn_wait_for_producer();
+    const int first = number;
     for (int parity = 0; number < p.all.count; number += step, parity ^= 1) {
         place here = place_of(p.all, number);
         uint32 a[1][STEPS][4], more[HEAD / 8 * 2];
-        norm_rows(p, here, affine, normed);
-        copy_wait<0>();
+        norm_rows(p, here, affine, normed, w1, from, number == first);
+        copy_wait<1>();
         slab_written();
-        __syncthreads(); /* the weights are there, and the normed rows */
+        __syncthreads(); /* the weights of the first product are there, and the normed rows */
         if (multiplies) make_parts(normed, w1, bias1, keys, values, a[0]);
 #if HEADS > 1
         if (threadIdx.x == 0)
             barrier_expect(barrier, (HEADS - 1) * ROWS * HEAD * (int)sizeof(T));
         cluster_arrive();
 #endif
-        __syncthreads(); /* keys and values are there; nobody reads normed rows */
+        copy_wait<0>();
+        slab_written();
+        __syncthreads(); /* keys, values and all weights are there; nobody reads normed rows */
         if (multiplies) {
 #pragma unroll
             for (int q = 0; q < HEAD / 8 * 2; q++)
                 more[q] =
                     load_two<VX>(p.x + token_of(p.all, here, min(row + q % 2 * 8, ROWS - 1)) * WIDTH +
                                  column + q / 2 * 8);
-            attend(p, here, keys, values, a, table, rank, mixed);
+            attend(p, here, keys, values, a, positions, rank, mixed);
             slab_written();
         }
         __syncthreads(); /* what this head made is there */
