@@ -186,7 +186,7 @@ TACTIC(cluster, true)
 
 #define TACTIC(name_, needs_)                                                                      \
     {                                                                                              \
-        .name = "cuda.feed_forward.half." #name_, .op = "FeedForward", .revision = 1,              \
+        .name = "cuda.feed_forward.half." #name_, .op = "FeedForward", .revision = 2,              \
         .needs = needs_, .accepts = accepts_##name_, .packed_bytes = packed_bytes_##name_,         \
         .pack = pack_##name_, .unused = unused, .launch = launch_##name_                           \
     }

@@ -175,7 +175,7 @@ const tn_tactic tn_cuda_window_block[] = {
     {
         .name = "cuda.window_block.half.cluster",
         .op = "WindowBlock",
-        .revision = 1,
+        .revision = 2,
         .needs = TN_SM90,
         .accepts = accepts_cluster,
         .packed_bytes = packed_bytes,
@@ -186,7 +186,7 @@ const tn_tactic tn_cuda_window_block[] = {
     {
         .name = "cuda.window_block.half.block",
         .op = "WindowBlock",
-        .revision = 1,
+        .revision = 2,
         .needs = TN_SM80,
         .accepts = accepts_block,
         .packed_bytes = packed_bytes,
