@@ -235,6 +235,20 @@ static tn_status add_outputs(tn_graph *graph, tn_node *node, const char *const *
     return NULL;
 }
 
+tn_status tn_node_add_output(tn_node *node, tn_value **out)
+{
+    tn_graph *graph = node->graph;
+    tn_value **all = TN_NEW_ARRAY(graph->arena, tn_value *, node->out_count + 1);
+    TN_CHECK(all, TN_OUT_OF_MEMORY, "no memory for an output");
+    for (int i = 0; i < node->out_count; i++) all[i] = node->out[i];
+    TN_TRY(add_value(graph, TN_VALUE_NODE, NULL, "v", &all[node->out_count]));
+    *out = all[node->out_count];
+    (*out)->producer = node;
+    (*out)->producer_index = node->out_count++;
+    node->out = all;
+    return NULL;
+}
+
 tn_status tn_graph_add_node(tn_graph *graph, const tn_op *op, const char *name, tn_value *const *in,
                             int in_count, const char *const *out_names, int out_count,
                             tn_node *before, tn_node **out)

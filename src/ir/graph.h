@@ -174,6 +174,9 @@ tn_status tn_graph_add_node(tn_graph *graph, const tn_op *op, const char *name, 
                             int in_count, const char *const *out_names, int out_count,
                             tn_node *before, tn_node **out) TN_MUST_USE;
 
+/* One more output behind those of a node. */
+tn_status tn_node_add_output(tn_node *node, tn_value **out) TN_MUST_USE;
+
 /* ---- Editing ---------------------------------------------------------------------------------*/
 
 /* Everybody who read `old` reads `with` (graph outputs too). */

@@ -1,13 +1,15 @@
-/* FeedForward and WindowBlock by the kernels of their parts, one behind the other: where no kernel
- * takes all of it, and where there are so many rows that libraries win. Each part is done by the
- * first tactic of its operator, in the order of the table, that the card has and that wants no
- * packed weights. */
+/* FeedForward, WindowBlock and NormLinear by the kernels of their parts, one behind the other:
+ * where no kernel takes all of it, and where there are so many rows that libraries win. Each part
+ * is done by the first tactic of its operator, in the order of the table, that the card has and
+ * that wants no packed weights; of NormLinear, which is one product, the next ones are candidates
+ * too. */
 #include <string.h>
 
 #include "backends/cuda/cuda.h"
 #include "ops/feed_forward/feed_forward.h"
 #include "ops/linear/linear.h"
 #include "ops/norm/norm.h"
+#include "ops/norm_linear/norm_linear.h"
 #include "ops/wide/wide.h"
 #include "ops/window_block/window_block.h"
 
@@ -22,9 +24,11 @@ typedef struct part {
     } params;
 } part;
 
-/* The parts, whose results but the last go to scratch, one behind the other. */
+/* The parts, whose results but the last go to scratch, one behind the other, or where somebody
+ * wants them. */
 typedef struct chain {
     int count;
+    bool wants_first;
     part at[PARTS_MAX];
 } chain;
 
@@ -32,6 +36,19 @@ static bool serves(const tn_tactic *tactic, const tn_problem *p)
 {
     return !strcmp(tactic->op, p->op) && !tactic->packed_bytes &&
            tactic->precision == TN_PRECISION_F32 && !tactic->accepts(p);
+}
+
+/* Of a card with such features; `skip` products are passed over, if there is one behind them. */
+static const tn_tactic *tactic_of(const tn_problem *p, int skip, uint64_t features)
+{
+    const tn_tactic *last = NULL;
+    if (strcmp(p->op, "Linear")) skip = 0;
+    for (const tn_tactic *const *t = tn_backend_cuda.tactics(); *t && skip >= 0; t++) {
+        if (((*t)->needs & ~features) || !serves(*t, p)) continue;
+        last = *t;
+        skip--;
+    }
+    return last;
 }
 
 /* What goes from one part to the next, without data. */
@@ -97,6 +114,14 @@ static void chain_of(const tn_problem *p, chain *c)
         add_linear(c, p, TN_FF_W2, true, &none);
         return;
     }
+    if (!strcmp(p->op, "NormLinear")) {
+        const tn_norm_linear_params *params = p->params;
+        add_norm(c, p, params->epsilon);
+        add_linear(c, p, TN_NL_W, false, &params->epilogue);
+        c->wants_first = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
+        if (c->wants_first) c->at[0].out.data = p->out[1].data;
+        return;
+    }
     const tn_window_block_params *params = p->params;
     add_norm(c, p, params->epsilon);
     add_linear(c, p, TN_WB_W1, false, &none);
@@ -114,6 +139,7 @@ static size_t place(chain *c, void *scratch)
     for (int i = 0; i < c->count; i++) {
         if (i > 0) c->at[i].in[0].data = c->at[i - 1].out.data;
         if (i == c->count - 1) break;
+        if (i == 0 && c->wants_first) continue;
         c->at[i].out.data = scratch ? (uint8_t *)scratch + at : NULL;
         at = tn_wide_add(at, ((size_t)tn_tensor_bytes(&c->at[i].out) + 255) / 256 * 256);
     }
@@ -124,12 +150,8 @@ static tn_verdict accepts(const tn_problem *p)
 {
     chain c;
     chain_of(p, &c);
-    const tn_tactic *const *table = tn_backend_cuda.tactics();
-    for (int i = 0; i < c.count; i++) {
-        int k = 0;
-        while (table[k] && !serves(table[k], &c.at[i].problem)) k++;
-        if (!table[k]) return TN_NO("a part has no kernel");
-    }
+    for (int i = 0; i < c.count; i++)
+        if (!tactic_of(&c.at[i].problem, 0, ~UINT64_C(0))) return TN_NO("a part has no kernel");
     return TN_YES;
 }
 
@@ -145,7 +167,7 @@ static size_t scratch_bytes(const tn_problem *p)
     return tn_wide_add(place(&c, NULL), most);
 }
 
-static tn_status launch(const tn_launch *l)
+static tn_status launch_skipping(const tn_launch *l, int skip)
 {
     chain c;
     chain_of(l->problem, &c);
@@ -153,17 +175,38 @@ static tn_status launch(const tn_launch *l)
     uint64_t features = tn_cuda_stream_of(l)->card->card.info.features;
     c.at[c.count - 1].out.data = l->problem->out[0].data;
     for (int i = 0; i < c.count; i++) {
-        const tn_tactic *const *t = tn_backend_cuda.tactics();
-        while (*t && (((*t)->needs & ~features) || !serves(*t, &c.at[i].problem))) t++;
-        TN_CHECK(*t, TN_UNSUPPORTED, "this card has no kernel for %s", c.at[i].problem.op);
+        const tn_tactic *t = tactic_of(&c.at[i].problem, skip, features);
+        TN_CHECK(t, TN_UNSUPPORTED, "this card has no kernel for %s", c.at[i].problem.op);
         tn_launch one = *l;
         one.problem = &c.at[i].problem;
         one.scratch = (uint8_t *)l->scratch + used;
         one.packed = NULL;
-        TN_TRY((*t)->launch(&one));
+        TN_TRY(t->launch(&one));
     }
     return NULL;
 }
+
+static tn_status launch(const tn_launch *l)
+{
+    return launch_skipping(l, 0);
+}
+
+#define CHOICES(X) X(0) X(1) X(2) X(3)
+#define LAUNCH(skip)                                                                               \
+    static tn_status launch_##skip(const tn_launch *l)                                             \
+    {                                                                                              \
+        return launch_skipping(l, skip);                                                           \
+    }
+CHOICES(LAUNCH)
+
+#define NORM_LINEAR(skip)                                                                          \
+    {.name = "cuda.norm_linear.any.parts_" #skip,                                                  \
+     .op = "NormLinear",                                                                           \
+     .revision = 1,                                                                                \
+     .needs = TN_SM75,                                                                             \
+     .accepts = accepts,                                                                           \
+     .scratch_bytes = scratch_bytes,                                                               \
+     .launch = launch_##skip},
 
 extern const tn_tactic tn_cuda_halves[];
 const tn_tactic tn_cuda_halves[] = {
@@ -185,5 +228,5 @@ const tn_tactic tn_cuda_halves[] = {
         .scratch_bytes = scratch_bytes,
         .launch = launch,
     },
-    {0},
+    CHOICES(NORM_LINEAR){0},
 };

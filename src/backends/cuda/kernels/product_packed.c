@@ -1,15 +1,18 @@
-/* MatMul, Gemm and Linear with constant weights by tensor cores: tiles (product_packed.cu), and
- * larger ones whose operands the copy engine brings (product_ring.cu). The weights are laid out
- * once, as both want them whatever their size: steps of 128 bytes along k; in a step groups of
- * eight columns; in a group a line of 128 bytes for each column. */
+/* MatMul, Gemm, Linear and NormLinear with constant weights by tensor cores: tiles
+ * (product_packed.cu), and larger ones whose operands the copy engine brings (product_ring.cu). The
+ * weights are laid out once, as both want them whatever their size: steps of 128 bytes along k; in
+ * a step groups of eight columns; in a group a line of 128 bytes for each column. */
 #include <stdio.h>
 #include <string.h>
 
 #include "backends/cuda/kernels/product.h"
+#include "ops/norm_linear/norm_linear.h"
+#include "ops/wide/wide.h"
 
 extern const tn_cuda_source tn_cuda_source_product_packed, tn_cuda_source_product_ring;
 
 enum { LINE = 128, GROUP = 8, PART = 16 };
+enum { COLUMNS = 128 };           /* of what lies behind the weights of normalised rows, at least */
 enum { CARD = 132 };              /* multiprocessors of a large card */
 enum { SHARED_HALF = 112 << 10 }; /* of a multiprocessor's: room for the next kernel's weights */
 
@@ -53,24 +56,62 @@ static int64_t steps_of(const tn_cuda_product *x)
     return ceil_div(x->k * element_bytes(x), LINE);
 }
 
+static bool is_norm(const tn_problem *p)
+{
+    return !strcmp(p->op, "NormLinear");
+}
+
+static void product_of(const tn_problem *p, tn_cuda_product *x)
+{
+    const tn_norm_linear_params *params = p->params;
+    if (!is_norm(p)) {
+        tn_cuda_product_of(p, x);
+        return;
+    }
+    tn_norm_linear_shape s;
+    tn_norm_linear_shape_of(p, &s);
+    *x = (tn_cuda_product){.dtype = p->out[0].dtype,
+                           .m = s.rows,
+                           .n = s.columns,
+                           .k = s.width,
+                           .a_deep = true,
+                           .lda = s.width,
+                           .ldb = s.columns,
+                           .count = 1,
+                           .a = p->in[TN_NL_X].data,
+                           .b = p->in[TN_NL_W].data,
+                           .y = p->out[0].data,
+                           .y_row = s.columns,
+                           .alpha = 1,
+                           .beta = 1,
+                           .epilogue = params->epilogue,
+                           .weights = 2};
+}
+
 /* ---- Weights ---------------------------------------------------------------------------------*/
+
+static size_t weight_bytes(const tn_cuda_product *x)
+{
+    return (size_t)(steps_of(x) * ceil_div(x->n, GROUP) * GROUP * LINE);
+}
 
 static size_t packed_bytes(const tn_problem *p)
 {
     tn_cuda_product x;
-    tn_cuda_product_of(p, &x);
-    return (size_t)(steps_of(&x) * ceil_div(x.n, GROUP) * GROUP * LINE);
+    product_of(p, &x);
+    int64_t columns = ceil_div(x.n, COLUMNS) * COLUMNS, deep = steps_of(&x) * LINE;
+    size_t more = sizeof(float) * 2 * (size_t)(columns + deep / element_bytes(&x));
+    return weight_bytes(&x) + (is_norm(p) ? more : 0);
 }
 
-static tn_status pack(const tn_problem *p, void *dst)
+static void pack_weights(const tn_cuda_product *product, const void *weights, void *dst)
 {
-    tn_cuda_product x;
-    tn_cuda_product_of(p, &x);
-    const uint8_t *w = p->in[1].data;
+    tn_cuda_product x = *product;
+    const uint8_t *w = weights;
     int64_t size = element_bytes(&x), line = LINE / size, part = PART / size;
     int64_t groups = ceil_div(x.n, GROUP);
     int64_t step_n = x.b_deep ? x.ldb : 1, step_k = x.b_deep ? 1 : x.ldb;
-    memset(dst, 0, packed_bytes(p));
+    memset(dst, 0, weight_bytes(&x));
     for (int64_t k = 0; k < x.k; k++) {
         int64_t step = k / line, at = k % line;
         uint8_t *to = (uint8_t *)dst + step * groups * GROUP * LINE + at % part * size;
@@ -87,27 +128,92 @@ static tn_status pack(const tn_problem *p, void *dst)
             memcpy(place, &bits, sizeof bits);
         }
     }
+}
+
+static tn_status pack(const tn_problem *p, void *dst)
+{
+    tn_cuda_product x;
+    product_of(p, &x);
+    pack_weights(&x, p->in[1].data, dst);
+    return NULL;
+}
+
+static void round_tf32(uint32_t *bits, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) bits[i] = tn_cuda_round_tf32(bits[i]);
+}
+
+/* Weights times the scale, what the kernel takes the mean with, and shift and bias in one. `row`
+ * has room for three rows, `scaled` for the weights. */
+static void fold_norm(const tn_problem *p, const tn_cuda_product *x, double *row, uint8_t *scaled,
+                      void *dst)
+{
+    const tn_tensor *w = &p->in[TN_NL_W], *scale = &p->in[TN_NL_SCALE];
+    const tn_tensor *shift = tn_wide_has(p, TN_NL_SHIFT) ? &p->in[TN_NL_SHIFT] : NULL;
+    const tn_tensor *bias = tn_wide_has(p, TN_NL_BIAS) ? &p->in[TN_NL_BIAS] : NULL;
+    double *sum = row + x->n, *add = sum + x->n;
+    float *sums = (float *)((uint8_t *)dst + weight_bytes(x));
+    float *biases = sums + ceil_div(x->n, COLUMNS) * COLUMNS;
+    float *scales = biases + ceil_div(x->n, COLUMNS) * COLUMNS;
+    float *shifts = scales + steps_of(x) * LINE / element_bytes(x);
+    memset(row, 0, (size_t)x->n * 3 * sizeof *row);
+    memset(sums, 0, packed_bytes(p) - weight_bytes(x));
+    if (bias) tn_load_f64s(bias->dtype, bias->data, 0, x->n, add);
+    for (int64_t k = 0; k < x->k; k++) {
+        double by = tn_load_f64(scale->dtype, scale->data, k);
+        double more = shift ? tn_load_f64(shift->dtype, shift->data, k) : 0;
+        scales[k] = (float)by;
+        shifts[k] = (float)more;
+        tn_load_f64s(w->dtype, w->data, k * x->n, x->n, row);
+        for (int64_t n = 0; n < x->n; n++) {
+            add[n] += more * row[n];
+            row[n] *= by;
+        }
+        tn_store_f64s(w->dtype, scaled, k * x->n, x->n, row);
+        if (w->dtype == TN_DTYPE_F32) round_tf32((uint32_t *)scaled + k * x->n, x->n);
+        tn_load_f64s(w->dtype, scaled, k * x->n, x->n, row); /* as it is multiplied with */
+        for (int64_t n = 0; n < x->n; n++) sum[n] += row[n];
+    }
+    for (int64_t n = 0; n < x->n; n++) {
+        sums[n] = (float)sum[n];
+        biases[n] = (float)add[n];
+    }
+    pack_weights(x, scaled, dst);
+}
+
+static tn_status pack_norm(const tn_problem *p, void *dst)
+{
+    tn_cuda_product x;
+    product_of(p, &x);
+    size_t bytes = (size_t)(x.k * x.n * element_bytes(&x)), row_bytes = (size_t)x.n * 3 * 8;
+    uint8_t *scaled = tn_alloc(bytes);
+    double *row = tn_alloc(row_bytes);
+    bool room = scaled && row;
+    if (room) fold_norm(p, &x, row, scaled, dst);
+    tn_free(scaled, bytes);
+    tn_free(row, row_bytes);
+    TN_CHECK(room, TN_OUT_OF_MEMORY, "no memory to pack weights");
     return NULL;
 }
 
 static uint64_t unused(const tn_problem *p)
 {
-    (void)p;
-    return 2;
+    return is_norm(p) ? 0x1e : 2;
 }
 
 /* ---- Which ones ------------------------------------------------------------------------------*/
 
 static tn_verdict fits(const tn_problem *p, bool tf32, tn_cuda_product *x)
 {
-    tn_cuda_product_of(p, x);
+    product_of(p, x);
     tn_verdict no = tn_cuda_product_fits(x);
     if (no) return no;
     if (x->dtype != TN_DTYPE_F16 && x->dtype != TN_DTYPE_BF16 && x->dtype != TN_DTYPE_F32)
         return TN_NO("the operands are not f32, f16 or bf16");
     if ((x->dtype == TN_DTYPE_F32) != tf32)
         return tf32 ? TN_NO("the operands are not f32") : TN_NO("the operands are not f16 or bf16");
-    if (!(p->in_constant & 2)) return TN_NO("the right operand is no constant");
+    if (!(p->in_constant & (is_norm(p) ? 1 << TN_NL_W : 2)))
+        return TN_NO("the right operand is no constant");
     if (x->rank || !x->a_deep) return TN_NO("the left operand is a batch, or lies along m");
     if (x->m * x->lda >= INT64_MAX / 8) return TN_NO("the left operand is too large");
     return TN_YES;
@@ -136,6 +242,21 @@ static tn_verdict accepts(const tn_problem *p, const tile *t, bool tf32)
     if (area <= 64 * 64 && tiles > 8 * CARD) return TN_NO("larger tiles read less");
     if (area >= 128 * 128 && tiles * t->splits < CARD / 2)
         return TN_NO("smaller tiles keep more of the card busy");
+    return TN_YES;
+}
+
+static tn_verdict accepts_norm(const tn_problem *p, const tile *t, bool tf32)
+{
+    tn_cuda_product x;
+    for (int i = TN_NL_SCALE; i < p->in_count; i++)
+        if (tn_wide_has(p, i) && !(p->in_constant >> i & 1))
+            return TN_NO("what rows are scaled or multiplied with is no constant");
+    tn_verdict no = accepts(p, t, tf32);
+    if (no) return no;
+    product_of(p, &x);
+    bool wants = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
+    if (wants && steps_of(&x) > ceil_div(x.n, t->n))
+        return TN_NO("there are more steps of rows to write than columns of tiles");
     return TN_YES;
 }
 
@@ -193,7 +314,7 @@ static tn_status launch_warps(const tn_launch *l, const tile *t)
 typedef struct ring_shape {
     int32_t m, n, k, tiles_n, groups, rows;
     int64_t c_row, c_column, y_row;
-    float alpha, beta, act_alpha, act_beta;
+    float alpha, beta, act_alpha, act_beta, epsilon;
 } ring_shape;
 
 /* Boxes of `rows` lines of a, zeros beyond its ends. */
@@ -228,8 +349,12 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     tn_cuda_product x;
     tn_cu_map map;
     char options[240];
-    tn_cuda_product_of(l->problem, &x);
-    if (!has_ring(l, &x)) return launch_warps(l, &tile_any);
+    product_of(l->problem, &x);
+    bool norm = is_norm(l->problem);
+    void *normed = norm && tn_wide_wants(l->problem, 1) ? l->problem->out[1].data : NULL;
+    bool aligned = has_ring(l, &x) && (uintptr_t)normed % PART == 0;
+    TN_CHECK(!norm || aligned, TN_INVALID, "normed rows do not begin at 16 bytes");
+    if (!aligned) return launch_warps(l, &tile_any);
     if (x.m == 0 || x.n == 0) return NULL;
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
     bool flat = x.c && x.c_row == 0 && x.c_column == 1;
@@ -238,14 +363,16 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     /* Eight at once: where four lanes have four times as many. */
     if (vy < 8 || element_bytes(&x) > 2 || t->n / 8 / t->splits % 4) vy = TN_MIN(vy, 2);
     size_t room = (size_t)(t->m * t->n / t->splits * (t->splits - 1)) * sizeof(float);
+    if (norm) room = (size_t)(t->m + t->n + LINE / element_bytes(&x)) * 2 * sizeof(float);
     size_t stage = (size_t)((t->m + t->n) * LINE);
     int stages = (int)TN_MIN(TN_MAX((SHARED_HALF - room) / stage, (size_t)3), (size_t)8);
     stages = (int)TN_MIN(stages, ceil_div(steps_of(&x), t->splits));
     snprintf(options, sizeof options,
              "-DTYPE=%s -DBM=%d -DBN=%d -DSTAGES=%d -DSPLITS=%d -DSHARE_M=%d -DSHARE_N=%d -DVY=%d "
-             "-DACT=%d -DADD=%d -DRESIDUAL=%d",
+             "-DACT=%d -DADD=%d -DRESIDUAL=%d -DNORM=%d",
              tn_cuda_type(x.dtype), t->m, t->n, stages, t->splits, t->share_m, t->share_n, vy,
-             (int)x.epilogue.kind, x.c ? 2 - flat : 0, x.residual != NULL);
+             (int)x.epilogue.kind, x.c ? 2 - flat : 0, x.residual != NULL,
+             norm ? 1 + (normed != NULL) : 0);
     size_t shared = (size_t)stages * (stage + 2 * sizeof(uint64_t)) + room + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_ring,
                                 "product_ring", options, shared, &function));
@@ -264,16 +391,19 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
         .beta = x.beta,
         .act_alpha = x.epilogue.alpha,
         .act_beta = x.epilogue.beta,
+        .epsilon = norm ? ((const tn_norm_linear_params *)l->problem->params)->epsilon : 0,
     };
     TN_TRY(map_of(l, &x, s.rows, &map));
     tn_cuda_grid grid = {
         .grid = {(unsigned)(tiles_m * tiles_n * t->splits)},
-        .block = {(unsigned)(t->m * 2 + 32)},
+        .block = {(unsigned)(t->m * (norm ? 4 : 2) + 32)},
         .shared_bytes = shared,
         .cluster = (unsigned)(t->splits * t->share_m * t->share_n),
         .overlap = true,
     };
-    void *args[] = {&map, (void *)&l->packed, (void *)&x.c, (void *)&x.residual, (void *)&x.y, &s};
+    const void *c = norm ? x.a : x.c;
+    void *args[] = {
+        &map, (void *)&l->packed, (void *)&c, (void *)&x.residual, (void *)&x.y, &normed, &s};
     return tn_cuda_run(l, function, &grid, args);
 }
 
@@ -305,6 +435,19 @@ static tn_status launch(const tn_launch *l, const tile *t)
     X(64x64, TN_SM80, WARPS(64, 64, 32, 32, 6, 1), __VA_ARGS__)                                    \
     X(128x128, TN_SM80, WARPS(128, 128, 64, 32, 3, 1), __VA_ARGS__)
 
+/* A block sees all of its rows. */
+#define EACH_NORM(X)                                                                               \
+    X(ring_64x64, RING(64, 64, 1, 1, 1))                                                           \
+    X(ring_64x64_m2_n2, RING(64, 64, 1, 2, 2))                                                     \
+    X(ring_64x64_m4, RING(64, 64, 1, 4, 1))                                                        \
+    X(ring_64x64_m4_n2, RING(64, 64, 1, 4, 2))                                                     \
+    X(ring_64x96, RING(64, 96, 1, 1, 1))                                                           \
+    X(ring_64x96_m2_n2, RING(64, 96, 1, 2, 2))                                                     \
+    X(ring_64x96_m4, RING(64, 96, 1, 4, 1))                                                        \
+    X(ring_128x64_m2_n2, RING(128, 64, 1, 2, 2))                                                   \
+    X(ring_128x128, RING(128, 128, 1, 1, 1))                                                       \
+    X(ring_128x128_m2, RING(128, 128, 1, 2, 1))
+
 #define FUNCTIONS(name, feature, make, ...)                                                        \
     static const tile tile_##name = make;                                                          \
     static tn_verdict accepts_half_##name(const tn_problem *p)                                     \
@@ -321,6 +464,35 @@ static tn_status launch(const tn_launch *l, const tile *t)
     }
 EACH(FUNCTIONS, )
 
+#define FUNCTIONS_NORM(name, make)                                                                 \
+    static const tile tile_norm_##name = make;                                                     \
+    static tn_verdict accepts_norm_half_##name(const tn_problem *p)                                \
+    {                                                                                              \
+        return accepts_norm(p, &tile_norm_##name, false);                                          \
+    }                                                                                              \
+    static tn_verdict accepts_norm_tf32_##name(const tn_problem *p)                                \
+    {                                                                                              \
+        return accepts_norm(p, &tile_norm_##name, true);                                           \
+    }                                                                                              \
+    static tn_status launch_norm_##name(const tn_launch *l)                                        \
+    {                                                                                              \
+        return launch_ring(l, &tile_norm_##name);                                                  \
+    }
+EACH_NORM(FUNCTIONS_NORM)
+
+#define ROW_NORM(name_, kind, ...)                                                                 \
+    {.name = "cuda.norm_linear." #kind ".packed_" #name_,                                          \
+     .op = "NormLinear",                                                                           \
+     .revision = 1,                                                                                \
+     .needs = TN_SM90A,                                                                            \
+     .accepts = accepts_norm_##kind##_##name_,                                                     \
+     .packed_bytes = packed_bytes,                                                                 \
+     .pack = pack_norm,                                                                            \
+     .unused = unused,                                                                             \
+     .launch = launch_norm_##name_,                                                                \
+     __VA_ARGS__},
+#define NORM_HALF(name, make) ROW_NORM(name, half, )
+#define NORM_TF32(name, make) ROW_NORM(name, tf32, .precision = TN_PRECISION_TF32)
 #define ROW(name_, feature, op_, text, kind, ...)                                                  \
     {.name = "cuda." text "." #kind ".packed_" #name_,                                             \
      .op = op_,                                                                                    \
@@ -339,5 +511,6 @@ EACH(FUNCTIONS, )
 
 extern const tn_tactic tn_cuda_product_packed[];
 const tn_tactic tn_cuda_product_packed[] = {
-    OP("MatMul", "matmul") OP("Gemm", "gemm") OP("Linear", "linear"){0},
+    OP("MatMul", "matmul") OP("Gemm", "gemm") OP("Linear", "linear") EACH_NORM(NORM_HALF)
+        EACH_NORM(NORM_TF32){0},
 };

@@ -17,6 +17,15 @@
  * SPLITS: blocks of a cluster that share the k of a tile. Each sends the others their part of the
  * sums, eight columns at a time, and finishes its own; the order of adding is that of the blocks.
  *
+ * NORM: a product of normalised rows, of which w has the scale in it already:
+ *
+ *     y = activation((sum - mean * (sum over k of w)) / deviation + bias)
+ *
+ * As many warps again add up the rows and their squares as they come by. Two rows of floats lie
+ * behind w, of 128 columns and more: the sums over k and the bias; behind them scale and shift.
+ * 2: the normalised rows are wanted as well; each column of tiles makes one step along k of them,
+ * of c, which is a.
+ *
  * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VY: elements of y
  * written at once: 8, 2 or 1. ADD: c is 0 nothing, 1 a row for all, read like y, 2 anything.
  * RESIDUAL: is there one. */
@@ -32,21 +41,24 @@
 #define VY 2
 #define ADD 1
 #define RESIDUAL 1
+#define NORM 0
 #endif
 typedef TYPE T;
 
 enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof(T) };
 enum { A_BYTES = BM * LINE, B_BYTES = BN * LINE, STAGE_BYTES = A_BYTES + B_BYTES };
-enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, ROOM_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
+enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, PARTS_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
+enum { ROOM_BYTES = NORM ? (BM + BN + BK) * 8 : PARTS_BYTES, READERS = NORM ? 2 * WARPS : WARPS };
 enum { SHARERS = SHARE_M * SHARE_N, CLUSTER = SHARERS * SPLITS };
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
 static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
+static_assert(!NORM || (SPLITS == 1 && !ADD && !RESIDUAL), "a block sees all of its rows");
 
 struct shape {
     int m, n, k, tiles_n, groups; /* groups of 8 columns */
     int rows;                     /* of a tile; eights */
     int64 c_row, c_column, y_row;
-    float alpha, beta, act_alpha, act_beta;
+    float alpha, beta, act_alpha, act_beta, epsilon;
 };
 
 /* Where a block works: from which step on, and how many of them. Blocks of a cluster are numbered
@@ -304,6 +316,13 @@ static __device__ __forceinline__ void share(const float (*sum)[4], char *room, 
 
 /* ---- What is added -----------------------------------------------------------------------------*/
 
+/* What warps tell each other of rows that are normalised. */
+struct known {
+    pack<float, 2> row[BM];         /* mean, and one by the deviation */
+    float weights[BN], bias[BN];    /* of the tile's columns */
+    float scale[BK], shift[BK];     /* of the step that the tile makes */
+};
+
 /* A thread's two rows of y, and its first column. */
 struct spot {
     int row, column;
@@ -364,13 +383,20 @@ static __device__ __forceinline__ void turn_in_fours(uint32 *x)
 
 /* Two neighbours of a row, at q eights and h rows from the corner. */
 static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int h, const shape &s,
-                                                    const spot &at, const added &by, const T *c)
+                                                    const spot &at, const added &by, const T *c,
+                                                    const known *norm)
 {
     int row = at.row + h * 8, column = at.column + q * 8;
     pack<T, 2> out;
 #pragma unroll
     for (int v = 0; v < 2; v++) {
         float value = sum[h * 2 + v] * s.alpha;
+        if (NORM) {
+            int own = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + h * 8;
+            int from = q * 8 + threadIdx.x % 4 * 2 + v;
+            value = fmaf(value - norm->row[own].at[0] * norm->weights[from], norm->row[own].at[1],
+                         norm->bias[from]);
+        }
         if (ADD == 1) value += s.beta * to_float(by.row[q].at[v]);
         if (ADD == 2 && at.inside[h] && column + v < s.n)
             value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
@@ -381,7 +407,8 @@ static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int
 }
 
 static __device__ __forceinline__ void finish(const float (*sum)[4], const shape &s,
-                                              const spot &at, const added &by, const T *c, T *y)
+                                              const spot &at, const added &by, const T *c, T *y,
+                                              const known *norm)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -394,7 +421,7 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
             pack<uint32, 4> out;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                pack<T, 2> two = result(sum[q + i], q + i, h, s, at, by, c);
+                pack<T, 2> two = result(sum[q + i], q + i, h, s, at, by, c, norm);
                 out.at[i] = two.at[0].bits | (uint32)two.at[1].bits << 16;
             }
             turn_in_fours(out.at);
@@ -405,7 +432,7 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
 #pragma unroll
         for (int q = 0; q < OWN; q++) {
             int left = s.n - at.column - q * 8;
-            pack<T, 2> out = result(sum[q], q, h, s, at, by, c);
+            pack<T, 2> out = result(sum[q], q, h, s, at, by, c, norm);
             T *to = row + at.column + q * 8;
             if (VY == 2 && at.inside[h] && left > 0) *(pack<T, 2> *)to = out;
             if (VY == 1)
@@ -416,9 +443,80 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
     }
 }
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
+/* ---- The warps that look at rows ---------------------------------------------------------------*/
+
+/* The thread's second half of each line of a row. */
+static __device__ __forceinline__ void look(const shape &s, const place &at, const char *memory,
+                                            uint32 barriers, const float *about, const T *x,
+                                            known *norm, T *y)
+{
+    enum { PARTS = LINE / 32, EACH = 16 / (int)sizeof(T) };
+    int thread = threadIdx.x - (WARPS * 32 + 32), own = thread / 2, half_of = thread % 2;
+    int lane = threadIdx.x % 32, sharer = at.number(0, lane, at.rank), step = at.column / BN;
+    int columns = (s.n + 127) / 128 * 128, column = step * BK + half_of * (BK / 2);
+    bool makes = NORM == 2 && step < at.count && own < s.rows && at.row + own < s.m;
+    float sum[4] = {}, squares[4] = {};
+    pack<T, EACH> kept[PARTS] = {};
+    for (int i = thread; i < BN; i += WARPS * 32) {
+        norm->weights[i] = about[at.column + i];
+        norm->bias[i] = about[columns + at.column + i];
+    }
+    about += 2 * columns;
+    for (int i = thread; NORM == 2 && step < at.count && i < BK; i += WARPS * 32) {
+        norm->scale[i] = about[step * BK + i];
+        norm->shift[i] = about[(at.count + step) * BK + i];
+    }
+    tn_wait_for_producer();
+    x += (int64)(at.row + own) * s.k + column;
+#pragma unroll
+    for (int i = 0; i < PARTS; i++)
+        if (makes && column + i * EACH < s.k) kept[i] = *(const pack<T, EACH> *)(x + i * EACH);
+    for (int i = 0, now = 0, turn = 0; i < at.count; i++) {
+        const char *line = memory + now * STAGE_BYTES + own * LINE;
+        barrier_wait_block(full(barriers, now), turn);
+#pragma unroll
+        for (int k = 0; k < PARTS; k++) {
+            pack<T, EACH> some =
+                *(const pack<T, EACH> *)(line + ((half_of * PARTS + k) ^ own % 8) * 16);
+#pragma unroll
+            for (int e = 0; e < EACH; e++) {
+                float value = to_float(some.at[e]);
+                sum[e % 4] += value;
+                squares[e % 4] = fmaf(value, value, squares[e % 4]);
+            }
+        }
+        __syncwarp();
+        if (i + STAGES < at.count && lane < SHARERS)
+            stage_release(cluster_address(empty(barriers, now), sharer));
+        if (++now == STAGES) now = 0, turn ^= 1;
+    }
+    float all = sum[0] + sum[1] + (sum[2] + sum[3]), by = 1.0f / s.k;
+    float two = squares[0] + squares[1] + (squares[2] + squares[3]);
+    all += __shfl_xor_sync(0xffffffffu, all, 1);
+    two += __shfl_xor_sync(0xffffffffu, two, 1);
+    float mean = all * by, inverse = rsqrtf(fmaxf(two * by - mean * mean, 0.0f) + s.epsilon);
+    if (half_of == 0) norm->row[own] = {{mean, inverse}};
+    __syncwarp();
+    if (lane == 0) barrier_arrive(partial(barriers));
+    if (NORM != 2) return;
+    barrier_wait_block(partial(barriers), 0);
+    y += (int64)(at.row + own) * s.k + column;
+#pragma unroll
+    for (int i = 0; i < PARTS; i++) {
+        pack<T, EACH> out;
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            int k = half_of * (BK / 2) + i * EACH + e;
+            float value = (to_float(kept[i].at[e]) - mean) * inverse;
+            from_float(fmaf(value, norm->scale[k], norm->shift[k]), &out.at[e]);
+        }
+        if (makes && column + i * EACH < s.k) *(pack<T, EACH> *)(y + i * EACH) = out;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64 ? 2 : 1)
     product_ring(const __grid_constant__ tensor_map a, const char *w, const T *c,
-                 const T *residual, T *y, const __grid_constant__ shape s)
+                 const T *residual, T *y, T *normed, const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
     place at(s);
@@ -428,14 +526,21 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
     if (bringer) {
         for (int i = 0; i < STAGES; i++) {
             barrier_make(full(barriers, i), 1);
-            barrier_make(empty(barriers, i), WARPS * SHARERS);
+            barrier_make(empty(barriers, i), READERS * SHARERS);
         }
-        barrier_make(partial(barriers), 1);
+        barrier_make(partial(barriers), NORM ? WARPS : 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
     }
     if (CLUSTER > 1) cluster_arrive();
     __syncthreads();
+    if (NORM && threadIdx.x >= WARPS * 32 + 32) {
+        int64 steps = (s.k + BK - 1) / BK;
+        if (CLUSTER > 1) cluster_wait();
+        look(s, at, memory, barriers, (const float *)(w + steps * s.groups * (8 * LINE)), c,
+             (known *)room, normed);
+        return;
+    }
     if (threadIdx.x >= WARPS * 32) {
         if (bringer) bring(&a, w, s, at, stages, barriers);
         else if (CLUSTER > 1) cluster_wait();
@@ -448,9 +553,11 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32 + 32)
     tn_start_consumer();
     added by(s, mine, c, residual);
     multiply(sum, at, stages, barriers);
+    const known *norm = (const known *)room;
+    if (NORM) barrier_wait_block(partial(barriers), 0);
     if constexpr (SPLITS > 1) {
         float own[OWN][4];
         share(sum, room, partial(barriers), at, own);
-        finish(own, s, mine, by, c, y);
-    } else finish(sum, s, mine, by, c, y);
+        finish(own, s, mine, by, c, y, norm);
+    } else finish(sum, s, mine, by, c, y, norm);
 }
