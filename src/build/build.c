@@ -28,6 +28,7 @@ typedef struct builder {
     tn_watch watch;
     tn_graph *lowered; /* the same in 16 bits, for the plan; NULL: the plan is of `graph` */
     tn_map held;       /* names of results that stay in float32 all the same: those in the record */
+    tn_map rounded;    /* and those that the graph rounds: tn_find_rounded */
     tn_engine *engine;
     tn_shape_sets shapes;
     tn_timings timings;
@@ -199,12 +200,18 @@ static tn_status choose_and_emit(builder *b)
     TN_TRY(open_timings(b));
     TN_TRY(tn_watch_begin(&b->watch, "kernels", graph_of(b)->node_count));
     TN_TRY(evaluate_shapes(b, graph_of(b), &values));
+    tn_map_init(&b->rounded, &b->arena);
+    if (config->precision != TN_PRECISION_F32) {
+        TN_TRY(tn_find_rounded(graph_of(b), &b->rounded));
+        b->record.rounded_count = (int64_t)b->rounded.count;
+    }
     b->chooser = (tn_chooser){
         .engine = b->engine,
         .values = values,
         .reference_only = config->no_optimize,
         .precision = config->precision,
         .held = &b->held,
+        .rounded = &b->rounded,
         .budget_ms = config->budget_ms == 0 ? BUDGET_MS_DEFAULT : config->budget_ms,
         .timings = &b->timings,
         .report = &b->record.choices,
@@ -288,6 +295,7 @@ static bool step_up(builder *b, tn_status why)
     b->record.precision = b->config.precision;
     b->record.lowered = (tn_lowered){0};
     b->record.held_count = 0;
+    b->record.rounded_count = 0;
     tn_map_init(&b->held, &b->arena);
     tn_log(TN_LOG_WARNING, "%s instead of %s, which loses too much here: %s",
            tn_precision_name(b->config.precision), tn_precision_name(from), tn_status_message(why));

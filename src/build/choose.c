@@ -247,8 +247,9 @@ int tn_choose_on_card(const tn_chooser *chooser, const tn_problem *p, const tn_t
 
 static bool is_held(const tn_chooser *c, const tn_node *node)
 {
-    return c->held && c->precision == TN_PRECISION_TF32 && node->out_count && node->out[0] &&
-           tn_map_has(c->held, node->out[0]->name);
+    const char *name = node->out_count && node->out[0] ? node->out[0]->name : NULL;
+    if (c->precision == TN_PRECISION_F32 || !name) return false;
+    return (c->held && tn_map_has(c->held, name)) || (c->rounded && tn_map_has(c->rounded, name));
 }
 
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_choices *out)

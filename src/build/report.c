@@ -43,6 +43,11 @@ static void print_precision(const tn_record *r, tn_text *out)
     tn_text_printf(out, "\n");
     for (int i = 0; i < r->held_count; i++)
         tn_text_printf(out, "  held back in fp32 by the gate: '%s'\n", r->held[i]);
+    if (r->rounded_count)
+        tn_text_printf(out,
+                       "  held back in fp32, since QuantizeLinear rounds what they give: %" PRId64
+                       " nodes\n",
+                       r->rounded_count);
 }
 
 static void print_report(const tn_engine *engine, const tn_record *r, tn_text *out)

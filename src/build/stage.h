@@ -60,10 +60,10 @@ typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for */
     bool reference_only;
-    tn_precision precision; /* the least that is allowed ... */
-    const tn_map
-        *held;      /* ... but where that is TF32, not to nodes with such results; may be NULL */
-    bool host_only; /* inside graphs that the host runs */
+    tn_precision precision;      /* the least that is allowed, ... */
+    const tn_map *held;          /* ... but not to nodes with such results, nor ...  */
+    const tn_map *rounded;       /* ... such ones (tn_find_rounded); both may be NULL */
+    bool host_only;              /* inside graphs that the host runs */
     struct tn_card_bench *bench; /* to measure on the engine's card; made when first needed, freed
                                     by the builder */
     double budget_ms;            /* for all that is left to measure; <= 0: estimate */
@@ -260,6 +260,7 @@ typedef struct tn_record {
     tn_lowered lowered;
     const char *held[TN_HELD_MAX]; /* results that the gate holds back in float32 */
     int held_count;
+    int64_t rounded_count; /* nodes that stay in float32 for a QuantizeLinear behind them */
 } tn_record;
 /* "fp32", "tf32", "fp16", "bf16"; found by its name, F32 for others. */
 const char *tn_precision_name(tn_precision precision);

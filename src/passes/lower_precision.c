@@ -76,11 +76,41 @@ static const char *const lowered[] = {
     "WindowAttention",
 };
 
+bool tn_node_rounds(const tn_node *node)
+{
+    return !strcmp(node->op->name, "QuantizeLinear") ||
+           !strcmp(node->op->name, "DynamicQuantizeLinear");
+}
+
+static bool is_rounded(const tn_value *value, const tn_map *names)
+{
+    if (!value || tn_dtype_kind_of(value->type.dtype) != TN_KIND_F) return false;
+    for (int64_t i = 0; i < value->use_count; i++) {
+        const tn_node *user = value->use[i].node;
+        if (tn_node_rounds(user)
+                ? value->use[i].index == 0
+                : user->out_count && user->out[0] && tn_map_has(names, user->out[0]->name))
+            return true;
+    }
+    return false;
+}
+
+/* From behind: what reads a value is known before the value. */
+tn_status tn_find_rounded(const tn_graph *graph, tn_map *names)
+{
+    for (const tn_node *node = graph->last; node; node = node->prev)
+        for (int32_t k = 0; k < node->out_count; k++)
+            if (node->out[0] && is_rounded(node->out[k], names))
+                TN_TRY(tn_map_put(names, node->out[0]->name, names));
+    return NULL;
+}
+
 typedef struct lowering {
     tn_graph *graph;
     tn_dtype dtype;
     double largest;
     const tn_map *held;
+    tn_map rounded;
     tn_value **twin; /* by value id: the same in 16 bits */
     int64_t twin_count;
 } lowering;
@@ -103,18 +133,6 @@ static const tn_port *port_of(const tn_port *port, int count, int index)
     return &port[index < count ? index : count - 1];
 }
 
-/* What quantisation rounds next to it would fall to other steps. */
-static bool is_quantised(const tn_node *node)
-{
-    for (int i = 0; i < node->in_count; i++)
-        if (node->in[i] && node->in[i]->producer &&
-            !strcmp(node->in[i]->producer->op->name, "DequantizeLinear"))
-            return true;
-    for (int64_t i = 0; i < node->out[0]->use_count; i++)
-        if (!strcmp(node->out[0]->use[i].node->op->name, "QuantizeLinear")) return true;
-    return false;
-}
-
 /* A number that the type cannot hold would become infinite. */
 static bool fits(const lowering *l, const tn_value *constant)
 {
@@ -132,7 +150,7 @@ static bool can_lower(const lowering *l, const tn_node *node)
     if (!is_listed(op) || !node->out_count || !is_f32(node->out[0]) || node->out[0]->known.at)
         return false;
     if (l->held && tn_map_find(l->held, node->out[0]->name)) return false;
-    if (is_quantised(node)) return false;
+    if (tn_map_has(&l->rounded, node->out[0]->name)) return false;
     if (!(port_of(op->out, op->out_count, 0)->types & (UINT32_C(1) << l->dtype))) return false;
     for (int i = 0; i < node->in_count; i++) {
         if (!is_f32(node->in[i])) continue;
@@ -259,6 +277,8 @@ tn_status tn_lower_precision(tn_graph *graph, tn_dtype dtype, const tn_map *held
                   .held = held};
     int64_t dropped;
     *out = (tn_lowered){0};
+    tn_map_init(&l.rounded, graph->arena);
+    TN_TRY(tn_find_rounded(graph, &l.rounded));
     for (tn_node *node = graph->first; node; node = node->next) {
         if (!node->out_count || !is_f32(node->out[0]) || !strcmp(node->op->name, "Cast")) continue;
         bool low = can_lower(&l, node);
