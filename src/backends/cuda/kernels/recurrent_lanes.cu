@@ -52,7 +52,7 @@ struct room {
     float4 *gates;   /* [steps][rows][UNITS]: W x + bias, in the order in which steps are made */
     float *near;     /* [2][seq][rows][XP]: what layers read and write, in the order of time */
     float *h;        /* [rows][2][HP] */
-    uint32 barrier;  /* of each group of steps of each row */
+    uint32 barrier;  /* of each group of steps of each row: every lane that wrote arrives */
     int rows, groups;
 };
 static __device__ __forceinline__ room cut_room(float4 *at, int rows, int seq)
@@ -128,8 +128,7 @@ static __device__ __forceinline__ void project(const room &r, const float4 *weig
 #pragma unroll
         for (int m = 0; m < STEPS; m++)
             if (lane < UNITS) r.gates[((first + m) * r.rows + row) * UNITS + unit] = sum[m];
-        __syncwarp();
-        if (lane == 0) barrier_expect(r.barrier + 8 * i, 0);
+        if (lane < UNITS) barrier_arrive(r.barrier + 8 * i);
     }
 }
 
@@ -254,7 +253,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_lanes(lanes_a
     const float4 *from = reinterpret_cast<const float4 *>(a.weights) + direction * DIRECTION_FOURS;
     copy_layer<INPUT>(from, r.weights, threadIdx.x, THREADS);
     copy_group();
-    for (int i = threadIdx.x; i < r.groups * rows; i += THREADS) barrier_make(r.barrier + 8 * i);
+    for (int i = threadIdx.x; i < r.groups * rows; i += THREADS)
+        barrier_make(r.barrier + 8 * i, UNITS);
     barrier_made();
     for (int i = threadIdx.x; i < 2 * a.seq * rows * XP; i += THREADS) r.near[i] = 0.0f;
     tn_wait_for_producer();
