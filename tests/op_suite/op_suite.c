@@ -1,7 +1,8 @@
 /* Every operator x case x tactic: the reference against expected values that were found without it,
  * then every kernel of every variant that this CPU has against the reference.
  *
- *     op_suite [--list] [--filter TEXT | --problem TEXT] [--tactic TEXT] [--part I/N] [--verbose]
+ *     op_suite [--list | --kernels] [--filter TEXT | --problem TEXT] [--tactic TEXT] [--part I/N]
+ *              [--verbose]
  *              [--bench] [--device cuda]
  *
  * --tactic: kernels with TEXT in their names. --part: every N-th case from the I-th, for processes
@@ -468,6 +469,20 @@ static void run_one(suite *s, const tn_tactic *t, const tn_problem *p, const tn_
     else report(s, true, t->name, c->problem, why);
 }
 
+static bool is_wanted(const suite *s, const tn_tactic *t)
+{
+    return !is_reference(t) && (!s->tactic || strstr(t->name, s->tactic));
+}
+
+static bool has_wanted(const suite *s, const char *op)
+{
+    const tn_tactic *const *tables[] = {s->backend->tactics(), models(s)};
+    for (size_t i = 0; i < TN_COUNT(tables); i++)
+        for (const tn_tactic *const *at = tables[i]; *at; at++)
+            if (!strcmp((*at)->op, op) && is_wanted(s, *at)) return true;
+    return false;
+}
+
 static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_arena *arena)
 {
     tn_problem bare;
@@ -479,9 +494,7 @@ static void run_tactics(suite *s, const tn_problem *p, const tn_case *c, tn_aren
     const tn_tactic *const *tables[] = {s->backend->tactics(), models(s)};
     for (size_t i = 0; i < TN_COUNT(tables); i++)
         for (const tn_tactic *const *at = tables[i]; *at; at++)
-            if (!strcmp((*at)->op, p->op) && !is_reference(*at) &&
-                (!s->tactic || strstr((*at)->name, s->tactic)))
-                run_one(s, *at, p, &bare, c, arena);
+            if (!strcmp((*at)->op, p->op) && is_wanted(s, *at)) run_one(s, *at, p, &bare, c, arena);
 }
 
 /* ---- One case
@@ -570,6 +583,7 @@ static void run_op(suite *s, const tn_op *op)
 {
     int cases = 0, expected = 0;
     if (!op->reference && !op->cases) return; /* exists only to be rewritten at import */
+    if (s->tactic && !has_wanted(s, op->name)) return;
     for (const tn_case *c = op->cases; c && c->problem; c++) {
         cases++;
         expected += c->expect != NULL;
@@ -581,12 +595,20 @@ static void run_op(suite *s, const tn_op *op)
         report(s, false, op->name, "has no case with expected values", "");
 }
 
+static void list_kernels(const suite *s)
+{
+    for (const tn_tactic *const *at = s->backend->tactics(); *at; at++)
+        if (is_wanted(s, *at) && !((*at)->needs & ~s->features)) printf("%s\n", (*at)->name);
+}
+
 int main(int argc, char **argv)
 {
     suite s = {.features = tn_cpu_features(), .backend = &tn_backend_cpu};
     const char *device = NULL;
+    bool kernels = false;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--list")) s.list = true;
+        else if (!strcmp(argv[i], "--kernels")) kernels = true;
         else if (!strcmp(argv[i], "--verbose")) s.verbose = true;
         else if (!strcmp(argv[i], "--bench")) s.bench = s.verbose = true;
         else if (!strcmp(argv[i], "--filter") && i + 1 < argc) s.filter = argv[++i];
@@ -598,8 +620,8 @@ int main(int argc, char **argv)
                  s.parts > s.part)
             i++;
         else {
-            fprintf(stderr, "usage: op_suite [--list] [--filter TEXT | --problem TEXT] [--tactic "
-                            "TEXT] [--part I/N] [--verbose] [--bench] [--device cuda]\n");
+            fprintf(stderr, "usage: op_suite [--list | --kernels] [--filter TEXT | --problem TEXT] "
+                            "[--tactic TEXT] [--part I/N] [--verbose] [--bench] [--device cuda]\n");
             return 2;
         }
     }
@@ -612,6 +634,10 @@ int main(int argc, char **argv)
         }
         s.backend = s.card->backend;
         s.features = s.card->info.features;
+    }
+    if (kernels) {
+        list_kernels(&s);
+        return 0;
     }
     for (int i = 0; i < 2; i++) {
         tn_status status = tn_pool_new(i + 1, &s.pool[i]);
