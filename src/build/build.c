@@ -154,6 +154,36 @@ static tn_status lower(builder *b)
     return tn_trace_end(&trace, &b->arena, &b->low);
 }
 
+static tn_status add_other_shapes(builder *b, const tn_graph *graph, const tn_shape_set *set)
+{
+    tn_chooser *c = &b->chooser;
+    const tn_shape_set *opt = &b->shapes.at[b->shapes.opt];
+    tn_shape_set sets[] = {*set, {0}};
+    TN_TRY(tn_shapes_between(graph, set, opt, &b->arena, &sets[1]));
+    for (size_t i = 0; i < TN_COUNT(sets) && c->other_count < TN_OTHERS_MAX; i++) {
+        int64_t *values;
+        tn_status status = tn_shapes_values(graph, &sets[i], &b->arena, &values);
+        if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
+        if (!status) c->other[c->other_count++] = values;
+    }
+    return NULL;
+}
+
+/* What a card is best at differs from size to size: min and max are looked at, and half of the way
+ * to them. Estimates say nothing of that. */
+static tn_status add_others(builder *b, const tn_graph *graph)
+{
+    tn_chooser *c = &b->chooser;
+    if (!b->engine->card || c->budget_ms <= 0 || !c->values) return NULL;
+    for (int i = 0; i < b->shapes.count; i++) {
+        const tn_shape_set *set = &b->shapes.at[i];
+        if (!strcmp(set->name, "min") || !strcmp(set->name, "max"))
+            TN_TRY(add_other_shapes(b, graph, set));
+    }
+    c->budget_ms *= 1 + c->other_count; /* each is measured as carefully as one alone */
+    return NULL;
+}
+
 static const tn_graph *graph_of(const builder *b)
 {
     return b->lowered ? b->lowered : b->graph;
@@ -185,7 +215,10 @@ static tn_status choose_as_before(builder *b)
         choices->problem = layers->step[i].problem;
         choices->card = step->card;
         for (int32_t k = 0; k < step->choice_count && choices->count < TN_CHOICES_MAX; k++)
-            if (step->choice[k].found) choices->tactic[choices->count++] = step->choice[k].found;
+            if (step->choice[k].found) {
+                choices->from[choices->count] = step->choice[k].from;
+                choices->tactic[choices->count++] = step->choice[k].found;
+            }
         if (choices->count) TN_TRY(tn_map_put(&b->chooser.decided, choices->problem, choices));
     }
     return NULL;
@@ -221,6 +254,7 @@ static tn_status choose_and_emit(builder *b)
     };
     tn_map_init(&b->chooser.decided, &b->arena);
     TN_TRY(choose_as_before(b));
+    TN_TRY(add_others(b, graph_of(b)));
     TN_TRY(tn_foresee(&b->chooser, graph_of(b)));
     uint64_t begin = tn_clock_ns();
     TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));

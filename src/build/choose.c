@@ -6,6 +6,7 @@
  * clear margin, so that noise between equals does not make two builds differ. The reference always
  * stays as the last choice: it takes any shape that a run may bring.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -140,15 +141,27 @@ static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, c
     return NULL;
 }
 
-/* Behind the best: others that cost no memory, for shapes that it refuses, and the reference. */
+static bool packs(const tn_tactic *tactic, const tn_problem *p)
+{
+    return p && tactic->packed_bytes && tactic->packed_bytes(p) > 0;
+}
+
+/* For all sizes. */
+static bool is_chosen(const tn_choices *choices, const tn_tactic *tactic)
+{
+    for (int i = 0; i < choices->count; i++)
+        if (choices->tactic[i] == tactic && !choices->from[i]) return true;
+    return false;
+}
+
+/* Behind the best, of each range of sizes: others that cost no memory, for shapes that these
+ * refuse, and the reference. */
 static void take_choices(const candidates *list, const tn_problem *p, const tn_tactic *reference,
                          tn_choices *out)
 {
-    *out = (tn_choices){0};
     for (int i = 0; i < list->count && out->count < TN_CHOICES_MAX - 1; i++) {
         const tn_tactic *t = list->at[i].tactic;
-        bool packs = p && t->packed_bytes && t->packed_bytes(p) > 0;
-        if (i == 0 || !packs) out->tactic[out->count++] = t;
+        if (!is_chosen(out, t) && (!out->count || !packs(t, p))) out->tactic[out->count++] = t;
     }
     if (reference) out->tactic[out->count++] = reference;
 }
@@ -158,8 +171,13 @@ static void report_choice(tn_chooser *c, const char *problem, const tn_choices *
 {
     if (!c->report) return;
     tn_text_printf(c->report, "  %s\n", problem);
-    for (int i = 0; i < choices->count; i++)
-        tn_text_printf(c->report, "    %s: %s\n", i ? "else" : "by", choices->tactic[i]->name);
+    for (int i = 0; i < choices->count; i++) {
+        const char *by = i && !choices->from[i - 1] ? "else" : "by";
+        tn_text_printf(c->report, "    %s: %s", by, choices->tactic[i]->name);
+        if (choices->from[i])
+            tn_text_printf(c->report, ", for %" PRId64 " elements and more", choices->from[i]);
+        tn_text_printf(c->report, "\n");
+    }
     for (int i = 0; i < list->count; i++) {
         bool kept = false;
         for (int k = 0; k < choices->count; k++) kept |= choices->tactic[k] == list->at[i].tactic;
@@ -189,9 +207,119 @@ static const tn_tactic *find_candidates(const tn_chooser *c, const tn_backend *b
     return reference;
 }
 
-static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, const char *op,
+/* Shapes to tune for are a guess where nobody gave them: sizes that no weight of the operator fits
+ * say nothing of it, and must not be packed for. */
+static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *arena)
+{
+    const tn_tactic *all[TN_CANDIDATES_MAX];
+    int count = tn_tactics_of(c->engine->backend, p->op, c->engine->device.features, all,
+                              TN_CANDIDATES_MAX);
+    for (int i = 0; i < count; i++)
+        if (tn_tactic_is_reference(all[i]) && all[i]->check) TN_TRY(all[i]->check(p, arena));
+    return NULL;
+}
+
+/* Who is how fast at one size, best first. */
+typedef struct sample {
+    int64_t size; /* elements of the first result */
+    candidates list;
+} sample;
+typedef struct samples {
+    sample at[TN_OTHERS_MAX + 1]; /* by size */
+    int count;
+} samples;
+
+static void add_sample(samples *s, int64_t size, const candidates *list)
+{
+    int at = s->count;
+    for (int i = 0; i < s->count; i++)
+        if (s->at[i].size == size) return;
+    while (at > 0 && s->at[at - 1].size > size) at--;
+    memmove(&s->at[at + 1], &s->at[at], sizeof(sample) * (size_t)(s->count - at));
+    s->at[at] = (sample){size, *list};
+    s->count++;
+}
+
+/* How much longer a tactic takes than the best there, as a logarithm; negative: not known. */
+static double behind(const sample *s, const tn_tactic *tactic)
+{
+    for (int i = 0; i < s->list.count; i++) {
+        const candidate *c = &s->list.at[i], *best = &s->list.at[0];
+        if (c->tactic != tactic) continue;
+        return c->known && best->known && best->ns > 0 ? fmax(log(c->ns / best->ns), 0) : -1;
+    }
+    return -1;
+}
+
+/* The size from which on the best of the larger sample is faster than that of the smaller one: as
+ * if times grew by powers of the size between both. */
+static int64_t crossing(const sample *a, const sample *b)
+{
+    double lost_a = behind(a, b->list.at[0].tactic), lost_b = behind(b, a->list.at[0].tactic);
+    double share =
+        lost_a < 0 || lost_b < 0 || lost_a + lost_b == 0 ? 0.5 : lost_a / (lost_a + lost_b);
+    double size = (double)a->size * pow((double)b->size / (double)a->size, share);
+    return TN_MAX((int64_t)ceil(size), a->size + 1);
+}
+
+/* Another size, of those that need no weights packed in another way than `first`. */
+static tn_status add_size(tn_chooser *c, const tn_problem *q, const candidates *list,
+                          const tn_problem *p, const tn_tactic *first, samples *out)
+{
+    candidates there = {0};
+    tn_text text = {0};
+    char *problem = NULL;
+    int64_t size = tn_tensor_count(&q->out[0]);
+    for (int i = 0; i < list->count; i++) {
+        const tn_tactic *t = list->at[i].tactic;
+        bool fits = !packs(t, p) || (packs(first, p) && t->pack == first->pack);
+        if (fits && (!t->accepts || !t->accepts(q))) there.at[there.count++].tactic = t;
+    }
+    if (!there.count || size <= 0) return NULL;
+    tn_problem_print(q, &text);
+    TN_TRY(tn_text_take(&text, &problem));
+    tn_status status = rank(c, problem, q, &there);
+    tn_text_free(problem);
+    if (!status && there.count) add_sample(out, size, &there);
+    return status;
+}
+
+/* The best of each range of sizes, the largest first. */
+static void take_ranges(const samples *s, tn_choices *out)
+{
+    for (int i = s->count - 1; i >= 0; i--) {
+        const tn_tactic *best = s->at[i].list.at[0].tactic;
+        if (i && s->at[i - 1].list.at[0].tactic == best) continue;
+        out->from[out->count] = i ? crossing(&s->at[i - 1], &s->at[i]) : 0;
+        out->tactic[out->count++] = best;
+    }
+}
+
+/* Shapes that the operator does not take tell nothing. */
+static tn_status ask_at_sizes(tn_chooser *c, const tn_node *node, const tn_problem *p,
+                              const candidates *list, tn_choices *out)
+{
+    samples s = {0};
+    tn_arena arena;
+    tn_status status = NULL;
+    add_sample(&s, tn_tensor_count(&p->out[0]), list);
+    tn_arena_init(&arena);
+    for (int i = 0; i < c->other_count && !status; i++) {
+        tn_problem q;
+        status = tn_node_problem(node, c->other[i], &arena, &q);
+        if (!status) status = check_fits(c, &q, &arena);
+        if (!status) status = add_size(c, &q, list, p, list->at[0].tactic, &s);
+        else if (tn_status_code(status) != TN_OUT_OF_MEMORY) status = NULL;
+    }
+    tn_arena_fini(&arena);
+    take_ranges(&s, out);
+    return status;
+}
+
+static tn_status ask(tn_chooser *c, const tn_node *node, const char *problem, const tn_problem *p,
                      bool may_card, tn_choices *out)
 {
+    const char *op = node->op->name;
     candidates list = {0}, host = {0};
     tn_text refusals = {0};
     const tn_card *card = c->engine->card;
@@ -202,7 +330,9 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
                                                  p, op, on_card ? &host : &list, &refusals);
     tn_text *report = c->report;
     c->report = report ? &refusals : NULL; /* what fails while it is measured goes there as well */
+    *out = (tn_choices){0};
     tn_status status = p ? rank(c, problem, p, &list) : NULL;
+    if (!status && on_card && list.count) status = ask_at_sizes(c, node, p, &list, out);
     c->report = report;
     take_choices(&list, p, reference, out);
     out->card = on_card && list.count > 0;
@@ -211,18 +341,6 @@ static tn_status ask(tn_chooser *c, const char *problem, const tn_problem *p, co
     tn_text_fini(&refusals);
     TN_TRY(status);
     TN_CHECK(out->count > 0, TN_UNSUPPORTED, "no tactic serves %s", problem);
-    return NULL;
-}
-
-/* Shapes to tune for are a guess where nobody gave them: sizes that no weight of the operator fits
- * say nothing of it, and must not be packed for. */
-static tn_status check_fits(const tn_chooser *c, const tn_problem *p, tn_arena *arena)
-{
-    const tn_tactic *all[TN_CANDIDATES_MAX];
-    int count = tn_tactics_of(c->engine->backend, p->op, c->engine->device.features, all,
-                              TN_CANDIDATES_MAX);
-    for (int i = 0; i < count; i++)
-        if (tn_tactic_is_reference(all[i]) && all[i]->check) TN_TRY(all[i]->check(p, arena));
     return NULL;
 }
 
@@ -278,7 +396,7 @@ tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card, tn_
     if (decided) {
         *out = *decided;
     } else if (!status) {
-        status = ask(chooser, problem, known ? &p : NULL, node->op->name, may_card, out);
+        status = ask(chooser, node, problem, known ? &p : NULL, may_card, out);
         tn_choices *copy = status ? NULL : TN_NEW(chooser->arena, tn_choices);
         out->problem = tn_arena_text(chooser->arena, problem, strlen(problem));
         if (!out->problem) copy = NULL;

@@ -206,7 +206,8 @@ static tn_status emit_choices(emitter *e, const tn_node *node, const tn_choices 
     for (int i = 0; i < choices->count; i++) {
         const tn_tactic *tactic = choices->tactic[i];
         tn_plan_choice *choice = &step->choice[i];
-        *choice = (tn_plan_choice){.revision = tactic->revision, .packed = -1};
+        *choice =
+            (tn_plan_choice){.revision = tactic->revision, .packed = -1, .from = choices->from[i]};
         choice->tactic = tn_arena_text(&e->plan->arena, tactic->name, strlen(tactic->name));
         TN_CHECK(choice->tactic, TN_OUT_OF_MEMORY, "no memory for a step");
         if (!tactic->packed_bytes) continue;
@@ -345,6 +346,7 @@ static tn_status emit_sub(emitter *e, const tn_node *node, const tn_graph *insid
 {
     tn_chooser chooser = *e->chooser;
     chooser.host_only = true;
+    chooser.other_count = 0;
     emitter sub = {.graph = inside, .chooser = &chooser, .constants = e->constants};
     int64_t *values;
     tn_arena arena;

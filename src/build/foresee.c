@@ -41,13 +41,13 @@ static tn_status look_at(ahead *a, const tn_problem *p, const char *text)
     return NULL;
 }
 
-static tn_status look_at_node(ahead *a, const tn_node *node)
+static tn_status look_at_node(ahead *a, const tn_chooser *chooser, const tn_node *node)
 {
     tn_problem *p = TN_NEW(&a->arena, tn_problem);
     tn_text text = {0};
     char *problem = NULL;
     TN_CHECK(p, TN_OUT_OF_MEMORY, "no memory to look ahead");
-    tn_status status = tn_choose_problem(a->chooser, node, &a->arena, p);
+    tn_status status = tn_choose_problem(chooser, node, &a->arena, p);
     if (tn_status_code(status) == TN_OUT_OF_MEMORY) return status;
     if (status) return NULL; /* choosing says why */
     tn_problem_print(p, &text);
@@ -79,8 +79,12 @@ tn_status tn_foresee(tn_chooser *chooser, const tn_graph *graph)
     if (chooser->budget_ms <= 0 || chooser->reference_only) return NULL;
     tn_arena_init(&a.arena);
     tn_map_init(&a.seen, &a.arena);
-    for (const tn_node *node = graph->first; node && !status; node = node->next)
-        status = look_at_node(&a, node);
+    for (int i = -1; i < chooser->other_count; i++) {
+        tn_chooser there = *chooser;
+        if (i >= 0) there.values = chooser->other[i];
+        for (const tn_node *node = graph->first; node && !status; node = node->next)
+            status = look_at_node(&a, &there, node);
+    }
     if (!status) status = compile(&a);
     tn_arena_fini(&a.arena);
     return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;

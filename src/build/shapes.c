@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -233,6 +234,20 @@ tn_status tn_shapes_of(const tn_graph *graph, const tn_build_config *config, tn_
             out->at[same].name = set.name;
         }
     }
+    return NULL;
+}
+
+tn_status tn_shapes_between(const tn_graph *graph, const tn_shape_set *a, const tn_shape_set *b,
+                            tn_arena *arena, tn_shape_set *out)
+{
+    out->name = "between";
+    out->rank = a->rank;
+    out->dim = tn_arena_alloc_array(arena, (size_t)graph->input_count, sizeof(*out->dim));
+    TN_CHECK(out->dim, TN_OUT_OF_MEMORY, "no memory for shapes to tune for");
+    for (int64_t i = 0; i < graph->input_count; i++)
+        for (int axis = 0; axis < a->rank[i]; axis++)
+            out->dim[i][axis] =
+                (int64_t)lrint(sqrt((double)a->dim[i][axis] * (double)b->dim[i][axis]));
     return NULL;
 }
 

@@ -27,6 +27,9 @@ typedef struct tn_shape_sets {
  * Sets that are equal are there once. Profiles that do not fit the inputs are INVALID. */
 tn_status tn_shapes_of(const tn_graph *graph, const tn_build_config *config, tn_arena *arena,
                        tn_shape_sets *out) TN_MUST_USE;
+/* Each dim the geometric mean of those of both. */
+tn_status tn_shapes_between(const tn_graph *graph, const tn_shape_set *a, const tn_shape_set *b,
+                            tn_arena *arena, tn_shape_set *out) TN_MUST_USE;
 /* The value of every expression that a type of the graph uses, TN_EXPR_UNKNOWN for others and for
  * what only a run can tell. */
 tn_status tn_shapes_values(const tn_graph *graph, const tn_shape_set *set, tn_arena *arena,
@@ -46,11 +49,12 @@ tn_status tn_partition(const tn_graph *graph, const tn_engine *engine, tn_text *
 
 /* ---- Choosing (choose.c, measure.c) ----------------------------------------------------------*/
 
-enum { TN_CANDIDATES_MAX = 96, TN_CHOICES_MAX = 8 };
+enum { TN_CANDIDATES_MAX = 96, TN_CHOICES_MAX = 10, TN_OTHERS_MAX = 4 };
 
 /* In order of preference; the reference last. */
 typedef struct tn_choices {
     const tn_tactic *tactic[TN_CHOICES_MAX];
+    int64_t from[TN_CHOICES_MAX]; /* as in a plan */
     int count;
     const char *problem; /* as it stands in the report and in timings */
     bool card; /* the first ones are the card's; the last is the host's, for shapes they refuse */
@@ -58,7 +62,9 @@ typedef struct tn_choices {
 
 typedef struct tn_chooser {
     const tn_engine *engine;
-    const int64_t *values; /* of the graph's expressions at the shapes to tune for */
+    const int64_t *values; /* of the graph's expressions at the shapes to tune for ... */
+    const int64_t *other[TN_OTHERS_MAX]; /* ... and at others, where a card is best at others */
+    int other_count;
     bool reference_only;
     tn_precision precision;      /* the least that is allowed, ... */
     const tn_map *held;          /* ... but not to nodes with such results, nor ...  */

@@ -151,7 +151,7 @@ static tn_status verify_choices(const tn_plan *plan, const tn_plan_step *s)
              "plan: step '%s' has %u bytes of parameters", s->name, s->params_bytes);
     for (int32_t k = 0; k < s->choice_count; k++)
         TN_CHECK(s->choice[k].tactic && s->choice[k].packed >= -1 &&
-                     s->choice[k].packed < plan->constant_count,
+                     s->choice[k].packed < plan->constant_count && s->choice[k].from >= 0,
                  TN_CORRUPT, "plan: choice %d of step '%s' is not valid", k, s->name);
     return NULL;
 }

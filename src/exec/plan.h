@@ -63,6 +63,7 @@ typedef struct tn_plan_choice {
     const char *tactic; /* by name; in order of preference, the reference last */
     uint32_t revision;
     int32_t packed;         /* constant number of the packed weights, -1: none */
+    int64_t from;           /* for results (the first) of at least so many elements */
     const tn_tactic *found; /* filled by the engine; NULL: this machine cannot run it */
 } tn_plan_choice;
 

@@ -59,6 +59,7 @@ static void write_step(const tn_plan_step *s, tn_writer *out)
         tn_write_text(out, s->choice[k].tactic);
         tn_write_u32(out, s->choice[k].revision);
         write_i32(out, s->choice[k].packed);
+        tn_write_i64(out, s->choice[k].from);
     }
     tn_write_u32(out, (uint32_t)s->dims_count);
     for (int32_t k = 0; k < s->dims_count; k++) tn_write_u32(out, s->dims[k]);
@@ -216,6 +217,7 @@ static tn_status read_choices(tn_reader *in, tn_arena *arena, tn_plan_step *s)
         TN_TRY(tn_read_text(in, "a tactic", arena, &s->choice[k].tactic));
         TN_TRY(tn_read_u32(in, "a tactic", &s->choice[k].revision));
         TN_TRY(read_i32(in, "a tactic", &s->choice[k].packed));
+        TN_TRY(tn_read_i64(in, "a tactic", &s->choice[k].from));
     }
     return NULL;
 }

@@ -189,9 +189,10 @@ static tn_status check(const tn_plan_step *step, const tn_problem *p, tn_arena *
 static tn_status choose(const tn_plan_step *step, const tn_problem *p, const tn_plan_choice **out)
 {
     tn_verdict verdict = "no tactic of the engine runs on this machine";
+    int64_t size = step->out_count ? tn_tensor_count(&p->out[0]) : 0;
     for (int32_t i = 0; i < step->choice_count; i++) {
         const tn_plan_choice *choice = &step->choice[i];
-        if (!choice->found) continue;
+        if (!choice->found || size < choice->from) continue;
         verdict = choice->found->accepts ? choice->found->accepts(p) : TN_YES;
         if (verdict) continue;
         *out = choice;

@@ -271,8 +271,10 @@ static tn_status launch(const tn_launch *l)
     }
 static const tn_tactic kernels[] = {TACTIC("Relu"), TACTIC("Add"), TACTIC("MatMul"), TACTIC("Neg"),
                                     TACTIC("Slice")};
-static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2],
-                                         &kernels[3], &kernels[4], NULL};
+static const tn_tactic large = {
+    .name = "fake.Neg.large", .op = "Neg", .revision = 1, .accepts = accepts, .launch = launch};
+static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3],
+                                         &kernels[4], &large,      NULL};
 
 static const tn_tactic *const *tactics(void)
 {
@@ -321,9 +323,12 @@ static tn_card the_card = {.backend = &fake_backend, .info = {.name = "a card ma
 
 /* ---- Engines ---------------------------------------------------------------------------------*/
 
-static tn_engine *build(const char *text)
+/* At the opt shapes of the profile, if there is one, and at its max, where this was measured. */
+static tn_engine *build_for(const char *text, const tn_profile *profile,
+                            const char *const *measured)
 {
-    tn_build_config config = {.size = sizeof(config)};
+    tn_build_config config = {
+        .size = sizeof(config), .profiles = profile, .profile_count = profile != NULL};
     tn_engine *engine;
     tn_arena arena;
     tn_shape_sets sets;
@@ -341,6 +346,15 @@ static tn_engine *build(const char *text)
     tn_chooser chooser = {
         .engine = engine, .values = values, .timings = &timings, .arena = &arena, .budget_ms = -1};
     tn_map_init(&chooser.decided, &arena);
+    for (int i = 0; measured && measured[i]; i++) {
+        assert_ok(tn_timings_put(&timings, measured[i], &kernels[3], i ? 40 : 10));
+        assert_ok(tn_timings_put(&timings, measured[i], &large, i ? 10 : 20));
+    }
+    for (int i = 0; profile && i < sets.count; i++)
+        if (!strcmp(sets.at[i].name, "max")) {
+            assert_ok(tn_shapes_values(graph, &sets.at[i], &arena, &values));
+            chooser.other[chooser.other_count++] = values;
+        }
     assert_ok(tn_emit(graph, &chooser, engine, &constants));
     assert_ok(tn_finish(engine, graph, NULL, &constants));
     assert_ok(tn_keep_code(engine, &sets));
@@ -348,6 +362,11 @@ static tn_engine *build(const char *text)
     tn_graph_free(graph);
     tn_arena_fini(&arena);
     return engine;
+}
+
+static tn_engine *build(const char *text)
+{
+    return build_for(text, NULL, NULL);
 }
 
 static int count_steps(const tn_engine *engine, bool card)
@@ -736,6 +755,31 @@ static void engines_bring_the_code_of_their_kernels(void **unused)
     close_engine(engine, NULL);
 }
 
+static void several_sizes_have_kernels_of_their_own(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"negative\" {\n  input %x : f32[n,3]\n  %y = Neg(%x)\n"
+                               "  output \"y\" = %y\n}\n";
+    static const char *const measured[] = {"Neg f32[2,3] -> f32[2,3]",
+                                           "Neg f32[100,3] -> f32[100,3]", NULL};
+    static const int rows[] = {2, 99, 7, 8, 1}; /* times cross at 22 elements */
+    static float x[3 * 100];
+    const tn_profile profile = {
+        .input = "x", .rank = 2, .min = {1, 3}, .opt = {2, 3}, .max = {100, 3}};
+    tn_engine *engine = build_for(text, &profile, measured);
+    tn_context *context = new_context(engine);
+    for (size_t i = 0; i < TN_COUNT(rows); i++) {
+        tn_tensor in = view(TN_DTYPE_F32, x, 2, rows[i], 3);
+        const char *wanted = i % 2 ? "fake.Neg.large" : "fake.Neg.any";
+        tn_step_time step = {.tactic = NULL};
+        expect_like_cpu(text, context, &in);
+        for (int k = 0; !step.tactic || strncmp(step.tactic, "fake.", 5); k++)
+            assert_ok(tn_exec_context_step_time(context, k, &step));
+        assert_string_equal(step.tactic, wanted);
+    }
+    close_engine(engine, context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -743,6 +787,7 @@ int main(void)
         cmocka_unit_test(what_is_begun_can_be_left_to_itself),
         cmocka_unit_test(the_host_helps_out_where_a_kernel_cannot_be_made),
         cmocka_unit_test(engines_bring_the_code_of_their_kernels),
+        cmocka_unit_test(several_sizes_have_kernels_of_their_own),
         cmocka_unit_test(both_memories_are_kept_apart),
         cmocka_unit_test(recordings_last_while_memory_stays),
         cmocka_unit_test(the_host_helps_out_at_shapes_that_no_kernel_takes),
