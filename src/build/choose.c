@@ -155,13 +155,18 @@ static bool is_chosen(const tn_choices *choices, const tn_tactic *tactic)
 }
 
 /* Behind the best, of each range of sizes: others that cost no memory, for shapes that these
- * refuse, and the reference. */
+ * refuse, and the reference. The gate runs none of them, so they are no less precise than what it
+ * runs. */
 static void take_choices(const candidates *list, const tn_problem *p, const tn_tactic *reference,
                          tn_choices *out)
 {
+    tn_precision least = TN_PRECISION_F32;
+    for (int i = 0; i < out->count; i++) least = TN_MAX(least, out->tactic[i]->precision);
     for (int i = 0; i < list->count && out->count < TN_CHOICES_MAX - 1; i++) {
         const tn_tactic *t = list->at[i].tactic;
-        if (!is_chosen(out, t) && (!out->count || !packs(t, p))) out->tactic[out->count++] = t;
+        if (!out->count) least = t->precision;
+        else if (is_chosen(out, t) || packs(t, p) || t->precision > least) continue;
+        out->tactic[out->count++] = t;
     }
     if (reference) out->tactic[out->count++] = reference;
 }
@@ -262,25 +267,25 @@ static int64_t crossing(const sample *a, const sample *b)
     return TN_MAX((int64_t)ceil(size), a->size + 1);
 }
 
-/* Another size, of those that need no weights packed in another way than `first`. */
-static tn_status add_size(tn_chooser *c, const tn_problem *q, const candidates *list,
-                          const tn_problem *p, const tn_tactic *first, samples *out)
+/* Another size, for those that need no weights packed in another way than `first`. */
+static tn_status add_size(tn_chooser *c, const tn_problem *q, const tn_problem *p,
+                          const tn_tactic *first, samples *out)
 {
-    candidates there = {0};
+    const tn_tactic *all[TN_CANDIDATES_MAX];
+    candidates list = {0};
     tn_text text = {0};
     char *problem = NULL;
     int64_t size = tn_tensor_count(&q->out[0]);
-    for (int i = 0; i < list->count; i++) {
-        const tn_tactic *t = list->at[i].tactic;
-        bool fits = !packs(t, p) || (packs(first, p) && t->pack == first->pack);
-        if (fits && (!t->accepts || !t->accepts(q))) there.at[there.count++].tactic = t;
-    }
-    if (!there.count || size <= 0) return NULL;
+    int count = tn_choose_on_card(c, q, all);
+    for (int i = 0; i < count; i++)
+        if (!packs(all[i], p) || (packs(first, p) && all[i]->pack == first->pack))
+            list.at[list.count++].tactic = all[i];
+    if (!list.count || size <= 0) return NULL;
     tn_problem_print(q, &text);
     TN_TRY(tn_text_take(&text, &problem));
-    tn_status status = rank(c, problem, q, &there);
+    tn_status status = rank(c, problem, q, &list);
     tn_text_free(problem);
-    if (!status && there.count) add_sample(out, size, &there);
+    if (!status && list.count) add_sample(out, size, &list);
     return status;
 }
 
@@ -308,7 +313,7 @@ static tn_status ask_at_sizes(tn_chooser *c, const tn_node *node, const tn_probl
         tn_problem q;
         status = tn_node_problem(node, c->other[i], &arena, &q);
         if (!status) status = check_fits(c, &q, &arena);
-        if (!status) status = add_size(c, &q, list, p, list->at[0].tactic, &s);
+        if (!status) status = add_size(c, &q, p, list->at[0].tactic, &s);
         else if (tn_status_code(status) != TN_OUT_OF_MEMORY) status = NULL;
     }
     tn_arena_fini(&arena);

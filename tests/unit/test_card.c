@@ -273,8 +273,14 @@ static const tn_tactic kernels[] = {TACTIC("Relu"), TACTIC("Add"), TACTIC("MatMu
                                     TACTIC("Slice")};
 static const tn_tactic large = {
     .name = "fake.Neg.large", .op = "Neg", .revision = 1, .accepts = accepts, .launch = launch};
+static const tn_tactic coarse = {.name = "fake.Neg.coarse",
+                                 .op = "Neg",
+                                 .revision = 1,
+                                 .precision = TN_PRECISION_TF32,
+                                 .accepts = accepts,
+                                 .launch = launch};
 static const tn_tactic *const table[] = {&kernels[0], &kernels[1], &kernels[2], &kernels[3],
-                                         &kernels[4], &large,      NULL};
+                                         &kernels[4], &large,      &coarse,     NULL};
 
 static const tn_tactic *const *tactics(void)
 {
@@ -323,6 +329,9 @@ static tn_card the_card = {.backend = &fake_backend, .info = {.name = "a card ma
 
 /* ---- Engines ---------------------------------------------------------------------------------*/
 
+static double coarse_ns;      /* the kernel of TF32 is allowed, and takes so long; 0: it is not */
+static const tn_map *rounded; /* results that must be exact all the same */
+
 /* At the opt shapes of the profile, if there is one, and at its max, where this was measured. */
 static tn_engine *build_for(const char *text, const tn_profile *profile,
                             const char *const *measured)
@@ -346,9 +355,12 @@ static tn_engine *build_for(const char *text, const tn_profile *profile,
     tn_chooser chooser = {
         .engine = engine, .values = values, .timings = &timings, .arena = &arena, .budget_ms = -1};
     tn_map_init(&chooser.decided, &arena);
+    if (coarse_ns > 0) chooser.precision = TN_PRECISION_TF32;
+    chooser.rounded = rounded;
     for (int i = 0; measured && measured[i]; i++) {
         assert_ok(tn_timings_put(&timings, measured[i], &kernels[3], i ? 40 : 10));
         assert_ok(tn_timings_put(&timings, measured[i], &large, i ? 10 : 20));
+        assert_ok(tn_timings_put(&timings, measured[i], &coarse, coarse_ns));
     }
     for (int i = 0; profile && i < sets.count; i++)
         if (!strcmp(sets.at[i].name, "max")) {
@@ -780,6 +792,42 @@ static void several_sizes_have_kernels_of_their_own(void **unused)
     close_engine(engine, context);
 }
 
+static bool is_chosen(const tn_engine *engine, const char *tactic)
+{
+    bool found = false;
+    for (int32_t i = 0; i < engine->plan.step_count; i++)
+        for (int32_t k = 0; k < engine->plan.step[i].choice_count; k++)
+            found |= !strcmp(engine->plan.step[i].choice[k].tactic, tactic);
+    return found;
+}
+
+/* What the gate does not run may not lose more than what it runs. */
+static void fallbacks_are_as_precise_as_the_best(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"negative\" {\n  input %x : f32[n,3]\n  %y = Neg(%x)\n"
+                               "  output \"y\" = %y\n}\n";
+    static const char *const measured[] = {"Neg f32[2,3] -> f32[2,3]", NULL};
+    const tn_profile profile = {
+        .input = "x", .rank = 2, .min = {2, 3}, .opt = {2, 3}, .max = {2, 3}};
+    tn_arena arena;
+    tn_map names;
+    tn_arena_init(&arena);
+    tn_map_init(&names, &arena);
+    assert_ok(tn_map_put(&names, "y", &names));
+    for (int turn = 0; turn < 3; turn++) {
+        coarse_ns = turn == 0 ? 15 : 1;
+        rounded = turn == 2 ? &names : NULL; /* fast, but what it gives is rounded behind it */
+        tn_engine *engine = build_for(text, &profile, measured);
+        assert_true(is_chosen(engine, "fake.Neg.any"));
+        assert_int_equal(is_chosen(engine, "fake.Neg.coarse"), turn == 1);
+        close_engine(engine, NULL);
+    }
+    coarse_ns = 0;
+    rounded = NULL;
+    tn_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -788,6 +836,7 @@ int main(void)
         cmocka_unit_test(the_host_helps_out_where_a_kernel_cannot_be_made),
         cmocka_unit_test(engines_bring_the_code_of_their_kernels),
         cmocka_unit_test(several_sizes_have_kernels_of_their_own),
+        cmocka_unit_test(fallbacks_are_as_precise_as_the_best),
         cmocka_unit_test(both_memories_are_kept_apart),
         cmocka_unit_test(recordings_last_while_memory_stays),
         cmocka_unit_test(the_host_helps_out_at_shapes_that_no_kernel_takes),
