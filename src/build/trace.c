@@ -22,6 +22,15 @@ static tn_status number_nodes(const tn_graph *graph, tn_arena *arena, int32_t **
     return NULL;
 }
 
+/* Nodes that are made again go by the same name. */
+static tn_status name_nodes(const tn_graph *graph, tn_arena *arena, tn_map *out)
+{
+    tn_map_init(out, arena);
+    for (tn_node *node = graph->last; node; node = node->prev)
+        if (node->name[0]) TN_TRY(tn_map_put(out, node->name, node));
+    return NULL;
+}
+
 tn_status tn_trace_begin(const tn_graph *from, const tn_graph *copy, tn_arena *arena, tn_trace *out)
 {
     int64_t i = 0;
@@ -34,13 +43,16 @@ tn_status tn_trace_begin(const tn_graph *from, const tn_graph *copy, tn_arena *a
 }
 
 /* What took the place of a node of the copy, as far as that is known. */
-static tn_status follow(const tn_node *node, const int32_t *place, tn_arena *arena, tn_places *out)
+static tn_status follow(const tn_node *node, const tn_map *names, const int32_t *place,
+                        tn_arena *arena, tn_places *out)
 {
     enum { HOPS_MAX = 1000 }; /* two nodes may each have taken the other's place at some time */
     for (int hops = 0; hops < HOPS_MAX && !node->graph; hops++) {
         if (!node->became || node->became->kind != TN_VALUE_NODE) break;
         node = node->became->producer;
     }
+    if (!node->graph && !node->became && tn_map_find(names, node->name))
+        node = tn_map_find(names, node->name);
     if (node->graph) return tn_places_add(out, place[node->id], arena);
     if (!node->became || node->became->kind != TN_VALUE_CONSTANT) return NULL;
     return tn_places_add(out, TN_NODE_CONSTANT, arena);
@@ -88,13 +100,15 @@ tn_status tn_trace_end(const tn_trace *trace, tn_arena *arena, tn_places **out)
     const tn_graph *from = trace->from;
     int32_t *from_place, *copy_place;
     int64_t count = from->node_count, i = count;
+    tn_map names;
     tn_places *to = TN_NEW_ARRAY(arena, tn_places, count);
     TN_CHECK(to, TN_OUT_OF_MEMORY, "no memory to trace nodes");
     TN_TRY(number_nodes(from, arena, &from_place));
     TN_TRY(number_nodes(trace->copy, arena, &copy_place));
+    TN_TRY(name_nodes(trace->copy, arena, &names));
     for (const tn_node *node = from->last; node; node = node->prev) {
         tn_places *mine = &to[--i];
-        TN_TRY(follow(trace->node[i], copy_place, arena, mine));
+        TN_TRY(follow(trace->node[i], &names, copy_place, arena, mine));
         if (!mine->count) TN_TRY(ask_readers(node, from_place, to, arena, mine));
     }
     TN_TRY(fill_gaps(trace->copy, copy_place, count, to, arena));
