@@ -110,6 +110,15 @@ static bool is_conv(const tn_node *node)
     return dtype == TN_DTYPE_F32 || dtype == TN_DTYPE_F16 || dtype == TN_DTYPE_BF16;
 }
 
+/* Of what is rounded to 16 bits only for this: the float32 that it was. */
+static tn_value *unrounded(tn_value *x)
+{
+    const tn_node *cast = x->kind == TN_VALUE_NODE ? x->producer : NULL;
+    bool is_cast = cast && !strcmp(cast->op->name, "Cast") && cast->in[0] &&
+                   cast->in[0]->type.dtype == TN_DTYPE_F32 && x->type.dtype != TN_DTYPE_F64;
+    return is_cast && x->use_count == 1 && !x->output_count ? cast->in[0] : x;
+}
+
 static tn_status turn_conv(tn_draft *d, tn_node *node)
 {
     tn_value *in[4] = {NULL}, *x = node->in[0];
@@ -117,7 +126,7 @@ static tn_status turn_conv(tn_draft *d, tn_node *node)
     tn_attr first = tn_attr_int("x_first", 1);
     for (int i = 0; i < node->in_count; i++) in[i] = node->in[i];
     bool as_it_came = channels > 1 && channels <= FEW && !source_of(x);
-    if (!as_it_came) in[0] = turn(d, x, to_last);
+    in[0] = as_it_came ? unrounded(x) : turn(d, x, to_last);
     in[1] = turn(d, in[1], to_last);
     if (in[3]) in[3] = turn(d, in[3], to_last);
     return give(d, node,

@@ -46,6 +46,7 @@ typedef struct tn_cuda_stream {
     tn_cu_stream handle; /* where work goes now: its own, or one that the caller lent */
     tn_cu_stream own;
     tn_cu_event mark[2];
+    bool backwards; /* the last kernel went through its samples from the last one on */
     void *
         library[4]; /* handles of NVIDIA's libraries that belong to this stream (lt.c, dnn.c) ... */
     void (*library_free[4])(void *handle); /* ... and how they are given back */
@@ -110,6 +111,15 @@ tn_status tn_cuda_together(void *stream, const tn_launch *const *launch, int cou
 static inline tn_cuda_stream *tn_cuda_stream_of(const tn_launch *l)
 {
     return l->stream;
+}
+
+/* Is a kernel to go the other way than the one before it? It finds more of what that one wrote last
+ * in the second cache. */
+static inline int32_t tn_cuda_turn(const tn_launch *l)
+{
+    tn_cuda_stream *s = tn_cuda_stream_of(l);
+    s->backwards = !s->backwards;
+    return s->backwards;
 }
 
 /* "float", "half", "bf16", "double", "int8", ... : the name of a dtype in common.cuh, NULL for

@@ -25,6 +25,8 @@ enum {
     TN_DNN_PROPAGATE_NAN = 1,
     TN_DNN_GEMM = 0,    /* algorithms: implicit products ... */
     TN_DNN_PRECOMP = 1, /* ... with indices made ahead */
+    TN_DNN_FFT = 4,
+    TN_DNN_FFT_TILES = 5,
     TN_DNN_WINOGRAD = 6,
     TN_DNN_WINOGRAD_PARTS = 7, /* transforms and products in kernels of their own */
 };

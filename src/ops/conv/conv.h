@@ -19,6 +19,7 @@ typedef struct tn_fused_conv_params {
 typedef struct tn_conv_last_params {
     tn_fused_conv_params fused; /* first */
     int64_t x_first;            /* x is [N, C, ...] */
+    tn_ints more_strides;       /* of X2's pixels; absent: 1 */
 } tn_conv_last_params;
 
 typedef struct tn_conv_transpose_params {
@@ -31,8 +32,11 @@ typedef struct tn_conv_transpose_params {
 void tn_conv_window(const tn_problem *p, int weights, tn_window *out);
 /* That of the convolution whose gradient ConvTranspose is: it reads y and writes x. */
 void tn_conv_transpose_window(const tn_problem *p, tn_window *out);
-/* That of ChannelsLastConv. */
+/* That of ChannelsLastConv; and of its second product, whose windows are single pixels of input X2.
+ */
 void tn_conv_last_window(const tn_problem *p, tn_window *out);
+enum { TN_CONV_LAST_X2 = 4, TN_CONV_LAST_W2 };
+void tn_conv_last_more(const tn_problem *p, tn_window *out);
 /* Output 0 of operators with Conv's attributes; the numbers of their inputs, bias -1: none. */
 tn_status tn_conv_infer(tn_infer *f, int weights, int bias, tn_dtype dtype) TN_MUST_USE;
 /* Input `residual`, if it is there, is like output 0. */

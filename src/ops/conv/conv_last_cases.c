@@ -12,6 +12,10 @@ const tn_case tn_conv_last_cases[] = {
      .expect = "f32[1,1,1,1]={100}"},
     {.problem = "ChannelsLastConv{x_first=1} f32[1,2,1,2]={1,2,10,20} f32[1,1,2,2]={1,2,3,4}",
      .expect = "f32[1,1,1,1]={107}"},
+    {.problem =
+         "ChannelsLastConv{more_strides=[2,1]} f32[1,2,1,1]={1,2} f32[1,1,1,1]={10} f32[1]={5} "
+         "none f32[1,3,1,2]={1,2,3,4,5,6} f32[1,1,1,2]={100,1000}",
+     .expect = "f32[1,2,1,1]={2115,6525}"},
     {.problem = "ChannelsLastConv{auto_pad=SAME_UPPER, strides=[2]} f32[1,4,1]={1,2,3,4} "
                 "f32[1,3,1]={1,10,100}",
      .expect = "f32[1,2,1]={321,43}"},
@@ -26,6 +30,10 @@ const tn_case tn_conv_last_cases[] = {
                 "f16[2,3,37,51] f16[72,7,7,3]! f16[72]!"},
     {.problem = "ChannelsLastConv{strides=[1,2], pads=[1,0,1,2], x_first=1} bf16[3,2,20,19] "
                 "bf16[13,3,5,2]! bf16[13]!"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[3,3,3,3], x_first=1} "
+                "f32[2,3,37,51] f16[72,7,7,3]! f16[72]!"},
+    {.problem = "ChannelsLastConv{strides=[1,1], pads=[1,1,1,1], x_first=1} f32[1,4,12,13] "
+                "bf16[20,3,3,4]! bf16[20]!"},
     {.problem =
          "ChannelsLastConv{strides=[4,4], x_first=1} f16[1,3,32,32] f16[96,4,4,3]! f16[96]!"},
     /* single elements: a product */
@@ -60,6 +68,25 @@ const tn_case tn_conv_last_cases[] = {
                 "f16[9,28,28,256]"},
     {.problem = "ChannelsLastConv{activation=relu} f16[12,28,28,64] f16[136,1,1,64]! f16[136]!"},
     {.problem = "ChannelsLastConv{pads=[1,0,0,0]} bf16[8,28,28,64] bf16[128,2,1,64]!"},
+    /* all taps of a tile at once */
+    {.problem = "ChannelsLastConv{activation=relu, pads=[1,1,1,1]} f16[3,56,56,64] "
+                "f16[64,3,3,64]! f16[64]!"},
+    {.problem = "ChannelsLastConv{activation=relu, pads=[1,1,1,1]} f16[5,14,14,128] "
+                "f16[136,3,3,128]! f16[136]! f16[5,14,14,136]"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1]} bf16[7,7,7,256] bf16[192,3,3,256]! bf16[192]!"},
+    {.problem = "ChannelsLastConv{pads=[2,2,2,2]} f16[2,27,27,64] f16[192,5,5,64]! f16[192]!"},
+    {.problem = "ChannelsLastConv{pads=[1,0,2,3], dilations=[2,1]} f16[3,20,19,64] "
+                "f16[72,3,2,64]! f16[72]! f16[3,19,21,72]"},
+    {.problem = "ChannelsLastConv{activation=silu} bf16[2,20,19,64] bf16[64,2,3,64] bf16[64]"},
+    /* two products */
+    {.problem = "ChannelsLastConv{activation=relu, more_strides=[2,2]} f16[2,14,14,128] "
+                "f16[264,1,1,128]! f16[264]! none f16[2,28,28,72] f16[264,1,1,72]!"},
+    {.problem = "ChannelsLastConv{activation=relu, more_strides=[2,1]} f16[1,7,7,256] "
+                "f16[64,1,1,256]! f16[64]! f16[1,7,7,64] f16[1,13,7,128] f16[64,1,1,128]!"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1]} bf16[2,9,9,64] bf16[40,3,3,64]! none none "
+                "bf16[2,9,9,40] bf16[40,1,1,40]!"},
+    {.problem = "ChannelsLastConv{more_strides=[3,2]} f32[2,5,5,6] f32[9,1,1,6]! f32[9]! none "
+                "f32[2,13,10,5] f32[9,1,1,5]!"},
     /* groups */
     {.problem = "ChannelsLastConv{group=4, pads=[1,1,1,1], activation=relu} f16[1,9,9,64] "
                 "f16[32,3,3,16]! f16[32]!"},

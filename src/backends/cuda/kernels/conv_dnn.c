@@ -137,6 +137,8 @@ static tn_status launch(const tn_launch *l, int algorithm)
     }
 ALGORITHM(gemm, TN_DNN_GEMM)
 ALGORITHM(precomp, TN_DNN_PRECOMP)
+ALGORITHM(fft, TN_DNN_FFT)
+ALGORITHM(fft_tiles, TN_DNN_FFT_TILES)
 ALGORITHM(winograd, TN_DNN_WINOGRAD)
 ALGORITHM(winograd_parts, TN_DNN_WINOGRAD_PARTS)
 
@@ -150,6 +152,8 @@ ALGORITHM(winograd_parts, TN_DNN_WINOGRAD_PARTS)
 #define OP(op_name, text)                                                                          \
     ROW(op_name, text, precomp, TN_PRECISION_F32), ROW(op_name, text, winograd, TN_PRECISION_F32), \
         ROW(op_name, text, winograd_parts, TN_PRECISION_TF32),                                     \
+        ROW(op_name, text, fft, TN_PRECISION_F32),                                                 \
+        ROW(op_name, text, fft_tiles, TN_PRECISION_F32),                                           \
         ROW(op_name, text, gemm, TN_PRECISION_F32)
 
 extern const tn_tactic tn_cuda_conv_dnn[];

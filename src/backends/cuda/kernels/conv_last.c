@@ -49,6 +49,7 @@ tn_verdict tn_cuda_conv_last_fits(const tn_problem *p, const tn_window *w)
     int64_t reach = 1 << 28;
     if (!is_half(y->dtype) && y->dtype != TN_DTYPE_F32)
         return TN_NO("the operands are not f32, f16 or bf16");
+    if (p->in[0].dtype != y->dtype && !params->x_first) return TN_NO("x is of another type");
     if (y->rank > 4) return TN_NO("there are more than two spatial axes");
     if (!tn_cuda_fits(p)) return TN_CUDA_TOO_LARGE;
     if (w->kernel_count == 0) return TN_NO("the window is empty");
@@ -167,14 +168,14 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
 
 /* ---- Running ---------------------------------------------------------------------------------*/
 
-static tn_status launch(const tn_launch *l, const tile *t)
+static tn_status launch_one(const tn_launch *l, const tile *t)
 {
     const tn_problem *p = l->problem;
     const tn_conv_last_params *params = p->params;
     tn_dtype dtype = p->out[0].dtype;
     const tn_cuda_function *function;
     int chunk = chunk_of(p);
-    char options[320];
+    char options[340];
     tn_window w;
     shape s;
     tn_conv_last_window(p, &w);
@@ -184,18 +185,22 @@ static tn_status launch(const tn_launch *l, const tile *t)
         s.w = l->packed;
         s.w_row = (int32_t)padded_row(p);
     }
-    uint64_t x_bits = tn_cuda_place(s.x, dtype) | (uint64_t)s.channels;
+    uint64_t x_bits = tn_cuda_place(s.x, p->in[0].dtype) | (uint64_t)s.channels;
     uint64_t w_bits = tn_cuda_place(s.w, dtype) | (uint64_t)s.w_row;
     uint64_t y_bits = tn_cuda_place(s.y, dtype) | tn_cuda_place(s.bias, dtype) |
                       tn_cuda_place(s.residual, dtype) | (uint64_t)s.n;
-    int vx = s.x_channel == 1 && tn_cuda_product_vector(chunk, x_bits) == chunk ? chunk : 1;
+    int vx = s.x_channel == 1 && p->in[0].dtype == dtype &&
+                     tn_cuda_product_vector(chunk, x_bits) == chunk
+                 ? chunk
+                 : 1;
     int vw = tn_cuda_product_vector(chunk, w_bits) == chunk ? chunk : 1;
     int vy = tn_cuda_product_vector(chunk, y_bits) == chunk ? chunk : 1;
-    snprintf(options, sizeof options,
-             "-DTYPE=%s -DTENSOR=%d -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d "
-             "-DVX=%d -DVW=%d -DVY=%d -DACT=%d",
-             tn_cuda_type(dtype), t->tensor, t->m, t->n, t->each_m, t->each_n, t->stages, t->splits,
-             vx, vw, vy, (int)params->fused.epilogue.kind);
+    snprintf(
+        options, sizeof options,
+        "-DTYPE=%s -DXTYPE=%s -DTENSOR=%d -DBM=%d -DBN=%d -DTM=%d -DTN=%d -DSTAGES=%d -DSPLITS=%d "
+        "-DVX=%d -DVW=%d -DVY=%d -DACT=%d",
+        tn_cuda_type(dtype), tn_cuda_type(p->in[0].dtype), t->tensor, t->m, t->n, t->each_m,
+        t->each_n, t->stages, t->splits, vx, vw, vy, (int)params->fused.epilogue.kind);
     size_t table = vx == 1 ? 2 * (128 / tn_cuda_bytes(&p->out[0])) * 16 : 0;
     size_t tiles = (size_t)t->stages * (size_t)(t->m + t->n) * 128 + table;
     size_t sums = (size_t)t->m * (size_t)(t->n + 8) * sizeof(float);
@@ -210,6 +215,35 @@ static tn_status launch(const tn_launch *l, const tile *t)
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
     return tn_cuda_run(l, function, &grid, (void *[]){&s});
+}
+
+/* X2's product goes to y, and is a residual there for the other one. */
+static tn_status launch(const tn_launch *l, const tile *t)
+{
+    const tn_problem *p = l->problem;
+    const tn_conv_last_params *params = p->params;
+    if (!tn_cuda_has(p, TN_CONV_LAST_X2)) return launch_one(l, t);
+    tn_conv_last_params single = {.fused.conv.window.strides = params->more_strides,
+                                  .fused.conv.group = 1};
+    tn_window_params *window = &single.fused.conv.window;
+    window->kernel_shape.count = window->dilations.count = window->pads.count = -1;
+    tn_tensor none = {.dtype = TN_DTYPE_NONE}, x = p->in[0], w = p->in[1], y = p->out[0];
+    tn_tensor more[4] = {p->in[TN_CONV_LAST_X2], p->in[TN_CONV_LAST_W2], none, p->in[3]};
+    tn_tensor own[4] = {x, w, p->in[2], y};
+    tn_problem part = *p;
+    tn_launch launch = *l;
+    launch.problem = &part;
+    launch.packed = NULL;
+    part.in = more;
+    part.in_count = 4;
+    part.in_constant = (p->in_constant >> TN_CONV_LAST_W2 & 1) << 1;
+    part.params = &single;
+    TN_TRY(launch_one(&launch, t));
+    launch.packed = l->packed;
+    part.in = own;
+    part.in_constant = p->in_constant & 6;
+    part.params = params;
+    return launch_one(&launch, t);
 }
 
 tn_status tn_cuda_conv_last_run(const tn_launch *l)

@@ -9,11 +9,12 @@
  * cluster, share out the k of a tile: each leaves its sums in its shared memory and finishes its
  * share of the rows from all of them.
  *
- * TYPE: of elements. TENSOR: by tensor cores (float as tf32), TM x TN to a warp, else by
+ * TYPE: of elements; XTYPE: of those of x, the same where VX is not 1. TENSOR: by tensor cores (float as tf32), TM x TN to a warp, else by
  * multiply-adds, TM x TN to a thread. VX: elements of x read at once: those of 16 bytes, or 1, then
  * the channels of x lie anywhere. VW: of w likewise. VY: of y. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
+#define XTYPE half
 #define TENSOR 1
 #define BM 64
 #define BN 64
@@ -27,6 +28,7 @@
 #define ACT 1
 #endif
 typedef TYPE T;
+typedef XTYPE X;
 
 enum {
     THREADS = BM / TM * (BN / TN) * (TENSOR ? 32 : 1),
@@ -38,7 +40,8 @@ enum {
 };
 
 struct shape { /* mirrored in conv_last.c */
-    const T *x, *w, *bias, *residual;
+    const X *x;
+    const T *w, *bias, *residual;
     T *y;
     int32 m, n, k;      /* n and k of one group */
     int32 tiles_n, w_row; /* elements from one output's weights to the next one's */
@@ -66,6 +69,13 @@ static __device__ __forceinline__ void fetch(T *to, const T *from, bool take)
     if (take) some = *(const pack<T, CHUNK> *)from;
     *(pack<T, CHUNK> *)to = some;
 #endif
+}
+
+/* As it is, or rounded. */
+static __device__ __forceinline__ void take_as(T from, T *to) { *to = from; }
+template <class E> static __device__ __forceinline__ void take_as(E from, T *to)
+{
+    from_float(to_float(from), to);
 }
 
 /* Where the windows of some rows of x begin. */
@@ -112,7 +122,8 @@ struct windows {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             bool take = some && at[i].reaches(s, dh, dw);
-            fetch(tile + place(row + i * ROWS, chunk), take ? s.x + at[i].from + step : s.x, take);
+            const T *x = (const T *)s.x; /* which it is */
+            fetch(tile + place(row + i * ROWS, chunk), take ? x + at[i].from + step : x, take);
         }
         for (c += BK; c >= s.channels; c -= s.channels)
             if (++tap_w == s.kernel[1]) {
@@ -169,7 +180,7 @@ struct windows {
 #pragma unroll
             for (int i = 0; i < CHUNK; i++) {
                 element e = now[chunk * CHUNK + i];
-                if (at.reaches(s, e.h, e.w)) some.at[i] = s.x[at.from + e.from];
+                if (at.reaches(s, e.h, e.w)) take_as(s.x[at.from + e.from], &some.at[i]);
             }
             *(pack<T, CHUNK> *)(tile + place(threadIdx.x % BM, chunk)) = some;
         }

@@ -26,6 +26,7 @@ static tn_verdict accepts(const tn_problem *p)
     tn_conv_last_window(p, &w);
     tn_verdict no = tn_cuda_conv_last_fits(p, &w);
     if (no) return no;
+    if (tn_cuda_has(p, TN_CONV_LAST_X2)) return TN_NO("there is a second product");
     if (params->fused.conv.group < 2 || p->in[1].dim[p->in[1].rank - 1] != 1 ||
         y->dim[y->rank - 1] != params->fused.conv.group)
         return TN_NO("groups are more than single channels");

@@ -29,6 +29,7 @@ static tn_verdict describe(const tn_problem *p, tn_dnn_graph *out)
     tn_conv_last_window(p, &w);
     tn_verdict no = tn_cuda_conv_last_fits(p, &w);
     if (no) return no;
+    if (tn_cuda_has(p, TN_CONV_LAST_X2)) return TN_NO("there is a second product");
     if (params->x_first) return TN_NO("x has its channels elsewhere");
     if (tn_tensor_count(y) == 0 || each == 0) return TN_NO("there is nothing to do");
     if (each % (half ? 8 : 4) || outputs / group % (half ? 8 : 4))
@@ -98,6 +99,7 @@ static tn_status launch(const tn_launch *l, int choice)
                                     .workspace_bytes = scratch_bytes(p, choice)};
         TN_TRY(tn_dnn_graph_run(tn_cuda_stream_of(l), &graph, choice, &operands, &known));
     }
+    tn_cuda_stream_of(l)->backwards = false;
     if (!known) return tn_cuda_conv_last_run(l);
     if (is_whole(params)) return NULL;
     return tn_cuda_finish(l, y->dtype, y->data, tn_tensor_count(y), bias, 1, y->dim[y->rank - 1],

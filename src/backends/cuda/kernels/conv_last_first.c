@@ -13,7 +13,7 @@ enum { SHARED_MAX = 96 << 10 };                              /* of any card with
 typedef struct shape { /* as the kernel takes it */
     const void *x, *w, *bias;
     void *y;
-    int32_t n, tiles;
+    int32_t n, tiles, backwards;
     int32_t in[2], out[2], pad[2];
     tn_cuda_divider tiles_across, tiles_down;
     float act_alpha, act_beta;
@@ -62,13 +62,21 @@ static uint64_t unused(const tn_problem *p)
 
 /* ---- Questions -------------------------------------------------------------------------------*/
 
-static size_t shared_bytes(const tn_problem *p, const tn_window *w)
+static size_t shared_bytes(const tn_problem *p, const tn_window *w, bool ahead)
 {
     int64_t channels = p->in[1].dim[3], width = ceil_div(w->kernel[2], 4) * 4;
     int64_t part = channels * ((DOWN - 1) * w->stride[1] + w->kernel[1]) *
                    ((ACROSS - 1) * w->stride[2] + width);
+    part = ceil_div(part, 4) * 4;
     int64_t y = DOWN * ACROSS * (COLUMNS + 8);
-    return (size_t)(COLUMNS * line_of(&p->in[1]) + TN_MAX(part, y)) * 2;
+    size_t bytes = (size_t)(COLUMNS * line_of(&p->in[1]) + TN_MAX(part, y)) * 2;
+    return ahead ? bytes + (size_t)part * sizeof(float) : bytes;
+}
+
+/* Is there room for the next part of an image of floats? */
+static bool comes_ahead(const tn_problem *p, const tn_window *w)
+{
+    return p->in[0].dtype == TN_DTYPE_F32 && shared_bytes(p, w, true) <= SHARED_MAX;
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -79,7 +87,8 @@ static tn_verdict accepts(const tn_problem *p)
     tn_conv_last_window(p, &w);
     tn_verdict no = tn_cuda_conv_last_fits(p, &w);
     if (no) return no;
-    if (p->in[0].dtype == TN_DTYPE_F32) return TN_NO("the operands are not f16 or bf16");
+    if (tn_cuda_has(p, TN_CONV_LAST_X2)) return TN_NO("there is a second product");
+    if (p->out[0].dtype == TN_DTYPE_F32) return TN_NO("the operands are not f16 or bf16");
     if (!params->x_first || p->in[1].rank != 4) return TN_NO("x is no image as it came");
     if (!(p->in_constant >> 1 & 1)) return TN_NO("the weights are no constant");
     if (params->fused.conv.group != 1 || tn_cuda_has(p, 3))
@@ -90,7 +99,7 @@ static tn_verdict accepts(const tn_problem *p)
         if (w.kernel[i] > KERNEL_MAX || w.dilation[i] != 1)
             return TN_NO("the window is large, or dilated");
     if (w.stride[2] % 2) return TN_NO("the stride is odd");
-    if (shared_bytes(p, &w) > SHARED_MAX) return TN_NO("the windows reach too far");
+    if (shared_bytes(p, &w, false) > SHARED_MAX) return TN_NO("the windows reach too far");
     return TN_YES;
 }
 
@@ -126,21 +135,25 @@ static tn_status launch(const tn_launch *l)
     tn_cuda_card *card = tn_cuda_stream_of(l)->card;
     tn_dtype dtype = p->out[0].dtype;
     const tn_cuda_function *function;
-    char options[200];
+    char options[240];
     tn_window w;
     shape s;
     if (tn_tensor_count(&p->out[0]) == 0) return NULL;
     tn_conv_last_window(p, &w);
     fill(l, &w, &s);
-    size_t shared = shared_bytes(p, &w);
+    bool ahead = comes_ahead(p, &w);
+    size_t shared = shared_bytes(p, &w, ahead);
     int v = tn_cuda_product_vector(8, tn_cuda_place(s.y, dtype) | (uint64_t)s.n);
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DCHANNELS=%d -DKERNEL0=%d -DKERNEL1=%d -DSTRIDE0=%d -DSTRIDE1=%d -DV=%d "
+             "-DTYPE=%s -DXTYPE=%s -DAHEAD=%d -DCHANNELS=%d -DKERNEL0=%d -DKERNEL1=%d -DSTRIDE0=%d "
+             "-DSTRIDE1=%d -DV=%d "
              "-DACT=%d",
-             tn_cuda_type(dtype), (int)p->in[1].dim[3], (int)w.kernel[1], (int)w.kernel[2],
-             (int)w.stride[1], (int)w.stride[2], v == 8 ? 8 : 1, (int)params->fused.epilogue.kind);
+             tn_cuda_type(dtype), tn_cuda_type(p->in[0].dtype), ahead, (int)p->in[1].dim[3],
+             (int)w.kernel[1], (int)w.kernel[2], (int)w.stride[1], (int)w.stride[2], v == 8 ? 8 : 1,
+             (int)params->fused.epilogue.kind);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_first, "conv_last_first", options,
                                 shared, &function));
+    s.backwards = tn_cuda_turn(l);
     int64_t columns = ceil_div(s.n, COLUMNS), most = card->multiprocessors * BLOCKS;
     tn_cuda_grid grid = {.grid = {(unsigned)TN_MIN((int64_t)s.tiles, most), (unsigned)columns},
                          .block = {THREADS},
@@ -154,7 +167,7 @@ const tn_tactic tn_cuda_conv_last_first[] = {
     {
         .name = "cuda.channelslastconv.half.first",
         .op = "ChannelsLastConv",
-        .revision = 1,
+        .revision = 2,
         .needs = TN_SM80,
         .accepts = accepts,
         .packed_bytes = packed_bytes,

@@ -6,10 +6,13 @@
  * row of a window are one aligned word there, so a warp reads its first operand as it stands: words
  * of neighbouring pixels lie in different banks, or are the same. Weights stay for all tiles.
  *
- * TYPE: half or bf16. CHANNELS, KERNEL0, KERNEL1, STRIDE0, STRIDE1: as named. V: elements of y written at
+ * TYPE: half or bf16. XTYPE: of x, that or float. AHEAD: the part of x for the next tile is on its way, as
+ * floats that are rounded when their turn comes, while this one is made. CHANNELS, KERNEL0, KERNEL1, STRIDE0, STRIDE1: as named. V: elements of y written at
  * once. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
+#define XTYPE float
+#define AHEAD 1
 #define CHANNELS 3
 #define KERNEL0 7
 #define KERNEL1 7
@@ -19,6 +22,7 @@
 #define ACT 1
 #endif
 typedef TYPE T;
+typedef XTYPE X;
 
 enum {
     WARPS = 4,
@@ -34,15 +38,18 @@ enum {
     WIDTH = (ACROSS - 1) * STRIDE1 + FOURS * 4,
     Y_LINE = BN + 8,
     LINES = CHANNELS * HEIGHT, /* of a part of x */
+    PART_X = (LINES * WIDTH + 3) / 4 * 4,
+    PART = PART_X > THREADS * Y_LINE ? PART_X : THREADS * Y_LINE, /* or y's tile */
     ONCE = (WIDTH + 31) / 32,  /* elements of a line that a lane brings */
     BATCH = 32 / ONCE,         /* lines that a warp asks for at once */
 };
 static_assert(STRIDE1 % 2 == 0, "neighbours along a window's row are one word");
 
 struct shape { /* mirrored in conv_last_first.c */
-    const T *x, *w, *bias;
+    const X *x;
+    const T *w, *bias;
     T *y;
-    int32 n, tiles;
+    int32 n, tiles, backwards; /* from the last tile on */
     int32 in[2], out[2], pad[2];
     divider tiles_across, tiles_down;
     float act_alpha, act_beta;
@@ -58,24 +65,31 @@ static __device__ __forceinline__ void load_weights(const shape &s, T *w, int fi
     copy_group();
 }
 
+/* As it is, or rounded. */
+static __device__ __forceinline__ void take_as(T from, T *to) { *to = from; }
+template <class E> static __device__ __forceinline__ void take_as(E from, T *to)
+{
+    from_float(to_float(from), to);
+}
+
 /* What the windows from (h, w) of x on reach: a warp brings every WARPS-th line, many at once. */
 static __device__ __forceinline__ void load_part(const shape &s, T *part, int sample, int h, int w)
 {
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const T *x = s.x + (int64)sample * CHANNELS * s.in[0] * s.in[1];
+    const X *x = s.x + (int64)sample * CHANNELS * s.in[0] * s.in[1];
 #pragma unroll 1
     for (int begin = warp; begin < LINES; begin += BATCH * WARPS) {
-        uint16 some[BATCH][ONCE];
+        X some[BATCH][ONCE];
 #pragma unroll
         for (int j = 0; j < BATCH; j++) {
             int line = begin + j * WARPS, channel = line / HEIGHT, row = h + line % HEIGHT;
             bool there = line < LINES && (unsigned)row < (unsigned)s.in[0];
-            const T *from = x + (channel * s.in[0] + row) * s.in[1] + w + lane;
+            const X *from = x + (channel * s.in[0] + row) * s.in[1] + w + lane;
 #pragma unroll
             for (int i = 0; i < ONCE; i++) {
                 bool inside = there && (unsigned)(w + lane + i * 32) < (unsigned)s.in[1];
-                some[j][i] = 0;
-                if (inside) some[j][i] = from[i * 32].bits;
+                some[j][i] = {};
+                if (inside) some[j][i] = from[i * 32];
             }
         }
 #pragma unroll
@@ -84,10 +98,40 @@ static __device__ __forceinline__ void load_part(const shape &s, T *part, int sa
 #pragma unroll
             for (int i = 0; i < ONCE; i++)
                 if (line < LINES && lane + i * 32 < WIDTH)
-                    part[line * WIDTH + lane + i * 32].bits = some[j][i];
+                    take_as(some[j][i], &part[line * WIDTH + lane + i * 32]);
         }
     }
 }
+
+#if AHEAD
+static_assert(sizeof(X) == 4, "a copy is four bytes");
+static __device__ __forceinline__ void begin_part(const shape &s, X *raw, int sample, int h, int w)
+{
+    const X *x = s.x + (int64)sample * CHANNELS * s.in[0] * s.in[1];
+    for (int line = threadIdx.x / 32; line < LINES; line += WARPS) {
+        int row = h + line % HEIGHT;
+        bool there = (unsigned)row < (unsigned)s.in[0];
+        const X *from = x + (line / HEIGHT * s.in[0] + row) * s.in[1] + w;
+#pragma unroll
+        for (int i = 0; i < ONCE; i++) {
+            int at = i * 32 + threadIdx.x % 32;
+            bool inside = there && (unsigned)(w + at) < (unsigned)s.in[1];
+            if (inside && at < WIDTH) copy_float(raw + line * WIDTH + at, from + at);
+            else if (at < WIDTH) raw[line * WIDTH + at] = 0;
+        }
+    }
+    copy_group();
+}
+
+static __device__ __forceinline__ void round_part(const X *raw, T *part)
+{
+    static_assert(WIDTH % 2 == 0, "in pairs");
+    for (int i = threadIdx.x; i < LINES * WIDTH / 2; i += THREADS) {
+        pack<X, 2> two = *(const pack<X, 2> *)(raw + i * 2);
+        *(uint32 *)(part + i * 2) = pair_of(T(), two.at[0], two.at[1]);
+    }
+}
+#endif
 
 /* From a window's corner to four of its elements. */
 static __device__ __forceinline__ constexpr int place_of(int quad)
@@ -162,6 +206,21 @@ static __device__ __forceinline__ void write(const shape &s, const sums &sum, co
     }
 }
 
+/* Where a tile of y lies. */
+struct place {
+    int sample, down, across;
+    __device__ place(const shape &s, int tile)
+    {
+        uint32 h, w;
+        if (s.backwards) tile = s.tiles - 1 - tile;
+        sample = (int)divide(divide((uint32)tile, s.tiles_across, &w), s.tiles_down, &h);
+        down = (int)h * DOWN;
+        across = (int)w * ACROSS;
+    }
+    __device__ int row(const shape &s) const { return down * STRIDE0 - s.pad[0]; } /* of x */
+    __device__ int column(const shape &s) const { return across * STRIDE1 - s.pad[1]; }
+};
+
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
     conv_last_first(const __grid_constant__ shape s)
 {
@@ -172,19 +231,32 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
     tn_start_consumer();
     load_weights(s, w, first);
     tn_wait_for_producer();
+#if AHEAD
+    X *raw = (X *)(part + PART);
+    place begin(s, blockIdx.x);
+    begin_part(s, raw, begin.sample, begin.row(s), begin.column(s));
+#endif
     for (int i = threadIdx.x; i < BN; i += THREADS)
         bias[i] = s.bias && first + i < s.n ? to_float(s.bias[first + i]) : 0;
     for (int tile = blockIdx.x; tile < s.tiles; tile += gridDim.x) {
-        uint32 down, across;
-        int sample = (int)divide(divide((uint32)tile, s.tiles_across, &across), s.tiles_down, &down);
+        place now(s, tile);
         sums sum = {};
-        load_part(s, part, sample, (int)down * DOWN * STRIDE0 - s.pad[0],
-                  (int)across * ACROSS * STRIDE1 - s.pad[1]);
+#if AHEAD
         copy_wait<0>();
         __syncthreads();
+        round_part(raw, part);
+        __syncthreads();
+        place next(s, tile + gridDim.x);
+        if (tile + gridDim.x < s.tiles)
+            begin_part(s, raw, next.sample, next.row(s), next.column(s));
+#else
+        load_part(s, part, now.sample, now.row(s), now.column(s));
+        copy_wait<0>();
+        __syncthreads();
+#endif
         multiply(part, w, sum);
         __syncthreads(); /* nobody reads the part of x any more */
-        write(s, sum, bias, part, sample, (int)down * DOWN, (int)across * ACROSS, first);
+        write(s, sum, bias, part, now.sample, now.down, now.across, first);
         __syncthreads();
     }
 }

@@ -10,30 +10,60 @@
 extern const tn_cuda_source tn_cuda_source_conv_last_group;
 
 enum { LINE = 128, STEP = 64, PLATE = 64 }; /* bytes; channels; rows and columns of y */
+enum { SHARED_MAX = 227 << 10 };            /* of a multiprocessor of 9.0 */
 
 typedef struct shape { /* as the kernel takes it */
-    tn_cu_map x, w, y, residual;
+    tn_cu_map x, w, y, residual, more_x, more_w;
     const void *bias, *residual_at;
     void *y_at;
     int32_t m, n, tiles, tiles_n;
     int32_t steps, parts, channels;
     int32_t stride[2], pad[2], dilation[2];
-    int32_t weights;
+    int32_t own_steps, more_stride[2];
+    int32_t weights, backwards;
     tn_cuda_divider out[2], by_parts, by_width;
+    int32_t taps[2], tap_bytes[2], place_bytes, size[2];
     float act_alpha, act_beta;
 } shape;
 
 typedef struct tile {
     int groups, n; /* groups of four warps have 64 rows each */
     int stages, tiles_y, splits, blocks;
+    int places; /* for what the windows of a tile reach, once for all taps; 0: each tap by itself */
 } tile;
 
-static size_t shared_bytes(const tile *t)
+/* Where rows of tiles are pixels of x in a row, with zeros between: from one line of them, or
+ * sample, to the next. */
+static int64_t line_of(const tn_window *w, int axis)
+{
+    int64_t reach = (w->kernel[axis] - 1) * w->dilation[axis];
+    int64_t end = w->out[axis] + reach - w->in[axis] - w->pad[axis];
+    return w->in[axis] + TN_MAX(w->pad[axis], end);
+}
+
+/* Of such rows how many a tile's windows reach, in eights. */
+static int64_t reach_of(const tn_window *w, const tile *t)
+{
+    int64_t down = (w->kernel[1] - 1) * w->dilation[1],
+            across = (w->kernel[2] - 1) * w->dilation[2];
+    return (64 * t->groups + down * line_of(w, 2) + across + 7) / 8 * 8;
+}
+
+static int64_t rows_of(const tn_problem *p, const tn_window *w, const tile *t)
+{
+    int64_t samples = p->out[0].dim[0];
+    if (!t->places) return samples * w->out_count;
+    return (samples - 1) * line_of(w, 1) * line_of(w, 2) + (w->out[1] - 1) * line_of(w, 2) +
+           w->out[2];
+}
+
+static size_t shared_bytes(const tile *t, const tn_window *w)
 {
     size_t rows = 64 * (size_t)t->groups, columns = (size_t)t->n;
-    size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y;
+    size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y, places = (size_t)t->places;
     size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
-    return stages * (rows + columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y) * 8;
+    size_t x = places ? places * (size_t)reach_of(w, t) : stages * rows;
+    return (x + stages * columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y + 2 * places) * 8;
 }
 
 /* ---- Questions -------------------------------------------------------------------------------*/
@@ -55,6 +85,14 @@ static tn_verdict fits(const tn_problem *p, tn_window *w)
         return TN_NO("the channels are not whole vectors of 16 bytes");
     if (w->kernel_count > 1 && channels % STEP)
         return TN_NO("the channels of a tap are not a multiple of 64");
+    if (tn_cuda_has(p, TN_CONV_LAST_X2)) {
+        tn_window more;
+        tn_conv_last_more(p, &more);
+        if (p->in[TN_CONV_LAST_W2].dim[y->rank - 1] % 8 || channels % STEP)
+            return TN_NO("the channels are not whole vectors of 16 bytes, or steps");
+        if (more.stride[1] > 8 || more.stride[2] > 8)
+            return TN_NO("the window is too wide for the copy engine");
+    }
     for (int i = 1; i < 3; i++) {
         int64_t reach = (w->out[i] - 1) * w->stride[i] + 1 - w->pad[i] - w->in[i];
         if (w->stride[i] > 8 || (w->kernel[i] - 1) * w->dilation[i] > 255 || w->pad[i] > 128 ||
@@ -69,22 +107,51 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+/* Of the second product. */
+static int64_t more_steps(const tn_problem *p)
+{
+    const tn_tensor *w = &p->in[TN_CONV_LAST_W2];
+    return tn_cuda_has(p, TN_CONV_LAST_W2) ? ceil_div(w->dim[w->rank - 1], STEP) : 0;
+}
+
+/* Are windows side by side, and is there room for what a tile of them reaches? */
+static tn_verdict fits_once(const tn_window *w, const tile *t)
+{
+    const int64_t most = 1024; /* that the copy engine brings at once */
+    if (w->kernel_count == 1) return TN_NO("there is one tap");
+    for (int i = 1; i < 3; i++) {
+        int64_t more = line_of(w, i) - w->out[i];
+        if (w->stride[i] != 1 || w->pad[i] < 0) return TN_NO("the windows are not side by side");
+        if (more < 0 || more > 127 || line_of(w, i) - w->in[i] - w->pad[i] > 127)
+            return TN_NO("the window is too wide for the copy engine");
+    }
+    if (reach_of(w, t) > most || shared_bytes(t, w) > SHARED_MAX / (size_t)t->blocks)
+        return TN_NO("the windows of a tile reach too far");
+    return TN_YES;
+}
+
 static tn_verdict accepts(const tn_problem *p, const tile *t)
 {
     enum { MULTIPROCESSORS = 132 }; /* of the card that this is for */
     tn_window w;
     tn_verdict no = fits(p, &w);
+    if (!no && t->places && tn_cuda_has(p, TN_CONV_LAST_X2))
+        no = TN_NO("there is a second product");
+    if (!no && t->places) no = fits_once(&w, t);
     if (no) return no;
-    int64_t m = p->out[0].dim[0] * w.out_count, n = p->out[0].dim[p->out[0].rank - 1];
+    int64_t m = rows_of(p, &w, t), n = p->out[0].dim[p->out[0].rank - 1];
     int64_t tiles = ceil_div(m, 64 * t->groups) * ceil_div(n, t->n);
-    int64_t steps = ceil_div(p->in[1].dim[p->in[1].rank - 1], STEP) * w.kernel_count;
+    int64_t parts = ceil_div(p->in[1].dim[p->in[1].rank - 1], STEP);
+    int64_t steps = parts * w.kernel_count + more_steps(p);
+    if (m > INT32_MAX / 2) return TN_CUDA_TOO_LARGE;
+    if (t->places && parts < t->splits) return TN_NO("the sums are too short to be made in parts");
     if (t->n > 64 && n <= t->n / 2) return TN_NO("the tile is too wide for so few channels");
     if (t->groups > 1 && m <= 64) return TN_NO("half of every tile would be empty");
     if (t->splits > 1 && tiles * t->splits > 2 * MULTIPROCESSORS)
         return TN_NO("there is work enough without summing in parts");
     if (t->splits > 1 && steps < 2 * t->splits)
         return TN_NO("the sums are too short to be made in parts");
-    if (t->groups * t->n > 64 && t->splits == 1 && tiles < MULTIPROCESSORS / 3)
+    if (t->groups * t->n > 64 && t->splits == 1 && tiles < MULTIPROCESSORS / (t->places ? 16 : 3))
         return TN_NO("the tile is too large for so few pixels");
     return TN_YES;
 }
@@ -109,27 +176,73 @@ static tn_status map_rows(const tn_tensor *t, const void *at, int64_t rows, int6
     return NULL;
 }
 
-/* 64 channels of `rows` windows. A box goes around where the windows' first taps are; it ends
- * `reach` beyond the last pixel of x. */
-static tn_status map_windows(const tn_problem *p, const tn_window *w, int rows, tn_cu_map *out)
+/* 64 channels of `rows` windows of [n, h, w, channels]: those whose first taps are from `lower` on
+ * to `upper` beyond the last pixel, along each axis. */
+static tn_status map_windows(const tn_tensor *t, const void *at, const int64_t *lower,
+                             const int64_t *upper, const int64_t *stride, int64_t rows,
+                             tn_cu_map *out)
 {
     const char *why;
-    const tn_tensor *x = &p->in[0];
-    uint64_t channels = (uint64_t)x->dim[x->rank - 1], width = (uint64_t)w->in[2];
-    uint64_t height = (uint64_t)w->in[1], line = channels * 2;
-    uint64_t dim[4] = {channels, width, height, (uint64_t)x->dim[0]};
-    uint64_t step[3] = {line, line * width, line * width * height};
-    uint32_t stride[4] = {1, (uint32_t)w->stride[2], (uint32_t)w->stride[1], 1};
-    int lower[2], upper[2];
-    for (int i = 0; i < 2; i++) { /* along rows first */
-        lower[i] = (int)-w->pad[2 - i];
-        upper[i] = (int)((w->out[2 - i] - 1) * w->stride[2 - i] + 1 - w->pad[2 - i] - w->in[2 - i]);
-    }
+    int64_t height = t->rank == 4 ? t->dim[1] : 1, width = t->dim[t->rank - 2];
+    uint64_t channels = (uint64_t)t->dim[t->rank - 1], line = channels * 2;
+    uint64_t dim[4] = {channels, (uint64_t)width, (uint64_t)height, (uint64_t)t->dim[0]};
+    uint64_t step[3] = {line, line * dim[1], line * dim[1] * dim[2]};
+    uint32_t strides[4] = {1, (uint32_t)stride[1], (uint32_t)stride[0], 1};
+    int from[2] = {(int)lower[1], (int)lower[0]}, to[2] = {(int)upper[1], (int)upper[0]};
     TN_CU("mapping windows",
-          tn_cu_open(&why)->map_windows(out, type_of(x), 4, (tn_cu_pointer)(uintptr_t)x->data, dim,
-                                        step, lower, upper, STEP, (uint32_t)rows, stride, 0,
+          tn_cu_open(&why)->map_windows(out, type_of(t), 4, (tn_cu_pointer)(uintptr_t)at, dim, step,
+                                        from, to, STEP, (uint32_t)rows, strides, 0,
                                         TN_CU_MAP_SWIZZLE_128, TN_CU_MAP_PROMOTE_256, 0));
     return NULL;
+}
+
+/* The other x's single pixels, and their weights. */
+static tn_status map_more(const tn_problem *p, const tile *t, shape *s)
+{
+    const tn_tensor *x = &p->in[TN_CONV_LAST_X2], *w = &p->in[TN_CONV_LAST_W2];
+    const int64_t lower[2] = {0, 0};
+    int64_t upper[2];
+    tn_window more;
+    tn_conv_last_more(p, &more);
+    for (int i = 0; i < 2; i++) {
+        upper[i] = (more.out[1 + i] - 1) * more.stride[1 + i] + 1 - more.in[1 + i];
+        s->more_stride[i] = (int32_t)more.stride[1 + i];
+    }
+    TN_TRY(map_windows(x, x->data, lower, upper, more.stride + 1, 64 * t->groups, &s->more_x));
+    return map_rows(w, w->data, s->n, w->dim[w->rank - 1], t->n, &s->more_w);
+}
+
+/* x, y and what is added to it, where each tap of a window is brought by itself: */
+static tn_status map_taps(const tn_problem *p, const tn_window *w, const tile *t, shape *s)
+{
+    const tn_tensor *y = &p->out[0];
+    int64_t lower[2], upper[2];
+    for (int i = 0; i < 2; i++) {
+        lower[i] = -w->pad[1 + i];
+        upper[i] = (w->out[1 + i] - 1) * w->stride[1 + i] + 1 - w->pad[1 + i] - w->in[1 + i];
+    }
+    TN_TRY(
+        map_windows(&p->in[0], p->in[0].data, lower, upper, w->stride + 1, 64 * t->groups, &s->x));
+    TN_TRY(map_rows(y, y->data, s->m, s->n, PLATE, &s->y));
+    return s->residual_at ? map_rows(y, s->residual_at, s->m, s->n, PLATE, &s->residual) : NULL;
+}
+
+/* and where all taps come at once. */
+static tn_status map_places(const tn_problem *p, const tn_window *w, const tile *t, shape *s)
+{
+    const int64_t one[2] = {1, 1};
+    int64_t lower[2], upper[2];
+    for (int i = 0; i < 2; i++) {
+        lower[i] = -w->pad[1 + i];
+        upper[i] = line_of(w, 1 + i) - w->pad[1 + i] - w->in[1 + i];
+        s->out[i] = tn_cuda_divider_of(line_of(w, 1 + i));
+        s->taps[i] = (int32_t)w->kernel[1 + i];
+        s->size[i] = (int32_t)w->out[1 + i];
+    }
+    s->tap_bytes[1] = (int32_t)w->dilation[2] * LINE;
+    s->tap_bytes[0] = (int32_t)(w->dilation[1] * line_of(w, 2)) * LINE;
+    s->place_bytes = (int32_t)reach_of(w, t) * LINE;
+    return map_windows(&p->in[0], p->in[0].data, lower, upper, one, reach_of(w, t), &s->x);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------*/
@@ -138,7 +251,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
 {
     const tn_conv_last_params *params = p->params;
     const tn_tensor *y = &p->out[0];
-    int64_t m = y->dim[0] * w->out_count, n = y->dim[y->rank - 1];
+    int64_t m = rows_of(p, w, t), n = y->dim[y->rank - 1];
     int64_t channels = p->in[1].dim[p->in[1].rank - 1], parts = ceil_div(channels, STEP);
     memset(s, 0, sizeof *s);
     s->bias = tn_cuda_has(p, 2) ? p->in[2].data : NULL;
@@ -149,7 +262,8 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->tiles_n = (int32_t)ceil_div(n, t->n);
     s->tiles = (int32_t)(ceil_div(m, 64 * t->groups) * s->tiles_n);
     s->parts = (int32_t)parts;
-    s->steps = (int32_t)(parts * w->kernel_count);
+    s->own_steps = (int32_t)(parts * w->kernel_count);
+    s->steps = s->own_steps + (int32_t)more_steps(p);
     s->channels = (int32_t)channels;
     for (int i = 0; i < 2; i++) {
         s->stride[i] = (int32_t)w->stride[1 + i];
@@ -157,18 +271,18 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
         s->dilation[i] = (int32_t)w->dilation[1 + i];
         s->out[i] = tn_cuda_divider_of(w->out[1 + i]);
     }
-    s->weights = p->in_constant >> 1 & 1;
+    s->weights =
+        p->in_constant >> 1 & 1 && (!more_steps(p) || p->in_constant >> TN_CONV_LAST_W2 & 1);
     s->by_parts = tn_cuda_divider_of(parts);
     s->by_width = tn_cuda_divider_of(w->kernel[2]);
     s->act_alpha = params->fused.epilogue.alpha;
     s->act_beta = params->fused.epilogue.beta;
-    TN_TRY(map_windows(p, w, 64 * t->groups, &s->x));
     TN_TRY(map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
-    TN_TRY(map_rows(y, y->data, m, n, PLATE, &s->y));
-    return s->residual_at ? map_rows(y, s->residual_at, m, n, PLATE, &s->residual) : NULL;
+    if (more_steps(p)) TN_TRY(map_more(p, t, s));
+    return t->places ? map_places(p, w, t, s) : map_taps(p, w, t, s);
 }
 
-static bool runs_here(const tn_launch *l, tn_window *w)
+static bool runs_here(const tn_launch *l, const tile *t, tn_window *w)
 {
     const char *why;
     const tn_problem *p = l->problem;
@@ -177,7 +291,7 @@ static bool runs_here(const tn_launch *l, tn_window *w)
     for (int i = 0; i < p->in_count; i++)
         if (tn_cuda_has(p, i)) places |= (uintptr_t)p->in[i].data;
     return tn_cuda_stream_of(l)->card->major == 9 && cu->map_tiled && cu->map_windows &&
-           places % 16 == 0 && !fits(p, w);
+           places % 16 == 0 && !fits(p, w) && (!t->places || (!more_steps(p) && !fits_once(w, t)));
 }
 
 static tn_status launch(const tn_launch *l, const tile *t)
@@ -186,24 +300,26 @@ static tn_status launch(const tn_launch *l, const tile *t)
     const tn_conv_last_params *params = p->params;
     tn_cuda_card *card = tn_cuda_stream_of(l)->card;
     const tn_cuda_function *function;
-    char options[200];
+    char options[280];
     tn_window w;
     shape s;
-    if (!runs_here(l, &w)) return tn_cuda_conv_last_run(l);
+    if (!runs_here(l, t, &w)) return tn_cuda_conv_last_run(l);
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DSPLITS=%d -DBLOCKS=%d "
-             "-DRESIDUAL=%d -DACT=%d",
-             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->splits,
-             t->blocks, tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
+             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPLACES=%d "
+             "-DMORE=%d -DSPLITS=%d -DBLOCKS=%d -DRESIDUAL=%d -DACT=%d",
+             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->places,
+             more_steps(p) > 0, t->splits, t->blocks, tn_cuda_has(p, 3),
+             (int)params->fused.epilogue.kind);
     TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_group, "conv_last_group", options,
-                                shared_bytes(t), &function));
+                                shared_bytes(t, &w), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
+    s.backwards = tn_cuda_turn(l);
     int64_t most = t->splits > 1 ? s.tiles : card->multiprocessors * t->blocks;
     int64_t blocks = TN_MIN((int64_t)s.tiles, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
                          .block = {(unsigned)(128 * t->groups + 64)},
-                         .shared_bytes = shared_bytes(t),
+                         .shared_bytes = shared_bytes(t, &w),
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
     return tn_cuda_run(l, function, &grid, (void *[]){&s});
@@ -211,20 +327,22 @@ static tn_status launch(const tn_launch *l, const tile *t)
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
-/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once */
+/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once, places,
+ * all weights stay */
 #define TILES(X)                                                                                   \
-    X(64x64, 1, 64, 5, 2, 1, 2)                                                                    \
-    X(128x64, 2, 64, 3, 2, 1, 2)                                                                   \
-    X(128x64_deep, 2, 64, 4, 1, 1, 2)                                                              \
-    X(192x64, 3, 64, 5, 2, 1, 1)                                                                   \
-    X(64x128, 1, 128, 8, 2, 1, 1)                                                                  \
-    X(128x128, 2, 128, 5, 2, 1, 1)                                                                 \
-    X(192x128, 3, 128, 4, 1, 1, 1)                                                                 \
-    X(192x192, 3, 192, 3, 1, 1, 1)                                                                 \
-    X(64x64_k2, 1, 64, 5, 1, 2, 2)                                                                 \
-    X(64x64_k4, 1, 64, 5, 1, 4, 2)                                                                 \
-    X(64x64_k8, 1, 64, 5, 1, 8, 2)                                                                 \
-    X(128x128_k2, 2, 128, 5, 1, 2, 1)
+    X(64x64, 1, 64, 5, 2, 1, 2, 0)                                                                 \
+    X(128x64, 2, 64, 3, 2, 1, 2, 0)                                                                \
+    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0)                                                           \
+    X(192x64, 3, 64, 5, 2, 1, 1, 0)                                                                \
+    X(64x128, 1, 128, 8, 2, 1, 1, 0)                                                               \
+    X(128x128, 2, 128, 5, 2, 1, 1, 0)                                                              \
+    X(192x128, 3, 128, 4, 1, 1, 1, 0)                                                              \
+    X(192x192, 3, 192, 3, 1, 1, 1, 0)                                                              \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0)                                                              \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0)                                                              \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0)                                                              \
+    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0)                                                           \
+    X(h128x128, 2, 128, 6, 1, 1, 1, 2)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \
@@ -242,7 +360,7 @@ TILES(ANSWERS)
     {                                                                                              \
         .name = "cuda.channelslastconv.half.group_" #tile_name,                                    \
         .op = "ChannelsLastConv",                                                                  \
-        .revision = 1,                                                                             \
+        .revision = 2,                                                                             \
         .needs = TN_SM90,                                                                          \
         .accepts = accepts_##tile_name,                                                            \
         .launch = launch_##tile_name,                                                              \

@@ -10,6 +10,14 @@
  * sends off, all as lines of 128 bytes whose eight parts of 16 are exclusive-ored with the line's
  * number. Weights that are constants are on their way before the kernel ahead has ended.
  *
+ * PLACES: how many, 0: none, hold what a tile's windows reach of 64 channels, for all taps of windows that
+ * lie side by side: rows are then places of x's pixels in a row, with so many zeros between lines and
+ * between samples as the taps reach, and a tap's windows are those lines some further on. What of
+ * these rows is no pixel of y is multiplied and thrown away. Weights then have the stages to
+ * themselves.
+ *
+ * MORE: after the taps come single pixels of another x, by weights of their own.
+ *
  * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
  * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
  *
@@ -20,6 +28,8 @@
 #define BN 64
 #define STAGES 4
 #define TILES_Y 2
+#define PLACES 0
+#define MORE 0
 #define SPLITS 1
 #define BLOCKS 1
 #define RESIDUAL 1
@@ -34,7 +44,7 @@ enum {
     LINE = 128,
     BK = LINE / (int)sizeof(T),
     PLATE = 64 * LINE, /* 64 rows of 64 columns of y */
-    X_BYTES = BM * LINE,
+    X_BYTES = PLACES ? 0 : BM * LINE, /* of a stage */
     W_BYTES = BN * LINE,
     STAGE = X_BYTES + W_BYTES,
     EIGHTS = BN / 8, /* of columns */
@@ -47,14 +57,17 @@ struct alignas(64) map { /* how the copy engine walks through a tensor: the driv
     uint64 at[16];
 };
 struct shape { /* mirrored in conv_last_group.c */
-    map x, w, y, residual;
+    map x, w, y, residual, more_x, more_w;
     const T *bias, *residual_at;
     T *y_at;
     int32 m, n, tiles, tiles_n;
     int32 steps, parts, channels; /* steps in all, and of a tap */
     int32 stride[2], pad[2], dilation[2];
-    int32 weights; /* w is constant: nobody writes it before us */
+    int32 own_steps, more_stride[2]; /* steps of x; of the other x, from pixel to pixel */
+    int32 weights;   /* w is constant: nobody writes it before us */
+    int32 backwards; /* from the last tile on */
     divider out[2], by_parts, by_width;
+    int32 taps[2], tap_bytes[2], place_bytes, size[2]; /* of y, whose rows are out[] places long */
     float act_alpha, act_beta;
 };
 
@@ -106,6 +119,11 @@ static __device__ __forceinline__ void store_wait()
 static __device__ __forceinline__ void show_to_copies()
 {
     hopper_asm("fence.proxy.async.shared::cta;" ::: "memory");
+}
+/* The threads of a group that multiplies. */
+static __device__ __forceinline__ void sync_group(int group)
+{
+    hopper_asm("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
 }
 /* ---- Tensor cores of four warps ----------------------------------------------------------------*/
 
@@ -202,6 +220,8 @@ struct barriers {
     __device__ uint32 residual(int y) const { return at + (2 * STAGES + 1 + y) * 8; }
     __device__ uint32 written(int y) const { return residual(TILES_Y + y); }
     __device__ uint32 sent(int y) const { return residual(2 * TILES_Y + y); }
+    __device__ uint32 x_full(int place) const { return residual(3 * TILES_Y + place); }
+    __device__ uint32 x_empty(int place) const { return x_full(PLACES + place); }
 
     __device__ void make() const
     {
@@ -213,6 +233,10 @@ struct barriers {
             barrier_make(residual(y), 1);
             barrier_make(written(y), MULTIPLIERS);
             barrier_make(sent(y), 1);
+        }
+        for (int i = 0; i < PLACES; i++) {
+            barrier_make(x_full(i), 1);
+            barrier_make(x_empty(i), 4 * GROUPS);
         }
         barrier_make(sums(), 1);
         barrier_made();
@@ -236,8 +260,9 @@ struct tiles {
     int tile = blockIdx.x / SPLITS;
     turn<TILES_Y> y;
     __device__ bool more(const shape &s) const { return tile < s.tiles; }
-    __device__ int row(const shape &s) const { return tile / s.tiles_n * BM; }
-    __device__ int column(const shape &s) const { return tile % s.tiles_n * BN; }
+    __device__ int at(const shape &s) const { return s.backwards ? s.tiles - 1 - tile : tile; }
+    __device__ int row(const shape &s) const { return at(s) / s.tiles_n * BM; }
+    __device__ int column(const shape &s) const { return at(s) % s.tiles_n * BN; }
     __device__ void next()
     {
         tile += gridDim.x / SPLITS;
@@ -245,14 +270,35 @@ struct tiles {
     }
 };
 
-/* The share of k that a block has, in steps. */
+/* Where a row of the tiles stands in x and y. */
+struct pixel {
+    int n, h, w;
+    __device__ pixel(const shape &s, int row)
+    {
+        uint32 down, across;
+        n = (int)divide(divide((uint32)row, s.out[1], &across), s.out[0], &down);
+        h = (int)down;
+        w = (int)across;
+    }
+};
+
+/* The row of y that a row of the tiles is; -1: none. */
+static __device__ __forceinline__ int row_of_y(const shape &s, int row)
+{
+    if (row >= s.m) return -1;
+    if (!PLACES) return row;
+    pixel at(s, row);
+    return at.h < s.size[0] && at.w < s.size[1] ? (at.n * s.size[0] + at.h) * s.size[1] + at.w : -1;
+}
+
+/* The share of k that a block has, in steps; with PLACES in 64 channels. */
 struct share {
     int first, count;
     __device__ share(const shape &s)
     {
-        int rank = blockIdx.x % SPLITS;
-        first = s.steps * rank / SPLITS;
-        count = s.steps * (rank + 1) / SPLITS - first;
+        int rank = blockIdx.x % SPLITS, all = PLACES ? s.parts : s.steps;
+        first = all * rank / SPLITS;
+        count = all * (rank + 1) / SPLITS - first;
     }
 };
 
@@ -260,21 +306,25 @@ struct share {
 
 /* Where a step's 64 channels stand. */
 struct tap {
-    int h, w, part;
-    __device__ tap(const shape &s, int step)
+    int step, h, w, part;
+    __device__ tap(const shape &s, int first)
     {
         uint32 rest, column;
+        step = first;
         h = (int)divide(divide((uint32)step, s.by_parts, &rest), s.by_width, &column);
         w = (int)column;
         part = (int)rest;
     }
     __device__ int channel() const { return part * BK; }
+    __device__ bool is_more(const shape &s) const { return MORE && step >= s.own_steps; }
+    __device__ int more_channel(const shape &s) const { return (step - s.own_steps) * BK; }
     __device__ int weight(const shape &s) const /* along a row of w */
     {
         return (h * (int)s.by_width.by + w) * s.channels + channel();
     }
     __device__ void next(const shape &s)
     {
+        step++;
         if (++part < s.parts) return;
         part = 0;
         if (++w < (int)s.by_width.by) return;
@@ -287,7 +337,7 @@ static __device__ __forceinline__ void bring_residual(const shape &s, const barr
                                                       const tiles &now)
 {
     uint32 to = tile_y + now.y.at * Y_BYTES, there = b.residual(now.y.at);
-    barrier_wait(b.sent(now.y.at), now.y.parity ^ 1);
+    barrier_wait_block(b.sent(now.y.at), now.y.parity ^ 1);
     barrier_expect(there, Y_BYTES);
 #pragma unroll
     for (int i = 0; i < BN / 64; i++)
@@ -297,11 +347,49 @@ static __device__ __forceinline__ void bring_residual(const shape &s, const barr
                      now.row(s) + g * 64, there);
 }
 
+#if PLACES
+/* Weights alone: they need not wait for anybody but those that multiply. */
+static __device__ void bring(const shape &s, const barriers &b, uint32 stages)
+{
+    share own(s);
+    turn<STAGES> stage;
+    int taps = s.taps[0] * s.taps[1];
+    if (!s.weights) tn_wait_for_producer();
+    for (tiles now; now.more(s); now.next()) {
+        for (int part = own.first; part < own.first + own.count; part++)
+            for (int tap = 0; tap < taps; tap++, stage.next()) {
+                uint32 full = b.full(stage.at);
+                barrier_wait_block(b.empty(stage.at), stage.parity ^ 1);
+                barrier_expect(full, STAGE);
+                copy_box(stages + stage.at * STAGE, s.w, tap * s.channels + part * BK,
+                         now.column(s), full);
+            }
+    }
+}
+
+static __device__ void bring_windows(const shape &s, const barriers &b, uint32 places)
+{
+    share own(s);
+    turn<PLACES> place;
+    tn_wait_for_producer();
+    for (tiles now; now.more(s); now.next()) {
+        pixel first(s, now.row(s));
+        for (int i = 0; i < own.count; i++, place.next()) {
+            uint32 full = b.x_full(place.at);
+            barrier_wait_block(b.x_empty(place.at), place.parity ^ 1);
+            barrier_expect(full, s.place_bytes);
+            copy_windows(places + place.at * s.place_bytes, s.x, (own.first + i) * BK,
+                         first.w - s.pad[1], first.h - s.pad[0], first.n, 0, 0, full);
+        }
+    }
+}
+#else
 static __device__ __forceinline__ void bring_weights(const shape &s, const tap &at, int column,
                                                      uint32 to, uint32 full)
 {
     barrier_expect(full, STAGE);
-    copy_box(to + X_BYTES, s.w, at.weight(s), column, full);
+    if (at.is_more(s)) copy_box(to + X_BYTES, s.more_w, at.more_channel(s), column, full);
+    else copy_box(to + X_BYTES, s.w, at.weight(s), column, full);
 }
 
 static __device__ void bring(const shape &s, const barriers &b, uint32 stages, uint32 tile_y)
@@ -317,22 +405,26 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
         bring_weights(s, ahead, now.column(s), stages + i * STAGE, b.full(i));
     tn_wait_for_producer();
     for (; now.more(s); now.next()) {
-        uint32 down, across, row = (uint32)now.row(s);
-        int n = (int)divide(divide(row, s.out[1], &across), s.out[0], &down);
-        int h = (int)down * s.stride[0] - s.pad[0], w = (int)across * s.stride[1] - s.pad[1];
+        pixel first(s, now.row(s));
+        int h = first.h * s.stride[0] - s.pad[0], w = first.w * s.stride[1] - s.pad[1];
         tap at(s, part.first);
         for (int i = 0; i < part.count; i++, at.next(s), stage.next()) {
             uint32 to = stages + stage.at * STAGE, full = b.full(stage.at);
             if (begun-- <= 0) {
-                barrier_wait(b.empty(stage.at), stage.parity ^ 1);
+                barrier_wait_block(b.empty(stage.at), stage.parity ^ 1);
                 bring_weights(s, at, now.column(s), to, full);
             }
-            copy_windows(to, s.x, at.channel(), w, h, n, at.w * s.dilation[1],
-                         at.h * s.dilation[0], full);
+            if (at.is_more(s))
+                copy_windows(to, s.more_x, at.more_channel(s), first.w * s.more_stride[1],
+                             first.h * s.more_stride[0], first.n, 0, 0, full);
+            else
+                copy_windows(to, s.x, at.channel(), w, h, first.n, at.w * s.dilation[1],
+                             at.h * s.dilation[0], full);
             if (RESIDUAL && SPLITS == 1 && i == last) bring_residual(s, b, tile_y, now);
         }
     }
 }
+#endif
 
 /* ---- Sending off, by one thread ----------------------------------------------------------------*/
 
@@ -340,7 +432,7 @@ static __device__ void send_off(const shape &s, const barriers &b, uint32 tile_y
 {
     for (tiles now; now.more(s); now.next()) {
         uint32 from = tile_y + now.y.at * Y_BYTES;
-        barrier_wait(b.written(now.y.at), now.y.parity);
+        barrier_wait_block(b.written(now.y.at), now.y.parity);
 #pragma unroll
         for (int i = 0; i < BN / 64; i++)
 #pragma unroll
@@ -401,14 +493,15 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
 {
     uint32 more[OWN][2];
     pack<T, 2> bias[OWN];
+    int to[2] = {row_of_y(s, row), row_of_y(s, row + 8)};
     column += rank * OWN * 8;
 #pragma unroll
     for (int j = 0; j < OWN; j++) {
         bias[j] = load_bias(s, column + j * 8);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            bool there = RESIDUAL && row + h * 8 < s.m && column + j * 8 < s.n;
-            int64 at = (int64)(row + h * 8) * s.n + column + j * 8;
+            bool there = RESIDUAL && to[h] >= 0 && column + j * 8 < s.n;
+            int64 at = (int64)to[h] * s.n + column + j * 8;
             more[j][h] = there ? *(const uint32 *)(s.residual_at + at) : 0;
         }
     }
@@ -427,10 +520,48 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
         }
 #pragma unroll
         for (int h = 0; h < 2; h++)
-            if (row + h * 8 < s.m && column + j * 8 < s.n)
-                *(uint32 *)(s.y_at + (int64)(row + h * 8) * s.n + column + j * 8) =
+            if (to[h] >= 0 && column + j * 8 < s.n)
+                *(uint32 *)(s.y_at + (int64)to[h] * s.n + column + j * 8) =
                     finish(s, &all[h * 2], bias[j], more[j][h]);
     }
+}
+#else
+#if PLACES
+/* By way of a group's own part of a tile of y: lines go off by eight threads each. */
+static __device__ __forceinline__ void write(const shape &s, const barriers &, float (*sum)[4],
+                                             const pack<T, 2> *bias, char *tile_y, const tiles &now)
+{
+    int group = threadIdx.x / 128, thread = threadIdx.x % 128, part = thread % 8;
+    int line = thread / 32 * 16 + thread % 32 / 4, pair = thread % 4;
+    int first = now.row(s) + group * 64, to[4];
+    tile_y += group * PLATE;
+#pragma unroll
+    for (int h = 0; h < 2; h++) to[h] = row_of_y(s, first + line + h * 8);
+    sync_group(group);
+#pragma unroll
+    for (int j = 0; j < EIGHTS; j++) {
+        char *at = tile_y + j / 8 * GROUPS * PLATE + line * LINE + ((j ^ line) % 8) * 16 + pair * 4;
+        int column = now.column(s) + j * 8 + pair * 2;
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            uint32 more = 0;
+            if (RESIDUAL && to[h] >= 0 && column < s.n)
+                more = *(const uint32 *)(s.residual_at + (int64)to[h] * s.n + column);
+            *(uint32 *)(at + h * 8 * LINE) = finish(s, &sum[j][h * 2], bias[j], more);
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) to[k] = row_of_y(s, first + k * 16 + thread / 8);
+    sync_group(group);
+#pragma unroll
+    for (int i = 0; i < BN / 64; i++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            int from = k * 16 + thread / 8, column = now.column(s) + i * 64 + part * 8;
+            if (to[k] >= 0 && column < s.n)
+                *(uint128 *)(s.y_at + (int64)to[k] * s.n + column) =
+                    *(const uint128 *)(tile_y + i * GROUPS * PLATE + from * LINE + (part ^ from % 8) * 16);
+        }
 }
 #else
 /* By way of a tile of y, where the residual lies. */
@@ -439,8 +570,8 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
 {
     int group = threadIdx.x / 128, line = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
     int pair = threadIdx.x % 4, y = now.y.at;
-    if (RESIDUAL) barrier_wait(b.residual(y), now.y.parity);
-    else barrier_wait(b.sent(y), now.y.parity ^ 1);
+    if (RESIDUAL) barrier_wait_block(b.residual(y), now.y.parity);
+    else barrier_wait_block(b.sent(y), now.y.parity ^ 1);
 #pragma unroll
     for (int j = 0; j < EIGHTS; j++) {
         char *at = tile_y + y * Y_BYTES + (j / 8 * GROUPS + group) * PLATE + line * LINE +
@@ -455,58 +586,113 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
     barrier_arrive(b.written(y));
 }
 #endif
+#endif
 
 /* ---- Multiplying -------------------------------------------------------------------------------*/
 
-static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, int count, turn<STAGES> *at,
-                                              float (*sum)[4])
+/* Taken at each block's own places in the rings. */
+struct places {
+    turn<STAGES> stage;
+#if PLACES
+    turn<PLACES> x;
+#endif
+};
+
+static __device__ __forceinline__ void begin_step(uint32 x_at, uint32 w_at, float (*sum)[4])
 {
-    uint32 done = 0; /* the stage that is being read */
-    uint32 rows = threadIdx.x / 128 * PLATE;
-    for (int i = 0; i < count; i++, at->next()) {
-        uint32 from = stages + at->at * STAGE;
-        barrier_wait(b.full(at->at), at->parity);
-        uint64 x = matrix_at(from + rows), w = matrix_at(from + X_BYTES);
-        settle(sum);
-        multiply_begin();
+    uint64 x = matrix_at(x_at), w = matrix_at(w_at);
+    settle(sum);
+    multiply_begin();
 #pragma unroll
-        for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
-        multiply_end();
-        multiply_wait<1>();
-        if (i > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
-        done = b.empty(at->at);
+    for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
+    multiply_end();
+}
+static __device__ __forceinline__ void give_back(uint32 barrier)
+{
+    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
+}
+
+#if PLACES
+static __device__ __forceinline__ void add_up(const shape &s, const barriers &b, uint32 x_at,
+                                              uint32 stages, int count, places *at, float (*sum)[4])
+{
+    uint32 done = 0, x_done = 0; /* what is being read */
+    x_at += threadIdx.x / 128 * PLATE;
+    for (int part = 0; part < count; part++, at->x.next()) {
+        uint32 row = x_at + at->x.at * s.place_bytes;
+        barrier_wait_block(b.x_full(at->x.at), at->x.parity);
+        for (int h = 0; h < s.taps[0]; h++, row += s.tap_bytes[0]) {
+            uint32 from = row;
+            for (int w = 0; w < s.taps[1]; w++, from += s.tap_bytes[1], at->stage.next()) {
+                int stage = at->stage.at;
+                barrier_wait_block(b.full(stage), at->stage.parity);
+                begin_step(from, stages + stage * STAGE, sum);
+                multiply_wait<1>();
+                if (done) give_back(done);
+                if (x_done) give_back(x_done);
+                done = b.empty(stage);
+                x_done = 0;
+            }
+        }
+        x_done = b.x_empty(at->x.at);
     }
     multiply_wait<0>();
     settle(sum);
-    if (count > 0 && threadIdx.x % 32 == 0) barrier_arrive(done);
+    if (done) give_back(done);
+    if (x_done) give_back(x_done);
 }
+#else
+static __device__ __forceinline__ void add_up(const shape &, const barriers &b, uint32, uint32 stages,
+                                              int count, places *at, float (*sum)[4])
+{
+    uint32 done = 0; /* the stage that is being read */
+    for (int i = 0; i < count; i++, at->stage.next()) {
+        uint32 from = stages + at->stage.at * STAGE;
+        barrier_wait_block(b.full(at->stage.at), at->stage.parity);
+        begin_step(from + threadIdx.x / 128 * PLATE, from + X_BYTES, sum);
+        multiply_wait<1>();
+        if (i > 0) give_back(done);
+        done = b.empty(at->stage.at);
+    }
+    multiply_wait<0>();
+    settle(sum);
+    if (count > 0) give_back(done);
+}
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     conv_last_group(const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
-    char *tile_y = memory + STAGES * STAGE;
-    uint32 stages = shared_address(memory);
+    uint32 x_at = shared_address(memory), stages = x_at + PLACES * s.place_bytes;
+    char *tile_y = memory + PLACES * s.place_bytes + STAGES * STAGE;
     barriers b = {shared_address(tile_y) + REST};
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
     if (threadIdx.x == MULTIPLIERS) {
         map_ahead(s.w);
         map_ahead(s.x);
-        if (RESIDUAL && SPLITS == 1) map_ahead(s.residual);
+        if (MORE) map_ahead(s.more_x);
+        if (MORE) map_ahead(s.more_w);
+        if (RESIDUAL && SPLITS == 1 && !PLACES) map_ahead(s.residual);
     }
-    if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) map_ahead(s.y);
+    if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1 && !PLACES) map_ahead(s.y);
     __syncthreads();
     if (SPLITS > 1) cluster_arrive();
     if (threadIdx.x >= MULTIPLIERS) {
+#if PLACES
+        if (threadIdx.x == MULTIPLIERS) bring(s, b, stages);
+        if (threadIdx.x == MULTIPLIERS + 32) bring_windows(s, b, x_at);
+#else
         if (threadIdx.x == MULTIPLIERS) bring(s, b, stages, shared_address(tile_y));
-        if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) send_off(s, b, shared_address(tile_y));
+#endif
+        if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1 && !PLACES) send_off(s, b, shared_address(tile_y));
         if (SPLITS > 1) cluster_wait();
         return;
     }
     tn_wait_for_producer();
     share part(s);
-    turn<STAGES> stage;
+    places at;
     for (tiles now; now.more(s); now.next()) {
         float sum[EIGHTS][4] = {};
 #if SPLITS == 1
@@ -515,7 +701,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         for (int j = 0; j < EIGHTS; j++)
             bias[j] = load_bias(s, now.column(s) + j * 8 + threadIdx.x % 4 * 2);
 #endif
-        add_up(b, stages, part.count, &stage, sum);
+        add_up(s, b, x_at, stages, part.count, &at, sum);
 #if SPLITS > 1
         int rank = blockIdx.x % SPLITS;
         cluster_wait(); /* the others' barriers are made */

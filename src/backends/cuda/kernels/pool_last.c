@@ -10,7 +10,7 @@ typedef struct window { /* as the kernel takes it */
     const void *x;
     void *y;
     uint32_t count;
-    int32_t vectors, count_padding;
+    int32_t vectors, count_padding, backwards;
     tn_cuda_sliding slide;
     tn_cuda_divider by_vectors;
 } window;
@@ -45,6 +45,7 @@ static tn_status launch(const tn_launch *l)
                    .count = (uint32_t)(count / v),
                    .vectors = (int32_t)(channels / v),
                    .count_padding = params->pool.count_include_pad != 0,
+                   .backwards = tn_cuda_turn(l),
                    .slide = tn_cuda_sliding_of(&w),
                    .by_vectors = tn_cuda_divider_of(channels / v)};
     bool few = w.kernel_count > 0 && w.kernel_count <= TAPS_MAX;
@@ -61,7 +62,7 @@ const tn_tactic tn_cuda_pool_last[] = {
     {
         .name = "cuda.channelslastpool.float.window",
         .op = "ChannelsLastPool",
-        .revision = 2,
+        .revision = 3,
         .needs = TN_SM75,
         .accepts = accepts,
         .launch = launch,

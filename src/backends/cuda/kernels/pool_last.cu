@@ -19,7 +19,7 @@ struct window { /* mirrored in pool_last.c */
     const T *x;
     T *y;
     uint32 count; /* of vectors of y */
-    int32 vectors, count_padding;
+    int32 vectors, count_padding, backwards; /* from the last vector on */
     sliding slide;
     divider by_vectors;
 };
@@ -100,6 +100,7 @@ extern "C" __global__ void __launch_bounds__(128) pool_last(const __grid_constan
     tn_start_consumer();
     tn_wait_for_producer();
     if (n >= p.count) return;
+    if (p.backwards) n = p.count - 1 - n;
     reach r = reach_of(p.slide, divide(n, p.by_vectors, &vector), &image);
     const pack<T, V> *x =
         (const pack<T, V> *)p.x + vector +
