@@ -204,9 +204,9 @@ static tn_status open_timings(builder *b)
 static tn_status choose_as_before(builder *b)
 {
     const tn_engine *old = b->tuned;
+    if (!b->again) return NULL;
     const tn_layers *layers = &old->layers;
-    if (!b->again || layers->step_count != old->plan.step_count || !old->card != !b->engine->card)
-        return NULL;
+    if (layers->step_count != old->plan.step_count || !old->card != !b->engine->card) return NULL;
     for (int32_t i = 0; i < layers->step_count; i++) {
         const tn_plan_step *step = &old->plan.step[i];
         if (!layers->step[i].problem[0]) continue;
