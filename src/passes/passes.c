@@ -21,7 +21,6 @@ extern const tn_pass tn_pass_fuse_quantized, tn_pass_fold_constants, tn_pass_inl
     tn_pass_simplify_elements, tn_pass_simplify_targets, tn_pass_drop_dead, tn_pass_fold_for_files;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
-// clang-format off: one a line
 static const tn_pass *const passes[] = {
     &tn_pass_fuse_quantized,    &tn_pass_fold_constants,
     &tn_pass_fold_for_files,    &tn_pass_inline_if,
@@ -39,7 +38,6 @@ static const tn_pass *const passes[] = {
     &tn_pass_fuse_norm_linear,  &tn_pass_simplify_targets,
     &tn_pass_drop_dead,         NULL,
 };
-// clang-format on
 
 #define SWEEPS_MAX 10
 
