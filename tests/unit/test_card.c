@@ -1,4 +1,7 @@
 /* Plans on a card, which is made up for the purpose. */
+#include "build/build.h"
+#include "build/timings.h"
+
 #include "fake_card.h"
 
 /* ---- Engines ---------------------------------------------------------------------------------*/
@@ -475,6 +478,34 @@ static bool is_chosen(const tn_engine *engine, const char *tactic)
     return found;
 }
 
+/* The gate finds the layers of a card that lose too much, with weights on the card and all. */
+static void what_loses_too_much_is_held_back(void **unused)
+{
+    (void)unused;
+    static const char text[] = "graph \"n\" {\n  const %w : f32[2,3]={1,2,3,4,5,6}\n"
+                               "  input %x : f32[2,3]\n  %a = Add(%x, %w)\n  %b = Neg(%a)\n"
+                               "  %y = Add(%b, %x)\n  output \"y\" = %y\n}\n";
+    static const char problem[] = "Neg f32[2,3] -> f32[2,3]";
+    tn_engine *engine = build(text), *tuned;
+    tn_timing_cache cache;
+    tn_build_config config = {.size = sizeof(config),
+                              .precision = TN_PRECISION_TF32,
+                              .threads = 1,
+                              .budget_ms = 1,
+                              .timing_cache = &cache};
+    tn_arena_init(&cache.arena);
+    assert_ok(tn_timings_init(&cache.timings, engine, &cache.arena));
+    assert_ok(tn_timings_put(&cache.timings, problem, &kernels[3], 20));
+    assert_ok(tn_timings_put(&cache.timings, problem, &large, 30));
+    assert_ok(tn_timings_put(&cache.timings, problem, &coarse, 10));
+    assert_ok(tn_build_tuned(engine, &config, &tuned));
+    assert_non_null(strstr(tuned->report, "held back in fp32 by the gate: 'b'"));
+    assert_false(is_chosen(tuned, "fake.Neg.coarse"));
+    tn_exec_engine_release(tuned);
+    tn_arena_fini(&cache.arena);
+    close_engine(engine, NULL);
+}
+
 /* What the gate does not run may not lose more than what it runs. */
 static void fallbacks_are_as_precise_as_the_best(void **unused)
 {
@@ -510,6 +541,7 @@ int main(void)
         cmocka_unit_test(the_host_helps_out_where_a_kernel_cannot_be_made),
         cmocka_unit_test(engines_bring_the_code_of_their_kernels),
         cmocka_unit_test(several_sizes_have_kernels_of_their_own),
+        cmocka_unit_test(what_loses_too_much_is_held_back),
         cmocka_unit_test(fallbacks_are_as_precise_as_the_best),
         cmocka_unit_test(both_memories_are_kept_apart),
         cmocka_unit_test(recordings_last_while_memory_stays),
