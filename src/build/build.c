@@ -449,7 +449,7 @@ static tn_status read_precision(builder *b, const tn_engine *old)
     return NULL;
 }
 
-/* What its gate allowed, where nothing else is asked for now. */
+/* What its gate allowed, unless the caller asks for a tolerance. */
 static tn_status read_tolerance(builder *b, const tn_engine *old)
 {
     const char *word;
@@ -459,7 +459,7 @@ static tn_status read_tolerance(builder *b, const tn_engine *old)
     return NULL;
 }
 
-/* The shapes that it was built for, where none are given now. */
+/* The shapes that it was built for, unless the caller gives others. */
 static tn_status read_profiles(builder *b, const tn_engine *old)
 {
     int64_t capacity = 0;

@@ -1,7 +1,8 @@
 /* Cast among floats, integers and bool, and tensors made of nothing: ConstantOfShape, Range, EyeLike.
  *
- * TX to TY, VEC side by side. TRUTH: TY is bool. MADE: the tensors made of nothing. Floats are cut toward zero on their way to integers
- * and taken modulo 2^64; what is not finite gives 0. Into 16 bits everything rounds once. */
+ * TX to TY, VEC side by side. TRUTH: TY is bool. MADE: the tensors made of nothing. Floats are
+ * cut toward zero on their way to integers and taken modulo 2^64; what is not finite gives 0.
+ * Into 16 bits everything rounds once. */
 #ifndef TX
 #define TX float
 #define TY half

@@ -9,9 +9,10 @@
  * cluster, share out the k of a tile: each leaves its sums in its shared memory and finishes its
  * share of the rows from all of them.
  *
- * TYPE: of elements; XTYPE: of those of x, the same where VX is not 1. TENSOR: by tensor cores (float as tf32), TM x TN to a warp, else by
- * multiply-adds, TM x TN to a thread. VX: elements of x read at once: those of 16 bytes, or 1, then
- * the channels of x lie anywhere. VW: of w likewise. VY: of y. ACT: the activation. */
+ * TYPE: of elements; XTYPE: of those of x, the same where VX is not 1. TENSOR: by tensor cores
+ * (float as tf32), TM x TN to a warp, else by multiply-adds, TM x TN to a thread. VX: elements
+ * of x read at once: those of 16 bytes, or 1, then the channels of x lie anywhere. VW: of w
+ * likewise. VY: of y. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
 #define XTYPE half

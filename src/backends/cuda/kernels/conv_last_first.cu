@@ -7,8 +7,8 @@
  * of neighbouring pixels lie in different banks, or are the same. Weights stay for all tiles.
  *
  * TYPE: half or bf16. XTYPE: of x, that or float. AHEAD: the part of x for the next tile is on its way, as
- * floats that are rounded when their turn comes, while this one is made. CHANNELS, KERNEL0, KERNEL1, STRIDE0, STRIDE1: as named. V: elements of y written at
- * once. ACT: the activation. */
+ * floats that are rounded when their turn comes, while this one is made. CHANNELS, KERNEL0, KERNEL1, STRIDE0,
+ * STRIDE1: as named. V: elements of y written at once. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
 #define XTYPE float

@@ -21,7 +21,8 @@
  * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
  * their columns, eight by eight, and finishes its own; the order of adding is that of the blocks.
  *
- * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many are to fit a multiprocessor. ACT: the activation. */
+ * TYPE: half or bf16. TILES_Y: of y, so that one leaves while the next comes. BLOCKS: how many
+ * are to fit a multiprocessor. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
 #define GROUPS 1

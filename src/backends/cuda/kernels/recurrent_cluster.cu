@@ -6,8 +6,8 @@
  * gates. Four of them (a quad) end up with the gates of a sequence; the quads of a unit share the
  * sequences, or, if there are fewer of these than quads, make the same.
  *
- * ROWS: LIVE, made a power of 2. CELL: of cell_step, 0 or 1. UNITS. VEC: numbers of a row of R that are read at once. ASYNC: h is
- * sent by counted stores; else it is stored and the cluster meets at a barrier. TYPE: of the
+ * ROWS: LIVE, made a power of 2. CELL: of cell_step, 0 or 1. UNITS. VEC: numbers of a row of R that are read at
+ * once. ASYNC: h is sent by counted stores; else it is stored and the cluster meets at a barrier. TYPE: of the
  * tensors; sums, R and h within the cluster are float. */
 #ifndef CELL
 #define CELL 0
