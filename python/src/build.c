@@ -116,7 +116,7 @@ static PyObject *engine_weights(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O&", to_engine, &engine)) {
         return NULL;
     }
-    PyObject *const result = PyList_New(0);
+    PyObject *result = PyList_New(0);
     const int64_t count = tn_engine_weight_count(engine->at);
     for (int64_t i = 0; result && i < count; i++) {
         const char *name;
@@ -126,12 +126,7 @@ static PyObject *engine_weights(PyObject *self, PyObject *args)
         PyObject *const row = status ? raise_status(status)
                                      : Py_BuildValue("(sNO)", name, tensor_tuple(&tensor),
                                                      missing ? Py_True : Py_False);
-        const bool failed = !row || PyList_Append(result, row) < 0;
-        Py_XDECREF(row);
-        if (failed) {
-            Py_DECREF(result);
-            return NULL;
-        }
+        result = list_with(result, row);
     }
     return result;
 }
@@ -232,10 +227,6 @@ static PyObject *timings_count(PyObject *self, PyObject *args)
                : NULL;
 }
 
-#define FUNCTION(name)                                                                             \
-    {                                                                                              \
-#name, name, METH_VARARGS, NULL                                                            \
-    }
 PyMethodDef build_methods[] = {
     FUNCTION(build),        FUNCTION(engine_weights),
     FUNCTION(engine_refit), {"timings_new", timings_new, METH_NOARGS, NULL},

@@ -92,16 +92,27 @@ static PyObject *context_bind_sequence(PyObject *self, PyObject *args)
     return status ? raise_status(status) : Py_BuildValue("");
 }
 
-static PyObject *context_run(PyObject *self, PyObject *args)
+static PyObject *call_unlocked(PyObject *args, tn_status (*call)(tn_context *))
 {
     handle *context;
     tn_status status;
-    (void)self;
     if (!PyArg_ParseTuple(args, "O&", to_context, &context)) {
         return NULL;
     }
-    UNLOCKED(status, context, tn_context_run(context->at));
+    UNLOCKED(status, context, call(context->at));
     return status ? raise_status(status) : Py_BuildValue("");
+}
+
+static PyObject *context_run(PyObject *self, PyObject *args)
+{
+    (void)self;
+    return call_unlocked(args, tn_context_run);
+}
+
+static PyObject *context_wait(PyObject *self, PyObject *args)
+{
+    (void)self;
+    return call_unlocked(args, tn_context_wait);
 }
 
 static PyObject *context_enqueue(PyObject *self, PyObject *args)
@@ -114,18 +125,6 @@ static PyObject *context_enqueue(PyObject *self, PyObject *args)
         return NULL;
     }
     UNLOCKED(status, context, tn_context_enqueue(context->at, (void *)(uintptr_t)stream));
-    return status ? raise_status(status) : Py_BuildValue("");
-}
-
-static PyObject *context_wait(PyObject *self, PyObject *args)
-{
-    handle *context;
-    tn_status status;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "O&", to_context, &context)) {
-        return NULL;
-    }
-    UNLOCKED(status, context, tn_context_wait(context->at));
     return status ? raise_status(status) : Py_BuildValue("");
 }
 
@@ -161,17 +160,12 @@ static PyObject *context_sequence(PyObject *self, PyObject *args)
     if (count < 0) {
         Py_RETURN_NONE;
     }
-    PyObject *const result = PyList_New(0);
+    PyObject *result = PyList_New(0);
     for (int64_t i = 0; result && i < count; i++) {
         tn_tensor tensor;
         status = tn_context_sequence_item(context->at, name, i, &tensor);
         PyObject *const row = status ? raise_status(status) : tensor_tuple(&tensor);
-        const bool failed = !row || PyList_Append(result, row) < 0;
-        Py_XDECREF(row);
-        if (failed) {
-            Py_DECREF(result);
-            return NULL;
-        }
+        result = list_with(result, row);
     }
     return result;
 }
@@ -219,7 +213,7 @@ static PyObject *context_steps(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O&", to_context, &context)) {
         return NULL;
     }
-    PyObject *const result = PyList_New(0);
+    PyObject *result = PyList_New(0);
     const int count = tn_context_step_count(context->at);
     for (int i = 0; result && i < count; i++) {
         tn_step_time time;
@@ -227,12 +221,7 @@ static PyObject *context_steps(PyObject *self, PyObject *args)
         PyObject *const row = status ? raise_status(status)
                                      : Py_BuildValue("(ssdL)", time.name, time.tactic,
                                                      time.total_ms, (long long)time.run_count);
-        const bool failed = !row || PyList_Append(result, row) < 0;
-        Py_XDECREF(row);
-        if (failed) {
-            Py_DECREF(result);
-            return NULL;
-        }
+        result = list_with(result, row);
     }
     return result;
 }
@@ -318,10 +307,6 @@ static PyObject *context_set_profiler(PyObject *self, PyObject *args)
     return Py_BuildValue("");
 }
 
-#define FUNCTION(name)                                                                             \
-    {                                                                                              \
-#name, name, METH_VARARGS, NULL                                                            \
-    }
 PyMethodDef context_methods[] = {
     FUNCTION(context_new),          FUNCTION(context_keep),          FUNCTION(context_bind),
     FUNCTION(context_set_shape),    FUNCTION(context_bind_sequence), FUNCTION(context_run),

@@ -95,17 +95,12 @@ static PyObject *archs_text(PyObject *self, PyObject *unused)
  */
 static PyObject *io_list(const void *of, int count, tn_status (*get)(const void *, int, tn_io *))
 {
-    PyObject *const result = PyList_New(0);
+    PyObject *result = PyList_New(0);
     for (int i = 0; result && i < count; i++) {
         tn_io io;
         const tn_status status = get(of, i, &io);
         PyObject *const row = status ? raise_status(status) : io_tuple(&io);
-        const bool failed = !row || PyList_Append(result, row) < 0;
-        Py_XDECREF(row);
-        if (failed) {
-            Py_DECREF(result);
-            return NULL;
-        }
+        result = list_with(result, row);
     }
     return result;
 }
@@ -298,10 +293,6 @@ static PyObject *device_copy(PyObject *self, PyObject *args)
     return status ? raise_status(status) : Py_BuildValue("");
 }
 
-#define FUNCTION(name)                                                                             \
-    {                                                                                              \
-#name, name, METH_VARARGS, NULL                                                            \
-    }
 PyMethodDef engine_methods[] = {
     FUNCTION(model_load),         FUNCTION(model_from_checkpoint),
     FUNCTION(model_from_problem), {"archs_text", archs_text, METH_NOARGS, NULL},

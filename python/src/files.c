@@ -27,7 +27,7 @@ static PyObject *checkpoint_tensors(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O&", to_checkpoint, &checkpoint)) {
         return NULL;
     }
-    PyObject *const result = PyList_New(0);
+    PyObject *result = PyList_New(0);
     const int64_t count = tn_checkpoint_count(checkpoint->at);
     for (int64_t i = 0; result && i < count; i++) {
         const char *name;
@@ -35,12 +35,7 @@ static PyObject *checkpoint_tensors(PyObject *self, PyObject *args)
         const tn_status status = tn_checkpoint_tensor_at(checkpoint->at, i, &name, &tensor);
         PyObject *const row =
             status ? raise_status(status) : Py_BuildValue("(sN)", name, tensor_tuple(&tensor));
-        const bool failed = !row || PyList_Append(result, row) < 0;
-        Py_XDECREF(row);
-        if (failed) {
-            Py_DECREF(result);
-            return NULL;
-        }
+        result = list_with(result, row);
     }
     return result;
 }
@@ -157,10 +152,6 @@ static PyObject *op_library_load(PyObject *self, PyObject *args)
     return status ? raise_status(status) : Py_BuildValue("");
 }
 
-#define FUNCTION(name)                                                                             \
-    {                                                                                              \
-#name, name, METH_VARARGS, NULL                                                            \
-    }
 PyMethodDef file_methods[] = {
     FUNCTION(checkpoint_load), FUNCTION(checkpoint_tensors), FUNCTION(checkpoint_arch),
     FUNCTION(checkpoint_note), FUNCTION(checkpoint_save),    FUNCTION(op_library_load),

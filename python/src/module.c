@@ -146,6 +146,17 @@ PyObject *raise_status(tn_status status)
     return NULL;
 }
 
+PyObject *list_with(PyObject *items, PyObject *row)
+{
+    const bool failed = !row || PyList_Append(items, row) < 0;
+    Py_XDECREF(row);
+    if (!failed) {
+        return items;
+    }
+    Py_DECREF(items);
+    return NULL;
+}
+
 PyObject *raise_busy(void)
 {
     const char *const text = "in use by another thread: contexts and models belong to one thread "

@@ -387,10 +387,6 @@ static PyObject *layer_set(PyObject *self, PyObject *args)
     return result ? Py_BuildValue("") : raise_status(tn_network_status(((handle *)h->keep)->at));
 }
 
-#define FUNCTION(name)                                                                             \
-    {                                                                                              \
-#name, name, METH_VARARGS, NULL                                                            \
-    }
 PyMethodDef network_methods[] = {
     FUNCTION(network_new),        FUNCTION(network_add),  FUNCTION(network_mark_output),
     FUNCTION(model_from_network), FUNCTION(layer_output), FUNCTION(layer_describe),

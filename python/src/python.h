@@ -101,6 +101,16 @@ PyObject *take_text(char *text);
     } while (0)
 PyObject *raise_busy(void);
 
+/* The list with a row more, which it takes over. NULL for the row is one that failed: then, as
+ * where there is no memory, the list is let go and the answer is NULL. */
+PyObject *list_with(PyObject *items, PyObject *row);
+
+/* A row of a table of functions. */
+#define FUNCTION(name)                                                                             \
+    {                                                                                              \
+#name, name, METH_VARARGS, NULL                                                            \
+    }
+
 /* The functions of each file, ended by an empty one. */
 extern PyMethodDef build_methods[], engine_methods[], context_methods[], file_methods[],
     tensor_methods[], network_methods[];
