@@ -3,19 +3,8 @@
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_RNN_FIELDS, TN_INT(tn_rnn_params, linear_before_reset, 0)};
-static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
-                              {"W", TN_DTS_FLOAT, 'T', 0},
-                              {"R", TN_DTS_FLOAT, 'T', 0},
-                              {"B", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                              {"sequence_lens", TN_DT(I32), 0, TN_PORT_OPTIONAL},
-                              {"initial_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                              {"dY", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                              {"dY_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
-static const tn_port outs[] = {{"dX", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                               {"dW", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                               {"dR", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                               {"dB", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                               {"dinitial_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
+static const tn_port ins[] = {TN_RNN_INPUTS, TN_RNN_PORT("dY"), TN_RNN_PORT("dY_h")};
+static const tn_port outs[] = {TN_RNN_GRADIENTS};
 static const tn_rnn_function usual[] = {TN_RNN_F_SIGMOID, TN_RNN_F_TANH};
 
 /* product = input Rh + Rbh, where input is h, or r . h before the reset is linear. */
@@ -68,26 +57,7 @@ static const tn_rnn_kind kind = {.in_count = 6,
                                  .step = tn_gru_step,
                                  .back = step_back};
 
-static tn_status lower(const tn_node *node, void *params)
-{
-    (void)node;
-    return tn_rnn_lower(params, 2);
-}
-
-static tn_status infer(tn_infer *f)
-{
-    return tn_rnn_gradient_infer(f, &kind);
-}
-
-static size_t scratch_bytes(const tn_problem *p)
-{
-    return tn_rnn_gradient_scratch(p, &kind);
-}
-
-static tn_status reference(const tn_launch *l)
-{
-    return tn_rnn_gradient_run(l, &kind);
-}
+TN_RNN_GRADIENT_CALLS(kind)
 
 extern const tn_case tn_gru_gradient_cases[];
 

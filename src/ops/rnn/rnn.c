@@ -3,14 +3,8 @@
 #include "ops/wide/wide.h"
 
 static const tn_field fields[] = {TN_RNN_FIELDS};
-static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0},
-                              {"W", TN_DTS_FLOAT, 'T', 0},
-                              {"R", TN_DTS_FLOAT, 'T', 0},
-                              {"B", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                              {"sequence_lens", TN_DT(I32), 0, TN_PORT_OPTIONAL},
-                              {"initial_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
-static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL},
-                               {"Y_h", TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL}};
+static const tn_port ins[] = {TN_RNN_INPUTS};
+static const tn_port outs[] = {TN_RNN_OUTPUTS};
 static const tn_rnn_function usual[] = {TN_RNN_F_TANH};
 
 static tn_status lower(const tn_node *node, void *params)

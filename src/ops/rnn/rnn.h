@@ -60,8 +60,7 @@ void tn_rnn_activations(const tn_rnn_params *params, const tn_rnn_function *usua
                         int direction, tn_rnn_activation *out);
 double tn_rnn_activate(const tn_rnn_activation *a, double x);
 
-/* ---- For the three operators
- * -------------------------------------------------------------------*/
+/* ---- For the three operators -----------------------------------------------------------------*/
 
 #define TN_RNN_FIELDS                                                                              \
     TN_ENUM_LIST(tn_rnn_params, activations, TN_RNN_ACTIVATIONS),                                  \
@@ -69,6 +68,18 @@ double tn_rnn_activate(const tn_rnn_activation *a, double x);
         TN_FLOAT_LIST(tn_rnn_params, activation_beta), TN_FLOAT(tn_rnn_params, clip, 0),           \
         TN_ENUM(tn_rnn_params, direction, 0, "forward|reverse|bidirectional"),                     \
         TN_INT(tn_rnn_params, hidden_size, 0), TN_INT(tn_rnn_params, layout, 0)
+
+/* Their ports. Outputs and what stands behind R may be absent. */
+#define TN_RNN_PORT(name)                                                                          \
+    {                                                                                              \
+        name, TN_DTS_FLOAT, 'T', TN_PORT_OPTIONAL                                                  \
+    }
+#define TN_RNN_INPUTS                                                                              \
+    {"X", TN_DTS_FLOAT, 'T', 0}, {"W", TN_DTS_FLOAT, 'T', 0}, {"R", TN_DTS_FLOAT, 'T', 0},         \
+        TN_RNN_PORT("B"), {"sequence_lens", TN_DT(I32), 0, TN_PORT_OPTIONAL},                      \
+        TN_RNN_PORT("initial_h")
+#define TN_RNN_LSTM_INPUTS TN_RNN_INPUTS, TN_RNN_PORT("initial_c"), TN_RNN_PORT("P")
+#define TN_RNN_OUTPUTS TN_RNN_PORT("Y"), TN_RNN_PORT("Y_h")
 
 tn_status tn_rnn_lower(const tn_rnn_params *params, int functions) TN_MUST_USE;
 tn_status tn_rnn_infer(tn_infer *f, int gates) TN_MUST_USE;

@@ -48,6 +48,31 @@ double tn_rnn_slope(const tn_rnn_activation *a, double x);
 void tn_rnn_back_product(const tn_rnn_cell *cell, int64_t first, int64_t count,
                          const double *dproduct, const double *input, double *dr, double *dinput);
 
+/* Its ports, beside those of the operator. */
+#define TN_RNN_GRADIENTS                                                                           \
+    TN_RNN_PORT("dX"), TN_RNN_PORT("dW"), TN_RNN_PORT("dR"), TN_RNN_PORT("dB"),                    \
+        TN_RNN_PORT("dinitial_h")
+
+/* lower, infer, scratch_bytes and reference of the gradient whose kind is KIND. */
+#define TN_RNN_GRADIENT_CALLS(KIND)                                                                \
+    static tn_status lower(const tn_node *node, void *params)                                      \
+    {                                                                                              \
+        (void)node;                                                                                \
+        return tn_rnn_lower(params, (KIND).functions);                                             \
+    }                                                                                              \
+    static tn_status infer(tn_infer *f)                                                            \
+    {                                                                                              \
+        return tn_rnn_gradient_infer(f, &(KIND));                                                  \
+    }                                                                                              \
+    static size_t scratch_bytes(const tn_problem *p)                                               \
+    {                                                                                              \
+        return tn_rnn_gradient_scratch(p, &(KIND));                                                \
+    }                                                                                              \
+    static tn_status reference(const tn_launch *l)                                                 \
+    {                                                                                              \
+        return tn_rnn_gradient_run(l, &(KIND));                                                    \
+    }
+
 void tn_lstm_step(const tn_rnn_cell *cell, double *gate, double *h, double *c);
 void tn_gru_step(const tn_rnn_cell *cell, double *gate, double *h, double *c);
 void tn_rnn_plain_step(const tn_rnn_cell *cell, double *gate, double *h, double *c);
