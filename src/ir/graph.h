@@ -81,6 +81,7 @@ typedef enum tn_attr_kind {
     TN_ATTR_TEXTS,
     TN_ATTR_OTHER
 } tn_attr_kind;
+const char *tn_attr_kind_text(tn_attr_kind kind); /* "an integer", "a list of floats" */
 typedef struct tn_attr {
     const char *name;
     tn_attr_kind kind;

@@ -7,17 +7,21 @@
 #include "ir/graph.h"
 #include "ir/op.h"
 
-static const char *const kind_names[] = {
-    [TN_ATTR_INT] = "an integer",
-    [TN_ATTR_FLOAT] = "a float",
-    [TN_ATTR_TEXT] = "a text",
-    [TN_ATTR_TENSOR] = "a tensor",
-    [TN_ATTR_GRAPH] = "a graph",
-    [TN_ATTR_INTS] = "a list of integers",
-    [TN_ATTR_FLOATS] = "a list of floats",
-    [TN_ATTR_TEXTS] = "a list of texts",
-    [TN_ATTR_OTHER] = "of a kind not known here",
-};
+const char *tn_attr_kind_text(tn_attr_kind kind)
+{
+    static const char *const text[] = {
+        [TN_ATTR_INT] = "an integer",
+        [TN_ATTR_FLOAT] = "a float",
+        [TN_ATTR_TEXT] = "a text",
+        [TN_ATTR_TENSOR] = "a tensor",
+        [TN_ATTR_GRAPH] = "a graph",
+        [TN_ATTR_INTS] = "a list of integers",
+        [TN_ATTR_FLOATS] = "a list of floats",
+        [TN_ATTR_TEXTS] = "a list of texts",
+        [TN_ATTR_OTHER] = "of a kind not known here",
+    };
+    return text[kind];
+}
 
 /* What a row reads. An empty list has lost its kind on the way and fits every list. */
 static const tn_attr_kind wanted_kind[] = {
@@ -114,8 +118,8 @@ static tn_status read_field(const tn_field *field, const tn_attr *attr, void *me
     /* Some exporters write a list of one as its element. */
     bool one = attr->kind == TN_ATTR_INT && field->kind == TN_FIELD_INTS;
     TN_CHECK(attr->kind == wanted || empty_list || one, TN_INVALID,
-             "attribute '%s' is %s; it must be %s", field->name, kind_names[attr->kind],
-             kind_names[wanted]);
+             "attribute '%s' is %s; it must be %s", field->name, tn_attr_kind_text(attr->kind),
+             tn_attr_kind_text(wanted));
     switch (field->kind) {
     case TN_FIELD_INT: *(int64_t *)member = attr->i; break;
     case TN_FIELD_FLOAT: *(float *)member = (float)attr->f; break;

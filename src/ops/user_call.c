@@ -52,18 +52,6 @@ static tn_code fail(const tn_op_call *call, tn_code code, const char *format, ..
 
 /* ---- Attributes ------------------------------------------------------------------------------*/
 
-static const char *const kind_names[] = {
-    [TN_ATTR_INT] = "an integer",
-    [TN_ATTR_FLOAT] = "a float",
-    [TN_ATTR_TEXT] = "a text",
-    [TN_ATTR_TENSOR] = "a tensor",
-    [TN_ATTR_GRAPH] = "a graph",
-    [TN_ATTR_INTS] = "a list of integers",
-    [TN_ATTR_FLOATS] = "a list of floats",
-    [TN_ATTR_TEXTS] = "a list of texts",
-    [TN_ATTR_OTHER] = "of another kind",
-};
-
 static bool is_list(tn_attr_kind kind)
 {
     return kind == TN_ATTR_INTS || kind == TN_ATTR_FLOATS || kind == TN_ATTR_TEXTS;
@@ -74,8 +62,8 @@ static bool find(const tn_op_call *call, const char *name, tn_attr_kind kind, tn
 {
     if (!name || !tn_user_params_find(frame_of(call)->params, name, out)) return false;
     if (out->kind == kind || (is_list(kind) && is_list(out->kind) && !out->count)) return true;
-    fail(call, TN_INVALID, "attribute '%s' is %s; it must be %s", name, kind_names[out->kind],
-         kind_names[kind]);
+    fail(call, TN_INVALID, "attribute '%s' is %s; it must be %s", name,
+         tn_attr_kind_text(out->kind), tn_attr_kind_text(kind));
     return false;
 }
 
