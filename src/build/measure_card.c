@@ -22,7 +22,8 @@ enum { SETS_MIN = 8, SETS_MAX = 64, REPLAYS_MIN = 3, REPLAYS_MAX = 25 };
 #define RANDOM_BYTES ((size_t)256 << 10)
 #define ALIGNMENT 256
 #define NEIGHBOUR "Relu f32[32768]"
-#define SHARE_MIN 0.1 /* of a launch and its neighbour, whatever the latter takes elsewhere */
+#define SHARE_MIN 0.1     /* of a launch and its neighbour, whatever the latter takes elsewhere */
+#define REPLAY_NS_MAX 2e7 /* fewer launches of what takes long: some are hundreds of kernels */
 
 typedef struct piece {
     tn_card *card; /* NULL: plain memory */
@@ -271,12 +272,18 @@ static tn_status launch_all(const tn_card_bench *b, int launches)
     return NULL;
 }
 
-static tn_status record(tn_card_bench *b, int launches)
+static tn_status record(tn_card_bench *b, int *launches)
 {
+    double alone;
     TN_TRY(launch_all(b, 1)); /* compiles, if nobody has foreseen it */
-    TN_TRY(b->calls->wait(b->stream));
+    TN_TRY(b->calls->mark(b->stream, 0));
+    TN_TRY(launch_all(b, 1));
+    TN_TRY(b->calls->mark(b->stream, 1));
+    TN_TRY(b->calls->elapsed_ns(b->stream, &alone));
+    double most = REPLAY_NS_MAX / TN_MAX(alone, 1.0);
+    if (*launches > most) *launches = TN_MAX((int)most, 1);
     TN_TRY(b->calls->record_begin(b->stream));
-    tn_status status = launch_all(b, launches);
+    tn_status status = launch_all(b, *launches);
     if (status) {
         b->calls->record_end(b->stream, NULL);
         return status;
@@ -288,7 +295,7 @@ static tn_status record(tn_card_bench *b, int launches)
 static tn_status run(tn_card_bench *b, int launches, double limit_ms, double *ns)
 {
     double best = 0;
-    TN_TRY(record(b, launches));
+    TN_TRY(record(b, &launches));
     uint64_t begin = tn_clock_ns();
     for (int i = 0; i < REPLAYS_MAX; i++) {
         double took;

@@ -71,6 +71,9 @@ static tn_verdict accepts(const tn_problem *p, int algorithm)
     if (!tn_dnn_open(&why)) return TN_NO("cuDNN was not found");
     tn_verdict no = describe(p, algorithm, &conv);
     if (no) return no;
+    bool by_fft = algorithm == TN_DNN_FFT || algorithm == TN_DNN_FFT_TILES;
+    if (by_fft && conv.groups > 1) return TN_NO("cuDNN transforms each group by itself");
+    if (by_fft && conv.w[2] * conv.w[3] < 9) return TN_NO("the window is too small for an FFT");
     if (tn_dnn_conv_workspace(&conv, &known, &bytes)) return TN_NO("cuDNN cannot be asked");
     if (!known) return TN_NO("cuDNN has no such algorithm for these shapes");
     if (bytes > most) return TN_NO("cuDNN wants more than a gigabyte of workspace");
