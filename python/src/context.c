@@ -79,11 +79,13 @@ static PyObject *context_bind_sequence(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O&sO", to_context, &context, &name, &items_)) {
         return NULL;
     }
-    if (context->is_busy) {
-        return raise_busy();
-    }
     if (!list_read(items_, sizeof(tn_tensor), to_tensor, &items)) {
         return NULL;
+    }
+    if (context
+            ->is_busy) { /* asked behind list_read, in which other threads may have begun a run */
+        free(items.at);
+        return raise_busy();
     }
     UNLOCKED(status, context,
              tn_context_bind_sequence(context->at, name, items.at,
