@@ -9,17 +9,21 @@
     model_trt.load_state_dict(torch.load("model_trt.pth"))
 
 A module goes through ``torch.onnx.export``, so whatever that knows is converted, LSTMs and attention
-included; the engine is compared with the module on the sample inputs. The engine runs on the card
-where the module is on one, else on the CPU.
+included: first by a trace of one run, and where that fails by ``torch.export``, which needs PyTorch 2.6
+and the package ``onnxscript``. The engine is compared with the module on the sample inputs. It runs
+on the card where the module is on one, else on the CPU.
 """
 
+import contextlib
+import importlib.util
 import inspect
 import io
+import logging
 import sys
 import threading
 import types
 import warnings
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -28,6 +32,8 @@ from . import _engine
 from ._errors import Error
 from ._files import compare
 from ._model import Model
+
+logger = logging.getLogger("tenon")
 
 _TOLERANCES = {"f32": 1e-4, "f16": 1e-2}  # relative L2 to the module, which has errors of its own
 
@@ -373,15 +379,15 @@ class TRTModule(torch.nn.Module):
 
 # ---- Conversion ----------------------------------------------------------------------------------
 
-def _export(module: torch.nn.Module, inputs: tuple, names: List[str], output_names: List[str],
-            dynamic: Dict[str, Dict[int, str]], opset: int) -> bytes:
-    """ONNX of a module, with converted calls replaced."""
+def _trace(module: torch.nn.Module, inputs: tuple, names: List[str], output_names: List[str],
+           dynamic: Dict[str, Dict[int, str]], opset: int) -> bytes:
+    """ONNX of what a module did with the inputs, with converted calls replaced. Needs no further
+    packages."""
     _state.calls, _state.results, _state.inside = [], [], False
     replaced: List[Tuple[Any, str, Any]] = []
     options: Dict[str, Any] = {}
-    parameters = inspect.signature(torch.onnx.export).parameters
-    if "dynamo" in parameters:
-        options["dynamo"] = False  # the exporter that needs no further packages
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        options["dynamo"] = False
     buffer = io.BytesIO()
     try:
         for method, entry in CONVERTERS.items():
@@ -410,6 +416,85 @@ def _export(module: torch.nn.Module, inputs: tuple, names: List[str], output_nam
             setattr(owner, name, original)
     data = buffer.getvalue()
     return _splice(data, _state.calls) if _state.calls else data
+
+
+def can_capture() -> bool:
+    """Can modules go through ``torch.export``?"""
+    return (hasattr(torch, "export") and hasattr(getattr(torch.export, "Dim", None), "DYNAMIC") and
+            "dynamic_shapes" in inspect.signature(torch.onnx.export).parameters and
+            importlib.util.find_spec("onnxscript") is not None)
+
+
+def _capture(module: torch.nn.Module, inputs: tuple, names: List[str], output_names: List[str],
+             dynamic: Dict[str, Dict[int, str]], opset: int) -> bytes:
+    """ONNX of a module's program, as ``torch.export`` reads it."""
+    if not can_capture():
+        raise Error("UNSUPPORTED", "torch.export's exporter needs PyTorch 2.6 and the package onnxscript")
+    shapes = Flattener.from_value(inputs).unflatten(
+        [{axis: torch.export.Dim.DYNAMIC for axis in dynamic.get(name, ())} for name in names])
+    with _engine._scratch_file() as path, warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(module, inputs, path + ".onnx", input_names=names,
+                              output_names=output_names, dynamic_shapes=shapes if dynamic else None,
+                              opset_version=opset, dynamo=True, external_data=False, verbose=False)
+        except Exception as error:  # of many kinds
+            cause = error.__cause__ or error
+            raise Error("UNSUPPORTED", f"{type(module).__name__} cannot be exported: "
+                                       f"{(str(cause) or type(cause).__name__).splitlines()[0]}"
+                        ) from error
+        with open(path + ".onnx", "rb") as file:
+            return file.read()
+
+
+def _export(module: torch.nn.Module, inputs: tuple, names: List[str], output_names: List[str],
+            dynamic: Dict[str, Dict[int, str]], opset: Optional[int], exporter: Optional[str]) -> bytes:
+    """ONNX of a module: by a trace, and where that fails by torch.export, unless one is named."""
+    if exporter not in (None, "trace", "export"):
+        raise ValueError(f"the exporter is 'trace', 'export' or None, not {exporter!r}")
+    what = (module, inputs, names, output_names, dynamic)
+    if exporter == "export":
+        return _capture(*what, opset or 18)
+    try:
+        return _trace(*what, opset or 13)
+    except Exception as error:
+        replaces = any(entry["enabled"] for entry in CONVERTERS.values())  # which only a trace sees
+        if exporter == "trace" or replaces or not can_capture():
+            raise
+        try:
+            data = _capture(*what, max(opset or 18, 18))
+        except Error as second:
+            raise error from second
+        logger.info("%s goes through torch.export: %s", type(module).__name__, error)
+        return data
+
+
+def _tf32_switches() -> List[Tuple[Any, str, Any]]:
+    """(holder, name, value without TF32) of PyTorch's switches. Newer versions have others besides,
+    and refuse to tell the old ones once the new ones were used."""
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    try:
+        old = [(holder, "allow_tf32", False) for holder in (cuda.matmul, cudnn)]
+        for holder, name, _ in old:
+            getattr(holder, name)
+        return old
+    except RuntimeError:
+        return [(holder, "fp32_precision", "ieee") for holder in (cuda.matmul, cudnn.conv, cudnn.rnn)]
+
+
+@contextlib.contextmanager
+def exact_float32() -> Iterator[None]:
+    """Without TF32, which PyTorch takes for convolutions on a card unless it is told otherwise: what
+    engines are compared with."""
+    switches = _tf32_switches()
+    before = [getattr(holder, name) for holder, name, _ in switches]
+    try:
+        for holder, name, value in switches:
+            setattr(holder, name, value)
+        yield
+    finally:
+        for (holder, name, _), value in zip(switches, before):
+            setattr(holder, name, value)
 
 
 def _samples(inputs: Any) -> List[Any]:
@@ -454,7 +539,7 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
               opt_shapes: Any = None, onnx_opset: Optional[int] = None,
               max_batch_size: Optional[int] = None, avg_timing_iterations: Optional[int] = None,
               device: Optional[str] = None, tolerance: Optional[float] = None,
-              **kwargs: Any) -> TRTModule:
+              exporter: Optional[str] = None, **kwargs: Any) -> TRTModule:
     """Convert a module. ``inputs`` is a list of sample tensors (or tuples, lists and dicts of them,
     as the module takes them), or a data set of such lists, whose shapes then become the profile.
 
@@ -463,6 +548,7 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
     device: where the engine runs; None: where the module's tensors are.
     tolerance: relative L2 error to the module on the samples that is allowed; beyond it, an
         :class:`tenon.Error` with code MISMATCH.
+    exporter: "trace" or "export", by torch.export; None: the first, and the second where that fails.
 
     The other arguments are torch2trt's; those that choose a device of TensorRT or its workspace have
     no meaning here. int8_mode asks for nothing: INT8 comes from quantised modules.
@@ -477,7 +563,7 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
         flat = input_flattener.flatten(arguments)
         all_flat = [input_flattener.flatten(tuple(s) if isinstance(s, (list, tuple)) else (s,))
                     for s in samples]
-        with torch.no_grad():
+        with torch.no_grad(), exact_float32():
             wanted = module(*arguments)
         output_flattener = Flattener.from_value(wanted)
         names = list(input_names or (f"input_{i}" for i in range(len(flat))))
@@ -487,7 +573,7 @@ def torch2trt(module: torch.nn.Module, inputs: Any, input_names: Optional[Sequen
                           for axis in range(len(low)) if low[axis] != high[axis]}
                    for name, (low, _, high) in zip(names, rows)}
         dynamic = {name: axes for name, axes in dynamic.items() if axes}
-        data = _export(module, arguments, names, out_names, dynamic, onnx_opset or 13)
+        data = _export(module, arguments, names, out_names, dynamic, onnx_opset, exporter)
     finally:
         for part in was_training:
             part.training = True

@@ -102,7 +102,8 @@ def _convert(module: torch.nn.Module, args: Sequence[Any], options: Dict[str, An
     if not inputs:
         raise TypeError("it has no inputs")
     engine = torch2trt(fixed, inputs, fp16_mode=options.get("precision") == "f16",
-                       tolerance=options.get("tolerance"), onnx_opset=options.get("opset", 17))
+                       tolerance=options.get("tolerance"), onnx_opset=options.get("opset", 17),
+                       exporter="trace")  # of a graph that is a capture already
     return lambda *now: engine(*(now[i] for i in fixed.places))
 
 
@@ -171,7 +172,7 @@ def _label(graph: fx.GraphModule, node: fx.Node) -> str:
 def _why_not(graph: fx.GraphModule, node: fx.Node, values: Dict[fx.Node, Any]) -> Optional[str]:
     """Why a node cannot be converted; None where it can."""
     from ._model import Model
-    from .torch2trt import Flattener, _export
+    from .torch2trt import Flattener, _trace
     module = _One(graph, node, values)
     inputs = tuple(values[n] for n in module.sources)
     try:
@@ -179,7 +180,7 @@ def _why_not(graph: fx.GraphModule, node: fx.Node, values: Dict[fx.Node, Any]) -
         if not inputs or not size:
             return None  # numbers and shapes: they are what they are at these shapes
         names = [f"x{i}" for i in range(len(inputs))]
-        Model.from_bytes(_export(module, inputs, names, [f"y{i}" for i in range(size)], {}, 17))
+        Model.from_bytes(_trace(module, inputs, names, [f"y{i}" for i in range(size)], {}, 17))
     except Error as error:
         return error.message.splitlines()[0]
     except Exception as error:  # exporters fail in many ways: the node stays

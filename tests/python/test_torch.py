@@ -12,10 +12,19 @@ from conftest import EXAMPLES, close, data_set
 torch = pytest.importorskip("torch")
 
 import networks  # noqa: E402
-from tenon.torch2trt import TRTModule, tensorrt_converter, torch2trt  # noqa: E402
+from tenon.torch2trt import TRTModule, can_capture, tensorrt_converter, torch2trt  # noqa: E402
 
 CARD = torch.cuda.is_available() and tenon._engine.has_card()
 DEVICES = ["cpu"] + (["cuda"] if CARD else [])
+EXPORTERS = ["trace", pytest.param("export", marks=pytest.mark.skipif(
+    not can_capture(), reason="torch.export's exporter is not here"))]
+
+
+@pytest.fixture(autouse=True)
+def no_tf32():
+    """What modules give on a card is to be float32's."""
+    with tenon.torch2trt.exact_float32():
+        yield
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -74,6 +83,52 @@ def test_networks(make, shape, device, tmp_path):
     assert torch.equal(again(x).cpu(), got.cpu())
 
 
+@pytest.mark.parametrize("name,size", [("alexnet", 224), ("resnet50", 224), ("swin_t", 224)])
+def test_networks_of_torchvision(name, size):
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    model = getattr(models, name)(weights=None).eval().to(DEVICES[-1])
+    x = torch.randn(2, 3, size, size, device=DEVICES[-1])
+    converted = torch2trt(model, [x])
+    with torch.no_grad():
+        want = model(x)
+    assert close(converted(x).cpu(), want.cpu())
+    assert torch.equal(reloaded(converted)(x), converted(x))
+
+
+def test_a_layer_of_transformers():
+    bert = pytest.importorskip("transformers.models.bert.modeling_bert")
+    torch.manual_seed(0)
+    settings = bert.BertConfig(attn_implementation="eager")  # BERT base
+    model = bert.BertLayer(settings).eval().to(DEVICES[-1])
+    x = torch.randn(2, 19, settings.hidden_size, device=DEVICES[-1])
+    mask = torch.zeros(2, 1, 1, 19, device=DEVICES[-1])
+    mask[1, ..., 11:] = torch.finfo(torch.float32).min
+    converted = torch2trt(model, [x, mask])
+    with torch.no_grad():
+        got, want = converted(x, mask), model(x, mask)
+    if isinstance(want, tuple):
+        got, want = got[0], want[0]
+    assert close(got.cpu(), want.cpu())
+    assert len(converted.difference) >= 1
+
+
+def test_the_difference_is_to_float32():
+    """PyTorch takes TF32 for convolutions on cards, unless told otherwise."""
+    seen = []
+
+    class Watched(networks.AlexNet):
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().forward(x)
+    torch.manual_seed(0)
+    model = Watched(width=8, classes=10).eval().to(DEVICES[-1])
+    torch.backends.cudnn.allow_tf32 = True
+    converted = torch2trt(model, [torch.randn(2, 3, 224, 224, device=DEVICES[-1])])
+    assert torch.backends.cudnn.allow_tf32 and not seen[0]
+    assert converted.difference["output_0"].rel_l2 < 2e-5
+
+
 def reloaded(module):
     """By way of a state_dict in a file."""
     file = io.BytesIO()
@@ -83,11 +138,13 @@ def reloaded(module):
     return again
 
 
-def test_lstm_with_states():
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_lstm_with_states(exporter):
     torch.manual_seed(0)
     model = torch.nn.LSTM(10, 20, 3, bidirectional=True).eval()
     x, h, c = torch.randn(7, 3, 10), torch.randn(6, 3, 20), torch.randn(6, 3, 20)
-    converted = torch2trt(model, (x, (h, c)), input_names=["x", "h", "c"])
+    converted = torch2trt(model, (x, (h, c)), input_names=["x", "h", "c"],
+                          exporter=exporter)
     y, (hn, cn) = converted(x, (h, c))
     with torch.no_grad():
         want_y, (want_h, want_c) = model(x, (h, c))
@@ -97,13 +154,14 @@ def test_lstm_with_states():
     assert converted.input_flattener.dict() == {"schema": (0, (1, 2)), "size": 3}
 
 
-def test_bert_layer_with_dynamic_shapes():
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_bert_layer_with_dynamic_shapes(exporter):
     torch.manual_seed(0)
     model = networks.BertLayer().eval()
     mask = torch.ones(2, 16)
     mask[1, 9:] = 0
     converted = torch2trt(model, [torch.randn(2, 16, 64), mask], min_shapes=[(1, 1, 64), (1, 1)],
-                          opt_shapes=[(2, 16, 64), (2, 16)], max_shapes=[(8, 64, 64), (8, 64)])
+                          opt_shapes=[(2, 16, 64), (2, 16)], max_shapes=[(8, 64, 64), (8, 64)], exporter=exporter)
     for batch, length in ((1, 5), (4, 33)):
         x, mask = torch.randn(batch, length, 64), torch.ones(batch, length)
         mask[0, length // 2:] = 0
@@ -112,10 +170,12 @@ def test_bert_layer_with_dynamic_shapes():
             assert torch.equal(reloaded(converted)(x, mask), converted(x, mask))
 
 
-def test_max_batch_size_and_fp16():
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_max_batch_size_and_fp16(exporter):
     torch.manual_seed(0)
     model = networks.ResNet50(width=8, classes=5, blocks=(1, 1, 1, 1)).eval()
-    converted = torch2trt(model, [torch.randn(1, 3, 64, 64)], max_batch_size=4, fp16_mode=True)
+    converted = torch2trt(model, [torch.randn(1, 3, 64, 64)], max_batch_size=4, fp16_mode=True,
+                          exporter=exporter)
     x = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
         assert close(converted(x), model(x), 2e-2)
@@ -154,7 +214,7 @@ def test_converters_of_ones_own():
     torch.manual_seed(0)
     model, x = Shifted().eval(), torch.randn(4, 6)
     with pytest.raises(tenon.Error):
-        torch2trt(model, [x])
+        torch2trt(model, [x], exporter="trace")
     seen = []
 
     @tensorrt_converter("torch.special.entr")
@@ -175,6 +235,20 @@ def test_converters_of_ones_own():
     with torch.no_grad():
         assert close(converted(x), model(x))
     assert torch.special.entr(torch.tensor(0.5)) > 0  # the function is back
+
+
+def test_what_a_trace_cannot_is_left_to_torch_export():
+    torch.manual_seed(0)
+    model, x = Shifted().eval(), torch.randn(4, 6)
+    if not can_capture():
+        with pytest.raises(tenon.Error, match="onnxscript"):
+            torch2trt(model, [x], exporter="export")
+        return
+    converted = torch2trt(model, [x], max_batch_size=9)
+    with torch.no_grad():
+        for batch in (4, 1, 9):
+            x = torch.randn(batch, 6)
+            assert close(converted(x), model(x))
 
 
 def test_a_part_of_a_model_is_converted_in_place():
