@@ -16,6 +16,8 @@ from ._builder import (Builder, IBuilderConfig, IInt8Calibrator, IInt8EntropyCal
 from ._enums import *  # noqa: F401,F403  (all of TensorRT's enums)
 from ._enums import DataType
 from ._layers import *  # noqa: F401,F403
+from ._loop import (IIteratorLayer, ILoop, ILoopBoundaryLayer, ILoopOutputLayer, IRecurrenceLayer,
+                    ITripLimitLayer)
 from ._network import INetworkDefinition
 from ._parser import OnnxParser, ParserError
 from ._runtime import (EngineInspector, ICudaEngine, IExecutionContext, IOutputAllocator, IProfiler,

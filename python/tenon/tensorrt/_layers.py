@@ -8,6 +8,26 @@ from ._basics import Dims, number_of, type_of
 from ._enums import (DataType, Enum, LayerType, TensorFormat, TensorLocation, native)
 
 
+class HasEnds:
+    """What layers and networks share."""
+    _inputs: Any
+    _outputs: Any
+
+    @property
+    def num_inputs(self) -> int:
+        return len(self._inputs)
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self._outputs)
+
+    def get_input(self, index: int) -> Any:
+        return self._inputs[index] if index < len(self._inputs) else None
+
+    def get_output(self, index: int) -> Any:
+        return self._outputs[index] if index < len(self._outputs) else None
+
+
 class ITensor:
     """A tensor of a network. The shape leaves out the batch where it is implicit; -1 is a dim that
     is not known."""
@@ -15,6 +35,7 @@ class ITensor:
     def __init__(self, network: Any, handle: Any, name: Optional[str] = None):
         self._network = network
         self._made = handle
+        self._home = network._loop  # the loop whose body it belongs to
         self._name = name
         self._cast_to: Optional[DataType] = None
         self.dynamic_range: Optional[Tuple[float, float]] = None
@@ -23,11 +44,17 @@ class ITensor:
         self.broadcast_across_batch = False
 
     @property
-    def _handle(self) -> Any:
+    def _own(self) -> Any:
+        """The library's tensor."""
         return self._made
 
+    @property
+    def _handle(self) -> Any:
+        """The library's tensor for a layer that is added now: in a loop, its body's."""
+        return self._network._seen(self)
+
     def _describe(self) -> Tuple:
-        return _tenon.layer_describe(self._handle)
+        return _tenon.layer_describe(self._own)
 
     @property
     def name(self) -> str:
@@ -79,7 +106,7 @@ class ITensor:
         return (names[index + self._network._skip] if names else None) or ""
 
     def set_dimension_name(self, index: int, name: str) -> None:
-        _tenon.layer_set(self._handle, "dim_name", (index + self._network._skip, name))
+        _tenon.layer_set(self._own, "dim_name", (index + self._network._skip, name))
 
     def __repr__(self) -> str:
         return f"<ITensor {self.name}>"
@@ -92,20 +119,22 @@ class InputTensor(ITensor):
 
     def __init__(self, network: Any, name: str, dtype: DataType, shape: Any):
         super().__init__(network, None, name)
+        self._home = None
         self._name: str = name
         self._dtype = DataType(dtype)
         self._shape = Dims(shape)
         self._dim_names: dict = {}
 
     @property
-    def _handle(self) -> Any:
+    def _own(self) -> Any:
         if self._made is None:
             network = self._network
             network._settle(None)
             dims = tuple(self._shape)
             if network._skip:
                 dims = (-1,) + dims
-            self._made = network._raw("input", self._name.encode(), number_of(self._dtype), dims)
+            self._made = _tenon.network_add(network._root, "input", self._name.encode(),
+                                            number_of(self._dtype), dims)
             if network._skip:
                 _tenon.layer_set(self._made, "dim_name", (0, network._batch_name))
             for axis, name in self._dim_names.items():
@@ -167,7 +196,7 @@ class ParsedTensor(ITensor):
         self._is_input = is_input
 
     @property
-    def _handle(self) -> Any:
+    def _own(self) -> Any:
         raise Error("UNSUPPORTED", f"'{self._name}' belongs to a network that was read from a file, "
                                    "to which layers cannot be added: change the model before it is "
                                    "parsed")
@@ -284,7 +313,7 @@ def axes_of_mask(mask: int, skip: int) -> Tuple[int, ...]:
     return tuple(i + skip for i in range(8) if int(mask) >> i & 1)
 
 
-class ILayer:
+class ILayer(HasEnds):
     """A layer. Its type, precision and output types are kept; the types of tensors come from the
     graph, and the check of a build holds back what would lose too much."""
 
@@ -315,20 +344,6 @@ class ILayer:
     @property
     def type(self) -> LayerType:
         return self._type
-
-    @property
-    def num_inputs(self) -> int:
-        return len(self._inputs)
-
-    @property
-    def num_outputs(self) -> int:
-        return len(self._outputs)
-
-    def get_input(self, index: int) -> Optional[ITensor]:
-        return self._inputs[index] if index < len(self._inputs) else None
-
-    def get_output(self, index: int) -> Optional[ITensor]:
-        return self._outputs[index] if index < len(self._outputs) else None
 
     def set_input(self, index: int, tensor: ITensor) -> None:
         """Another tensor as an input, or one of the optional ones."""

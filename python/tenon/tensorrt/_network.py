@@ -1,7 +1,7 @@
 """INetworkDefinition: layers written down one by one, or read by the ONNX parser."""
 
 import re
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,13 +13,14 @@ from ._basics import Dims, Weights, as_array, number_of, volume
 from ._enums import (ActivationType, DataType, ElementWiseOperation, FillOperation, GatherMode,
                      MatrixOperation, NetworkDefinitionCreationFlag, PoolingType, ReduceOperation,
                      ScaleMode, ScatterMode, TopKOperation, UnaryOperation, native)
-from ._layers import ILayer, InputTensor, ITensor, ParsedLayer, ParsedTensor
+from ._layers import HasEnds, ILayer, InputTensor, ITensor, ParsedLayer, ParsedTensor
+from ._loop import ILoop
 
 _INTS = (DataType.INT32, DataType.INT64)
 BATCH = "implicit_batch_"  # the dim's name in an engine; the largest batch follows
 
 
-class INetworkDefinition:
+class INetworkDefinition(HasEnds):
     """A network. Without flags the batch is implicit where the first layer is one of windows (or
     fully connected) and its input has no batch, or where the builder's max_batch_size was set; else
     it is explicit, as in TensorRT 10 and later."""
@@ -28,7 +29,10 @@ class INetworkDefinition:
         self._builder = builder
         self._flags = int(flags)
         self._implicit: Optional[bool] = False if self._flags else None
-        self._net = _tenon.network_new(None)
+        self._root = _tenon.network_new(None)
+        self._net = self._root              # where layers go: a loop's body while it is written down
+        self._loop: Optional[ILoop] = None
+        self._copies: Dict[Tuple[int, Any], Any] = {}  # constants, once more for a body
         self._model: Optional[Model] = None  # of a file
         self._keep: List[np.ndarray] = []    # the library borrows weights
         self._inputs: List[ITensor] = []
@@ -119,10 +123,30 @@ class INetworkDefinition:
 
     def _value(self, tensor: ITensor, what: str) -> np.ndarray:
         """The numbers of a constant."""
-        for layer in self._layers:
-            if isinstance(layer, layers.IConstantLayer) and layer.get_output(0) is tensor:
-                return np.asarray(layer.weights)
-        raise Error("UNSUPPORTED", f"{what} must be a constant")
+        constant = self._constant(tensor)
+        if constant is None:
+            raise Error("UNSUPPORTED", f"{what} must be a constant")
+        return np.asarray(constant.weights)
+
+    def _constant(self, tensor: ITensor) -> Optional[layers.IConstantLayer]:
+        return next((layer for layer in self._layers if isinstance(layer, layers.IConstantLayer) and
+                     layer.get_output(0) is tensor), None)
+
+    def _seen(self, tensor: ITensor) -> Any:
+        """A tensor, as layers that are added now may read it."""
+        own = tensor._own  # which closes the loop whose output it is
+        if tensor._home is self._loop:
+            return own
+        constant = self._constant(tensor)
+        if constant is not None:
+            key = (id(tensor), self._loop)
+            if key not in self._copies:
+                self._copies[key] = self._raw("constant", self._weights(constant.weights))
+            return self._copies[key]
+        if self._loop is None:
+            raise Error("UNSUPPORTED", f"'{tensor.name}' belongs to a loop, which has ended where the "
+                                       "first of its outputs was used: only those may be read")
+        return self._loop._take(tensor)
 
     def _order(self, order: Iterable[int]) -> Tuple[int, ...]:
         return tuple(range(self._skip)) + tuple(int(axis) + self._skip for axis in order)
@@ -161,20 +185,6 @@ class INetworkDefinition:
     def mark_output_for_shapes(self, tensor: ITensor) -> bool:
         self.mark_output(tensor)
         return True
-
-    @property
-    def num_inputs(self) -> int:
-        return len(self._inputs)
-
-    @property
-    def num_outputs(self) -> int:
-        return len(self._outputs)
-
-    def get_input(self, index: int) -> ITensor:
-        return self._inputs[index]
-
-    def get_output(self, index: int) -> ITensor:
-        return self._outputs[index]
 
     @property
     def num_layers(self) -> int:
@@ -232,17 +242,19 @@ class INetworkDefinition:
         if self._model is not None:
             return self._model
         self._settle(None)
-        for tensor in self._inputs:
-            tensor._handle
+        for tensor in self._inputs + self._outputs:
+            tensor._own
+        if self._loop is not None:
+            raise Error("INVALID", f"no output of {self._loop.name} is used")
         for tensor in self._outputs:
             if any(t is tensor for t in self._marked):
                 continue
             handle = tensor._handle
             if tensor._cast_to is not None:
                 handle = self._raw("cast", handle, number_of(tensor._cast_to))
-            _tenon.network_mark_output(self._net, handle, tensor.name)
+            _tenon.network_mark_output(self._root, handle, tensor.name)
             self._marked.append(tensor)
-        return Model(handle=_tenon.model_from_network(self._net))
+        return Model(handle=_tenon.model_from_network(self._root))
 
     # ---- layers of windows ----
 
@@ -251,10 +263,14 @@ class INetworkDefinition:
         window = tuple(int(k) for k in kernel_shape)
         self._settle_windows(input, len(window))
         count = len(Weights(kernel)) // (num_output_maps * volume(window))
-        layer = self._add(layers.IConvolutionLayer, "convolution", [input], input._handle,
-                          self._weights(kernel, (num_output_maps, count) + window, input),
-                          self._weights(bias, (num_output_maps,), input))
-        layer.num_output_maps, layer.kernel_size_nd = num_output_maps, Dims(window)
+        return self._add_window(layers.IConvolutionLayer, "convolution", input, num_output_maps,
+                                (num_output_maps, count) + window, kernel, bias)
+
+    def _add_window(self, kind: Any, raw: str, input: ITensor, maps: int, shape: Tuple[int, ...],
+                    kernel: Any, bias: Any) -> Any:
+        layer = self._add(kind, raw, [input], input._handle, self._weights(kernel, shape, input),
+                          self._weights(bias, (maps,), input))
+        layer.num_output_maps, layer.kernel_size_nd = maps, Dims(shape[2:])
         layer.kernel, layer.bias = as_array(kernel), as_array(bias)
         return layer
 
@@ -268,12 +284,8 @@ class INetworkDefinition:
         self._settle_windows(input, len(window))
         channels = input.shape[-len(window) - 1]
         count = len(Weights(kernel)) // (channels * volume(window))
-        layer = self._add(layers.IDeconvolutionLayer, "deconvolution", [input], input._handle,
-                          self._weights(kernel, (channels, count) + window, input),
-                          self._weights(bias, (num_output_maps,), input))
-        layer.num_output_maps, layer.kernel_size_nd = num_output_maps, Dims(window)
-        layer.kernel, layer.bias = as_array(kernel), as_array(bias)
-        return layer
+        return self._add_window(layers.IDeconvolutionLayer, "deconvolution", input, num_output_maps,
+                                (channels, count) + window, kernel, bias)
 
     add_deconvolution = add_deconvolution_nd
 
@@ -558,11 +570,17 @@ class INetworkDefinition:
         return self._add(layers.IGridSampleLayer, "grid_sample", [input, grid], input._handle,
                          grid._handle)
 
+    # ---- loops ----
+
+    def add_loop(self) -> ILoop:
+        self._settle(None)
+        return ILoop(self)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("add_"):
             raise Error("UNSUPPORTED", f"INetworkDefinition.{name}: there is no such layer here; "
-                                       "write the part as ONNX, which has loops and conditions, and "
-                                       "parse that")
+                                       "write the part as ONNX, which has conditions, or as an operator "
+                                       "of your own (include/tenon/op.h), and parse that")
         raise AttributeError(name)
 
 
