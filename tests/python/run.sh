@@ -1,6 +1,6 @@
 #!/bin/sh
 # The Python package as users get it: one abi3 wheel, built by pip and installed into a fresh venv with NumPy,
-# where the tests run; then beside a PyTorch, where there is one, the same wheel and all tests again.
+# where the tests run and mypy reads the type hints; then beside a PyTorch, where there is one, the same wheel and all tests again.
 # Exit 77: skipped, the last line says why. Usage: run.sh FOLDER [PYTHON_WITH_TORCH]
 set -eu
 work=$1
@@ -28,6 +28,10 @@ echo "$(basename "$wheel"), $(du -k "$wheel" | cut -f1) KiB, $("$python" --versi
 "$python" -m pytest -q -rs -p no:cacheprovider "$root/tests/python" >pytest.log 2>&1 || { tail -n 60 pytest.log; exit 1; }
 grep SKIPPED pytest.log || true
 result=$(tail -n 1 pytest.log)
+if "$python" -m pip install -q mypy >>pip.log 2>&1; then
+    "$python" -m mypy --ignore-missing-imports -p tenon >mypy.log 2>&1 || { tail -n 40 mypy.log; exit 1; }
+    result="$result; $(tail -n 1 mypy.log)"
+fi
 if [ -n "$torch" ] && "$torch" -c 'import torch' 2>/dev/null; then
     "$python" -m pip install -q --target "$work/side" --no-deps "$wheel" pytest iniconfig packaging pluggy pygments
     PYTHONPATH=$work/side "$torch" -m pytest -q -rs -p no:cacheprovider "$root/tests/python" >torch.log 2>&1 || { tail -n 60 torch.log; exit 1; }
