@@ -27,6 +27,9 @@ int tune_options(build_flags *flags, tool_option *out)
         {"fp16", OPTION_FLAG, &flags->fp16, NULL,
          "compute in float16 where a card is (5e-3), sums in float32; TF32 where that is not so"},
         {"bf16", OPTION_FLAG, &flags->bf16, NULL, "the same with bfloat16 (2e-2)"},
+        {"hold", OPTION_LIST, &flags->hold, "NAME",
+         "compute the node or result of this name in float32 all the same, may be repeated; "
+         "`tenon compare --precision-bisect` finds which"},
         {"timings", OPTION_TEXT, &flags->timings, "FILE", "measured times, read and kept here"},
         {"dump", OPTION_TEXT, &flags->dump, "FOLDER", "write the graph here after every pass"},
         {"verbose", OPTION_FLAG, &flags->verbose, NULL, "say more"},
@@ -118,6 +121,10 @@ static void make_config(const build_flags *flags, tn_build_config *out)
         .dump_folder = flags->dump,
         .refit = flags->refit,
         .strip_weights = flags->strip_weights,
+        .hold = flags->hold.at,
+        .hold_count = flags->hold.count,
+        .expose = flags->expose,
+        .timing_cache = flags->cache,
         .precision = flags->fp16   ? TN_PRECISION_F16
                      : flags->bf16 ? TN_PRECISION_BF16
                      : flags->tf32 ? TN_PRECISION_TF32

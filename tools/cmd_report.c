@@ -255,7 +255,7 @@ static int write_all(const char *title, const char *facts, const char *json, con
         if (fclose(out)) return refuse(own.json);
     }
     if (own.trace && !write_trace(own.trace, title, m)) return refuse(own.trace);
-    return report_page_write(own.output, facts, json) ? EXIT_DONE : refuse(own.output);
+    return report_page_write(own.output, facts, json) ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- The command -----------------------------------------------------------------------------*/

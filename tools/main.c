@@ -5,10 +5,10 @@
 #include "tool.h"
 
 static const tool_command *const commands[] = {
-    &command_build,    &command_tune,     &command_run,      &command_bench,
-    &command_check,    &command_inspect,  &command_simplify, &command_export,
-    &command_tokenize, &command_classify, &command_train,    &command_plot,
-    &command_devices,  &command_refit,    &command_report,   &command_trtexec,
+    &command_build,   &command_tune,     &command_run,     &command_bench,    &command_check,
+    &command_inspect, &command_simplify, &command_export,  &command_tokenize, &command_classify,
+    &command_train,   &command_plot,     &command_devices, &command_refit,    &command_report,
+    &command_compare, &command_trtexec,
 };
 #define COMMAND_COUNT ((int)(sizeof(commands) / sizeof(commands[0])))
 

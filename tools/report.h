@@ -1,4 +1,4 @@
-/* Private to `tenon report`. */
+/* Pages: of `tenon report`, and what others share of it. */
 #ifndef TENON_REPORT_H
 #define TENON_REPORT_H
 
@@ -23,7 +23,10 @@ typedef struct machine_speed {
 int machine_measure(const tn_engine *engine, const build_flags *flags, const char *json,
                     machine_speed *out) TN_MUST_USE;
 
-/* The page: report_page.c. `json` is the engine's layers; `facts` the rest, as JSON members. */
+/* report_page.c: a page of tools/report/parts.js and the scripts behind it (NULL-ended), with the
+ * data that they show. False: printed. */
+bool page_write(const char *path, const char *const *scripts, const char *json);
+/* That of an engine. `json` is its layers; `facts` the rest, as JSON members. */
 bool report_page_write(const char *path, const char *facts, const char *json);
 
 #endif

@@ -5,8 +5,8 @@
 #include "report.h"
 
 /* Made of tools/report/ by cmake/embed.cmake. */
-extern const unsigned char report_page_html[], report_page_css[], report_page_js[],
-    report_graph_js[];
+extern const unsigned char report_page_html[], report_page_css[], report_parts_js[],
+    report_page_js[], report_graph_js[];
 
 /* Names of a network must not end the element that they stand in; "<" is in strings only. */
 static void print_data(FILE *out, const char *json)
@@ -17,26 +17,21 @@ static void print_data(FILE *out, const char *json)
     }
 }
 
-static void print_part(FILE *out, const char *name, const char *facts, const char *json)
+static void print_part(FILE *out, const char *name, const char *const *scripts, const char *json)
 {
     if (!strncmp(name, "css", 3)) {
         fputs((const char *)report_page_css, out);
     } else if (!strncmp(name, "js", 2)) {
-        fprintf(out, "%s\n%s", (const char *)report_page_js, (const char *)report_graph_js);
+        fputs((const char *)report_parts_js, out);
+        for (int i = 0; scripts[i]; i++) fprintf(out, "\n%s", scripts[i]);
     } else {
-        fputc('{', out);
-        print_data(out, facts);
-        fputs("\"engine\": ", out);
         print_data(out, json);
-        fputc('}', out);
     }
 }
 
-bool report_page_write(const char *path, const char *facts, const char *json)
+bool page_write(const char *path, const char *const *scripts, const char *json)
 {
-    char temporary[4096];
-    snprintf(temporary, sizeof(temporary), "%s.part", path);
-    FILE *out = fopen(temporary, "w");
+    FILE *out = save_begin(path);
     if (!out) return false;
     for (const char *at = (const char *)report_page_html; *at;) {
         const char *mark = strstr(at, "{{"), *end = mark ? strstr(mark, "}}") : NULL;
@@ -45,10 +40,23 @@ bool report_page_write(const char *path, const char *facts, const char *json)
             break;
         }
         fwrite(at, 1, (size_t)(mark - at), out);
-        print_part(out, mark + 2, facts, json);
+        print_part(out, mark + 2, scripts, json);
         at = end + 2;
     }
-    bool good = !ferror(out);
-    good &= fclose(out) == 0;
-    return good && rename(temporary, path) == 0;
+    return save_end(out, path);
+}
+
+bool report_page_write(const char *path, const char *facts, const char *json)
+{
+    const char *const scripts[] = {(const char *)report_page_js, (const char *)report_graph_js,
+                                   NULL};
+    char *data = NULL;
+    size_t bytes = 0;
+    FILE *text = open_memstream(&data, &bytes);
+    if (!text) return false;
+    fprintf(text, "{%s\"engine\": %s}", facts, json);
+    fclose(text);
+    bool good = page_write(path, scripts, data);
+    free(data);
+    return good;
 }

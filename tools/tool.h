@@ -52,7 +52,8 @@ typedef struct tool_command {
 #define OPTIONS_MAX 48
 extern const tool_command command_build, command_run, command_bench, command_check, command_inspect,
     command_simplify, command_export, command_tokenize, command_classify, command_train,
-    command_plot, command_devices, command_tune, command_refit, command_report, command_trtexec;
+    command_plot, command_compare, command_devices, command_tune, command_refit, command_report,
+    command_trtexec;
 
 /* Reads argv into the rows and the rest into `arguments`. False: the error is printed. */
 bool options_parse(const tool_command *command, const tool_option *option, int option_count,
@@ -117,8 +118,10 @@ typedef struct build_flags {
     int threads;
     double budget_ms;
     double tolerance;
-    bool no_check, no_optimize, tf32, fp16, bf16, verbose, refit, strip_weights;
+    bool no_check, no_optimize, tf32, fp16, bf16, verbose, refit, strip_weights, expose;
     const char *device, *timings, *dump;
+    text_list hold;
+    tn_timing_cache *cache; /* of `tenon compare`, which builds a model many times */
 } build_flags;
 
 int build_options(build_flags *flags, tool_option *out);

@@ -315,6 +315,30 @@ TN_API int tn_model_output_count(const tn_model *model);
 TN_API TN_MUST_USE tn_status tn_model_input(const tn_model *model, int index, tn_io *out);
 TN_API TN_MUST_USE tn_status tn_model_output(const tn_model *model, int index, tn_io *out);
 
+/* A node of the graph as it is after import. Strings live as long as the model, the arrays for the
+ * call. */
+typedef struct tn_node_about {
+    const char *op;             /* "Softmax" */
+    const char *name;           /* its own, or that of its first output */
+    const char *const *inputs;  /* names of tensors; "" is an absent one */
+    const char *const *outputs; /* the same; "" is one that nobody asked for */
+    int input_count, output_count;
+} tn_node_about;
+typedef bool (*tn_node_visitor)(void *self, const tn_node_about *node);
+/* Every node, in an order in which each comes after those that it reads, until `visit` says false.
+ */
+TN_API TN_MUST_USE tn_status tn_model_visit(const tn_model *model, tn_node_visitor visit,
+                                            void *self);
+/* A constant by its name: a view, read-only, that lives as long as the model; NOT_FOUND. */
+TN_API TN_MUST_USE tn_status tn_model_constant(const tn_model *model, const char *name,
+                                               tn_tensor *out);
+/* Random values that make sense, into inputs[index]: floats in [-1, 1), token ids inside of their
+ * table, lengths inside of their sequence, 0 and 1 for masks. `inputs` has a dense tensor for each
+ * input of the model; of the others only the shapes are looked at. The same seed gives the same
+ * values. */
+TN_API TN_MUST_USE tn_status tn_model_fill_input(const tn_model *model, const tn_tensor *inputs,
+                                                 int index, uint64_t seed);
+
 /* Text about a model: a summary a person reads, the graph in .tn form, the inputs in protobuf text
  * format as ONNX tools print graph.input, and others. Operations and memory are estimates, with 1
  * for each dynamic dim. After tn_model_simplify they are about the simplified graph. */
@@ -419,6 +443,14 @@ typedef struct tn_build_config {
     void *progress_self;
     bool refit;         /* weights can be replaced later (tn_engine_refit) */
     bool strip_weights; /* the engine has none until then; implies refit */
+    /* Results of the model to compute in float32 whatever the precision allows, by their names or
+     * those of the nodes that give them; what was fused with such a node is held back with it. */
+    const char *const *hold;
+    int hold_count;
+    /* To look into an engine: tensors between its steps are outputs too, behind the model's, each
+     * by the name it has in the model. What was fused away is not there. tn_engine_tune with it
+     * keeps the kernels that an engine has. */
+    bool expose;
 } tn_build_config;
 
 /* Optimise, choose tactics by measuring, check, and make an engine ready to run. MISMATCH names the

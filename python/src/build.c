@@ -51,22 +51,23 @@ static PyObject *give_engine(tn_status status, tn_engine *engine)
 }
 
 /* build(model or engine, device, threads, profiles, check, optimize, budget_ms, tolerance,
- * timings_path, dump_folder, precision, timing cache, progress, refit, strip_weights); an engine is
- * tuned anew. */
+ * timings_path, dump_folder, precision, timing cache, progress, refit, strip_weights, hold,
+ * expose); an engine is tuned anew. */
 static PyObject *build(PyObject *self, PyObject *args)
 {
-    PyObject *from, *profiles_, *progress;
+    PyObject *from, *profiles_, *progress, *hold_;
     tn_build_config config = {.size = sizeof config};
-    int check, optimize, precision, refit, strip;
+    int check, optimize, precision, refit, strip, expose;
     handle *timings;
-    list profiles;
+    list profiles, hold;
     tn_engine *engine = NULL;
     tn_status status;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OziOppddzziO&Opp", &from, &config.device, &config.threads,
+    if (!PyArg_ParseTuple(args, "OziOppddzziO&OppOp", &from, &config.device, &config.threads,
                           &profiles_, &check, &optimize, &config.budget_ms, &config.tolerance,
                           &config.timings_path, &config.dump_folder, &precision,
-                          to_optional_timings, &timings, &progress, &refit, &strip)) {
+                          to_optional_timings, &timings, &progress, &refit, &strip, &hold_,
+                          &expose)) {
         return NULL;
     }
     handle *source = NULL;
@@ -83,6 +84,10 @@ static PyObject *build(PyObject *self, PyObject *args)
     if (!list_read(profiles_, sizeof(tn_profile), to_profile, &profiles)) {
         return NULL;
     }
+    if (!list_read(hold_, sizeof(char *), to_text, &hold)) {
+        free(profiles.at);
+        return NULL;
+    }
     config.no_check = !check;
     config.no_optimize = !optimize;
     config.profiles = profiles.at;
@@ -93,6 +98,9 @@ static PyObject *build(PyObject *self, PyObject *args)
     config.progress_self = progress;
     config.refit = refit;
     config.strip_weights = strip;
+    config.hold = hold.at;
+    config.hold_count = hold.count;
+    config.expose = expose;
     if (timings) {
         timings->is_busy = true;
     }
@@ -103,6 +111,7 @@ static PyObject *build(PyObject *self, PyObject *args)
         timings->is_busy = false;
     }
     free(profiles.at);
+    free(hold.at);
     return give_engine(status, engine);
 }
 

@@ -117,7 +117,8 @@ def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] 
           timings: Optional[PathLike] = None, dump: Optional[PathLike] = None,
           timing_cache: Optional[TimingCache] = None,
           progress: Optional[Callable[[str, int, int], Any]] = None, refit: bool = False,
-          strip_weights: bool = False) -> "Engine":
+          strip_weights: bool = False, hold: Sequence[str] = (),
+          expose: bool = False) -> "Engine":
     """Optimise a model, choose kernels by measuring, check the result against the model, and make
     an engine of it. Other threads run meanwhile.
 
@@ -132,6 +133,8 @@ def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] 
         which comes out of the build.
     refit: weights can be replaced later (:meth:`Engine.refit`); strip_weights: the engine has none
         until then.
+    hold: names of nodes or results to compute in float32 whatever the precision allows.
+    expose: tensors between the steps are outputs too, behind the model's, each by its name in the model.
     """
     if isinstance(model, (bytes, bytearray, memoryview)):
         model = Model.from_bytes(bytes(model))
@@ -140,7 +143,7 @@ def build(model: Union[Model, "Engine", PathLike, bytes], device: Optional[str] 
     handle = _tenon.build(model._handle, device, threads, profile_list(profiles), check, optimize,
                           budget_ms, tolerance, path_text(timings), path_text(dump),
                           _PRECISIONS[precision], timing_cache and timing_cache._handle, progress,
-                          refit, strip_weights)
+                          refit, strip_weights, [name.encode() for name in hold], expose)
     return Engine(handle=handle)
 
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "build/build.h"
 
 tn_status tn_io_describe(tn_arena *arena, const char *name, const tn_value *value, bool is_output,
                          tn_io *io)
@@ -150,6 +151,67 @@ tn_status tn_model_output(const tn_model *model, int index, tn_io *out)
              "there is no output %d: the model has %d", index, tn_model_output_count(model));
     *out = model->output[index];
     return NULL;
+}
+
+/* ---- Nodes and values ------------------------------------------------------------------------*/
+
+static const char **name_values(tn_value *const *values, int count, tn_arena *arena)
+{
+    const char **out = TN_NEW_ARRAY(arena, const char *, count);
+    for (int i = 0; out && i < count; i++) out[i] = values[i] ? values[i]->name : "";
+    return out;
+}
+
+tn_status tn_model_visit(const tn_model *model, tn_node_visitor visit, void *self)
+{
+    tn_arena arena;
+    bool memory = true, go_on = true;
+    TN_NOT_NULL(model);
+    TN_CHECK(visit, TN_INVALID, "%s: visit is NULL", __func__);
+    tn_arena_init(&arena);
+    for (const tn_node *node = model->graph->first; node && memory && go_on; node = node->next) {
+        tn_node_about about = {.op = node->op->name,
+                               .name = node->name,
+                               .input_count = node->in_count,
+                               .output_count = node->out_count};
+        about.inputs = name_values(node->in, node->in_count, &arena);
+        about.outputs = name_values(node->out, node->out_count, &arena);
+        memory = about.inputs && about.outputs;
+        if (!memory) break;
+        if (!node->name[0] && node->out_count) about.name = about.outputs[0];
+        go_on = visit(self, &about);
+    }
+    tn_arena_fini(&arena);
+    TN_CHECK(memory, TN_OUT_OF_MEMORY, "no memory to describe a node");
+    return NULL;
+}
+
+tn_status tn_model_constant(const tn_model *model, const char *name, tn_tensor *out)
+{
+    TN_NOT_NULL(model);
+    TN_NOT_NULL(name);
+    TN_NOT_NULL(out);
+    const tn_value *value = tn_map_find(&model->graph->names, name);
+    TN_CHECK(value && value->kind == TN_VALUE_CONSTANT, TN_NOT_FOUND,
+             "the model has no constant '%s'", name);
+    *out = value->constant;
+    return NULL;
+}
+
+tn_status tn_model_fill_input(const tn_model *model, const tn_tensor *inputs, int index,
+                              uint64_t seed)
+{
+    TN_NOT_NULL(model);
+    TN_NOT_NULL(inputs);
+    TN_CHECK(index >= 0 && index < tn_model_input_count(model), TN_INVALID,
+             "there is no input %d: the model has %d", index, tn_model_input_count(model));
+    const tn_value *input = model->graph->input[index];
+    TN_CHECK(input->type.kind == TN_TYPE_TENSOR, TN_UNSUPPORTED,
+             "input '%s' is no tensor: there are no random values for it", input->name);
+    TN_CHECK(inputs[index].dtype == input->type.dtype, TN_INVALID,
+             "input '%s' is %s, the tensor to fill %s", input->name,
+             tn_dtype_name(input->type.dtype), tn_dtype_name(inputs[index].dtype));
+    return tn_build_fill_input(model->graph, inputs, index, seed);
 }
 
 /* ---- Text ------------------------------------------------------------------------------------*/

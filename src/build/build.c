@@ -52,6 +52,10 @@ static tn_status take_config(const tn_build_config *given, builder *b)
     TN_CHECK(out->threads >= 0, TN_INVALID, "%d threads were asked for", out->threads);
     TN_CHECK(!out->strip_weights || !out->no_optimize, TN_INVALID,
              "an engine without passes is not stripped of its weights");
+    TN_CHECK(out->hold_count >= 0 && out->hold_count <= TN_HELD_MAX &&
+                 (out->hold || out->hold_count == 0),
+             TN_INVALID, "%d layers are to be held back: at most %d can be", out->hold_count,
+             TN_HELD_MAX);
     TN_CHECK(out->profile_count >= 0 && (out->profiles || out->profile_count == 0), TN_INVALID,
              "%d profiles are announced, none is given", out->profile_count);
     b->watch = (tn_watch){.tell = out->progress, .self = out->progress_self};
@@ -72,6 +76,45 @@ static tn_status find_card(const builder *b, tn_card **out)
     return NULL;
 }
 
+static tn_status hold_back(builder *b, const char *name)
+{
+    if (tn_map_has(&b->held, name) || b->record.held_count == TN_HELD_MAX) return NULL;
+    b->record.held[b->record.held_count++] = name;
+    return tn_map_put(&b->held, name, b);
+}
+
+/* By the name of a value of the optimised graph, or of what such a node was made of. */
+static tn_status hold_asked(builder *b, const char *name)
+{
+    const tn_value *value = tn_map_find(&b->graph->names, name);
+    bool found = value && value->kind == TN_VALUE_NODE;
+    int64_t place = 0;
+    if (found) return hold_back(b, value->producer->out[0]->name);
+    for (const tn_node *node = b->source->first; node && b->portable; node = node->next, place++) {
+        bool named = !strcmp(node->name, name);
+        for (int32_t k = 0; k < node->out_count; k++)
+            named |= node->out[k] && !strcmp(node->out[k]->name, name);
+        if (!named) continue;
+        found = true;
+        int32_t at = 0;
+        for (const tn_node *now = b->graph->first; now; now = now->next, at++)
+            for (int32_t i = 0; i < b->portable[place].count; i++)
+                if (b->portable[place].at[i] == at && now->out[0])
+                    TN_TRY(hold_back(b, now->out[0]->name));
+    }
+    TN_CHECK(found, TN_NOT_FOUND,
+             "'%s' is to be held back in float32, but no node and no result of the model has that "
+             "name",
+             name);
+    return NULL;
+}
+
+static tn_status hold_all_asked(builder *b)
+{
+    for (int i = 0; i < b->config.hold_count; i++) TN_TRY(hold_asked(b, b->config.hold[i]));
+    return NULL;
+}
+
 static tn_status optimise(builder *b)
 {
     uint64_t begin = tn_clock_ns();
@@ -89,10 +132,11 @@ static tn_status optimise(builder *b)
     TN_TRY(tn_watch_begin(&b->watch, "passes", 0));
     TN_TRY(tn_trace_begin(b->source, b->graph, &b->arena, &trace));
     if (!b->config.no_optimize) TN_TRY(tn_passes_run_for(b->graph, &options));
+    TN_TRY(tn_trace_names(&trace, b->graph));
     TN_TRY(tn_trace_end(&trace, &b->arena, &b->portable));
     b->record.nodes_after = b->graph->node_count;
     say("optimised the graph", begin);
-    return NULL;
+    return hold_all_asked(b);
 }
 
 /* Shapes that a graph cannot take are no reason not to build: it is tuned by estimates then. */
@@ -146,11 +190,13 @@ static tn_status lower(builder *b)
     if (!card) {
         TN_TRY(tn_remove_padding(b->lowered, &packed));
         if (packed) tn_log(TN_LOG_INFO, "%lld nodes without padding", (long long)packed);
+        TN_TRY(tn_trace_names(&trace, b->lowered));
         return tn_trace_end(&trace, &b->arena, &b->low);
     }
     tn_dtype dtype = b->config.precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16;
     if (is_half(b)) TN_TRY(tn_lower_precision(b->lowered, dtype, &b->held, &b->record.lowered));
     TN_TRY(tn_passes_run_for(b->lowered, &(tn_pass_options){.for_card = true, .watch = &b->watch}));
+    TN_TRY(tn_trace_names(&trace, b->lowered));
     return tn_trace_end(&trace, &b->arena, &b->low);
 }
 
@@ -184,7 +230,7 @@ static tn_status add_others(builder *b, const tn_graph *graph)
     return NULL;
 }
 
-static const tn_graph *graph_of(const builder *b)
+static tn_graph *graph_of(const builder *b)
 {
     return b->lowered ? b->lowered : b->graph;
 }
@@ -229,6 +275,7 @@ static tn_status choose_and_emit(builder *b)
     const tn_build_config *config = &b->config;
     int64_t *values;
     TN_TRY(lower(b));
+    if (config->expose) TN_TRY(tn_expose_values(graph_of(b), NULL));
     TN_TRY(tn_partition(graph_of(b), b->engine, &b->record.partition));
     TN_TRY(open_timings(b));
     TN_TRY(tn_watch_begin(&b->watch, "kernels", graph_of(b)->node_count));
@@ -264,13 +311,6 @@ static tn_status choose_and_emit(builder *b)
     TN_TRY(tn_finish(b->engine, b->graph, refit ? b->source : NULL, &b->constants));
     say("put weights in place", begin);
     return NULL;
-}
-
-static tn_status hold_back(builder *b, const char *name)
-{
-    if (tn_map_has(&b->held, name) || b->record.held_count == TN_HELD_MAX) return NULL;
-    b->record.held[b->record.held_count++] = name;
-    return tn_map_put(&b->held, name, b);
 }
 
 static tn_status check(builder *b)
@@ -321,10 +361,9 @@ static tn_status try(builder *b)
 
 /* What the gate does not let pass even so is not sold as if it did: the next better precision is
  * used, at the tolerance of what was asked for. */
-static bool step_up(builder *b, tn_status why)
+static tn_status step_up(builder *b, tn_status why)
 {
     tn_precision from = b->config.precision;
-    if (from == TN_PRECISION_F32) return false;
     b->config.precision = is_half(b) ? TN_PRECISION_TF32 : TN_PRECISION_F32;
     b->record.precision = b->config.precision;
     b->record.lowered = (tn_lowered){0};
@@ -333,7 +372,7 @@ static bool step_up(builder *b, tn_status why)
     tn_map_init(&b->held, &b->arena);
     tn_log(TN_LOG_WARNING, "%s instead of %s, which loses too much here: %s",
            tn_precision_name(b->config.precision), tn_precision_name(from), tn_status_message(why));
-    return true;
+    return hold_all_asked(b);
 }
 
 static tn_status keep_layers(builder *b)
@@ -354,17 +393,17 @@ static tn_status build(builder *b)
 {
     TN_TRY(optimise(b));
     TN_TRY(tn_shapes_of(b->source, &b->config, &b->arena, &b->shapes));
+    int held = b->record.held_count;
     tn_status status = try(b);
-    int held = 0;
     for (int round = 1; tn_status_code(status) == TN_MISMATCH; round++) {
         int most = is_half(b) ? HOLD_ROUNDS_MAX : HOLD_ROUNDS_TF32;
         if (b->record.held_count > held && round <= most) {
             tn_log(TN_LOG_INFO, "%d layers are held back in float32, after: %s",
                    b->record.held_count, tn_status_message(status));
-        } else if (step_up(b, status)) {
-            round = 0;
         } else {
-            break;
+            if (b->config.precision == TN_PRECISION_F32) break;
+            TN_TRY(step_up(b, status));
+            round = 0;
         }
         held = b->record.held_count;
         forget(b);
@@ -529,6 +568,7 @@ static tn_status tune(builder *b, tn_graph **source)
         b->before = &b->tuned->layers;
     }
     b->source = *source;
+    b->again = b->config.expose; /* to see what the engine's own kernels compute */
     TN_TRY(read_profiles(b, b->tuned));
     if (b->config.precision == TN_PRECISION_F32) {
         TN_TRY(tn_exec_engine_meta(b->tuned, "precision", &b->arena, &word));

@@ -36,6 +36,9 @@ tn_status tn_build_card(const char *device, tn_card **out) TN_MUST_USE;
 tn_status tn_build_compare(const tn_graph *original, const tn_graph *changed,
                            const tn_build_config *config, tn_text *report,
                            const char **result) TN_MUST_USE;
+/* Values that make sense into one of the inputs, whose shapes are given (gate_inputs.c). */
+tn_status tn_build_fill_input(const tn_graph *graph, const tn_tensor *inputs, int64_t index,
+                              uint64_t seed) TN_MUST_USE;
 /* "1x3 1x3 4x3 NAME": min, opt, max, as it stands in a meta line; the name lives as long as the
  * line. False: it is none. */
 void tn_profile_print(const tn_profile *profile, tn_text *out);

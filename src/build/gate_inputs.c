@@ -84,6 +84,18 @@ static tn_status find_range(const tn_graph *graph, const tn_value *input, const 
     return status;
 }
 
+/* Floats that are called a mask are 0 and 1. */
+static bool is_mask(const tn_value *input)
+{
+    return input->type.dtype == TN_DTYPE_F32 && strstr(input->name, "mask");
+}
+
+static void round_mask(tn_tensor *t)
+{
+    float *at = t->data;
+    for (int64_t i = 0, count = tn_tensor_count(t); i < count; i++) at[i] = at[i] < 0.5f ? 0 : 1;
+}
+
 static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_t *values,
                       int attempt, int draw, uint64_t seed, tn_tensor *t)
 {
@@ -91,6 +103,11 @@ static tn_status fill(const tn_graph *graph, const tn_value *input, const int64_
     tn_dtype_kind kind = tn_dtype_kind_of(t->dtype);
     range r;
     if (kind == TN_KIND_S || tn_tensor_count(t) == 0) return NULL; /* empty texts */
+    if (is_mask(input)) {
+        TN_TRY(tn_tensor_fill_random(t, seed, 0, 1));
+        round_mask(t);
+        return NULL;
+    }
     if (kind == TN_KIND_F || kind == TN_KIND_C)
         return tn_tensor_fill_random(t, seed, low[draw], high[draw]);
     TN_TRY(find_range(graph, input, values, &r));
@@ -111,4 +128,29 @@ tn_status tn_gate_inputs(const tn_graph *graph, const tn_shape_set *set, const i
                     "while making values for input '%s'", input->name);
     }
     return NULL;
+}
+
+tn_status tn_build_fill_input(const tn_graph *graph, const tn_tensor *inputs, int64_t index,
+                              uint64_t seed)
+{
+    tn_arena arena;
+    tn_shape_set set = {.name = "given"};
+    int64_t *values = NULL;
+    tn_tensor filled = inputs[index];
+    tn_arena_init(&arena);
+    set.rank = TN_NEW_ARRAY(&arena, int32_t, graph->input_count);
+    set.dim = tn_arena_alloc(&arena, sizeof(*set.dim) * (size_t)graph->input_count);
+    tn_status status = NULL;
+    if (!set.rank || !set.dim) status = TN_ERROR(TN_OUT_OF_MEMORY, "no memory for shapes");
+    for (int64_t i = 0; i < graph->input_count && !status; i++) {
+        set.rank[i] = inputs[i].rank;
+        memcpy(set.dim[i], inputs[i].dim, sizeof(set.dim[i]));
+    }
+    /* Shapes that the graph does not take are for its run to complain about. */
+    if (!status && tn_shapes_values(graph, &set, &arena, &values)) values = NULL;
+    if (!status)
+        status = fill(graph, graph->input[index], values, 0, 0, (uint64_t)index + 1 + (seed << 32),
+                      &filled);
+    tn_arena_fini(&arena);
+    return status ? tn_status_trail(status, __FILE__, __LINE__, __func__) : NULL;
 }

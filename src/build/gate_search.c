@@ -22,18 +22,17 @@ static bool is_output_name(const tn_graph *graph, const char *name)
     return false;
 }
 
-/* Values that both graphs have become outputs of both. */
-static tn_status expose_common(tn_graph *a, tn_graph *b)
+tn_status tn_expose_values(tn_graph *graph, const tn_graph *like)
 {
-    for (const tn_node *node = a->first; node; node = node->next)
+    for (const tn_node *node = graph->first; node; node = node->next)
         for (int32_t k = 0; k < node->out_count; k++) {
-            tn_value *x = node->out[k];
-            tn_value *y = x ? tn_map_find(&b->names, x->name) : NULL;
-            if (!y || y->kind != TN_VALUE_NODE || x->type.kind != TN_TYPE_TENSOR ||
-                !tn_value_has_users(y) || is_output_name(a, x->name) || is_output_name(b, x->name))
+            tn_value *value = node->out[k];
+            if (!value || value->type.kind != TN_TYPE_TENSOR || !tn_value_has_users(value) ||
+                is_output_name(graph, value->name))
                 continue;
-            TN_TRY(tn_graph_add_output(a, x->name, x));
-            TN_TRY(tn_graph_add_output(b, x->name, y));
+            const tn_value *other = like ? tn_map_find(&like->names, value->name) : value;
+            if (other && other->kind == TN_VALUE_NODE && tn_value_has_users(other))
+                TN_TRY(tn_graph_add_output(graph, value->name, value));
         }
     return NULL;
 }
@@ -43,7 +42,8 @@ static tn_status run_both(search *s, const tn_graph *original, const tn_tensor *
     const tn_gate *gate = s->gate;
     TN_TRY(tn_graph_clone(original, false, &s->original));
     TN_TRY(tn_graph_clone(gate->optimised, false, &s->optimised));
-    TN_TRY(expose_common(s->original, s->optimised));
+    TN_TRY(tn_expose_values(s->original, s->optimised));
+    TN_TRY(tn_expose_values(s->optimised, s->original));
     tn_chooser reference = tn_gate_reference_chooser(gate, &s->arena);
     TN_TRY(tn_gate_engine(gate, s->original, &reference, &s->original_constants, &s->want));
     TN_TRY(tn_gate_engine(gate, s->optimised, gate->chooser, &s->optimised_constants, &s->got));

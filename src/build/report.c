@@ -42,7 +42,7 @@ static void print_precision(const tn_record *r, tn_text *out)
                        r->lowered.low, r->lowered.kept);
     tn_text_printf(out, "\n");
     for (int i = 0; i < r->held_count; i++)
-        tn_text_printf(out, "  held back in fp32 by the gate: '%s'\n", r->held[i]);
+        tn_text_printf(out, "  held back in fp32: '%s'\n", r->held[i]);
     if (r->rounded_count)
         tn_text_printf(out,
                        "  held back in fp32, since QuantizeLinear rounds what they give: %" PRId64

@@ -203,6 +203,9 @@ typedef struct tn_gate {
     int suspect_count;
 } tn_gate;
 
+/* Tensors that nodes give and something reads become outputs, in the order of the nodes: those that
+ * `like` (NULL: any) has too. */
+tn_status tn_expose_values(tn_graph *graph, const tn_graph *like) TN_MUST_USE;
 /* MISMATCH names the first tensor that differs. */
 tn_status tn_gate_run(tn_gate *gate) TN_MUST_USE;
 /* Random but sensible values: tokens inside their tables, masks of 0 and 1. attempt 0: random, 1:
@@ -229,6 +232,8 @@ typedef struct tn_trace {
 tn_status tn_trace_begin(const tn_graph *from, const tn_graph *copy, tn_arena *arena,
                          tn_trace *out) TN_MUST_USE;
 tn_status tn_trace_end(const tn_trace *trace, tn_arena *arena, tn_places **out) TN_MUST_USE;
+/* Before its end: values that passes made in place of one of `from` get that one's name back. */
+tn_status tn_trace_names(const tn_trace *trace, tn_graph *copy) TN_MUST_USE;
 
 typedef struct tn_layer_facts {
     const tn_graph *source;    /* that the build began with ... */

@@ -116,6 +116,44 @@ tn_status tn_trace_end(const tn_trace *trace, tn_arena *arena, tn_places **out)
     return NULL;
 }
 
+/* ---- Names -----------------------------------------------------------------------------------*/
+
+/* What took the place of the one result of a node; NULL: nothing that is still there. */
+static tn_value *heir(const tn_node *node)
+{
+    enum { HOPS_MAX = 1000 };
+    tn_value *value = NULL;
+    for (int hops = 0; hops < HOPS_MAX && node && !node->graph; hops++) {
+        value = node->became;
+        node = value && value->kind == TN_VALUE_NODE ? value->producer : NULL;
+    }
+    return node && node->graph ? value : NULL;
+}
+
+static bool same_dims(const tn_value *a, const tn_value *b)
+{
+    char x[256], y[256];
+    tn_type_text(a->graph->exprs, &a->type, x, sizeof(x));
+    tn_type_text(b->graph->exprs, &b->type, y, sizeof(y));
+    const char *p = strchr(x, '['), *q = strchr(y, '[');
+    return a->type.kind == b->type.kind && p && q && !strcmp(p, q);
+}
+
+tn_status tn_trace_names(const tn_trace *trace, tn_graph *copy)
+{
+    int64_t i = 0;
+    for (const tn_node *node = trace->from->first; node; node = node->next, i++) {
+        const tn_value *was = node->out_count == 1 ? node->out[0] : NULL;
+        tn_value *value = was ? heir(trace->node[i]) : NULL;
+        if (!value || tn_map_has(&trace->from->names, value->name) || !same_dims(was, value))
+            continue;
+        value->name = tn_arena_text(copy->arena, was->name, strlen(was->name));
+        TN_CHECK(value->name, TN_OUT_OF_MEMORY, "no memory for the names of values");
+        TN_TRY(tn_map_put(&copy->names, value->name, value));
+    }
+    return NULL;
+}
+
 /* ---- An engine's record ----------------------------------------------------------------------*/
 
 static tn_status keep_text(tn_arena *arena, const char *text, const char **out)

@@ -9,10 +9,7 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 fail() { echo "FAIL $*"; failed=$((failed + 1)); }
 
-browser=
-for name in chromium-headless-shell chromium chromium-browser google-chrome; do
-    command -v $name >/dev/null 2>&1 && browser=$name && break
-done
+. tests/report/browser.sh
 
 # report NAME ARGUMENTS...: the page is well-formed JSON and script, and works
 report() {
@@ -24,14 +21,10 @@ report() {
         python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$file" || fail "$file is no JSON"
     done
     grep -q '"ph": "X"' "$work/$name.trace" || fail "$name: the trace is empty"
-    [ "$(grep -c 'src="http\|href="http\|url(http\|@import' "$page")" = 0 ] || fail "$name: the page loads something"
+    loads_nothing "$page" || fail "$name: the page loads something"
     [ -n "$browser" ] || return
-    # the checks first, so that they hear of every error
-    awk -v check="tests/report/check.js" '/^<script>$/ && !done { print; while ((getline line < check) > 0) print line;
-        print "</script>\n<script>"; done = 1; next } { print }' "$page" >"$work/checked.html"
-    title=$(timeout 60 $browser --headless --no-sandbox --disable-gpu --window-size=1300,900 --virtual-time-budget=5000 \
-        --dump-dom "file://$work/checked.html" 2>/dev/null | grep -o '<title>[^<]*' | head -n 1)
-    case $title in '<title>PASS'*) echo "$name: ${title#<title>}" ;; *) fail "$name in $browser: ${title:-no title}" ;; esac
+    title=$(page_title "$page" tests/report/check.js)
+    case $title in PASS*) echo "$name: $title" ;; *) fail "$name in $browser: ${title:-no title}" ;; esac
 }
 
 "$tenon" build examples/curve/curve.onnx -o "$work/curve.engine" --timings="$work/times" --budget=50 >/dev/null 2>&1 || fail build

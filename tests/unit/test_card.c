@@ -499,7 +499,17 @@ static void what_loses_too_much_is_held_back(void **unused)
     assert_ok(tn_timings_put(&cache.timings, problem, &large, 30));
     assert_ok(tn_timings_put(&cache.timings, problem, &coarse, 10));
     assert_ok(tn_build_tuned(engine, &config, &tuned));
-    assert_non_null(strstr(tuned->report, "held back in fp32 by the gate: 'b'"));
+    assert_non_null(strstr(tuned->report, "held back in fp32: 'b'"));
+    assert_false(is_chosen(tuned, "fake.Neg.coarse"));
+    tn_exec_engine_release(tuned);
+    /* without the gate it is chosen, unless the caller holds the layer back */
+    config.no_check = true;
+    assert_ok(tn_build_tuned(engine, &config, &tuned));
+    assert_true(is_chosen(tuned, "fake.Neg.coarse"));
+    tn_exec_engine_release(tuned);
+    config.hold = &(const char *){"b"};
+    config.hold_count = 1;
+    assert_ok(tn_build_tuned(engine, &config, &tuned));
     assert_false(is_chosen(tuned, "fake.Neg.coarse"));
     tn_exec_engine_release(tuned);
     tn_arena_fini(&cache.arena);

@@ -1,50 +1,8 @@
-/* The report of an engine: what `tenon report` measured, shown. No library, no network. */
+/* The report of an engine: what `tenon report` measured, shown. */
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const engine = data.engine, layers = engine.layers, tensors = engine.tensors;
 
-/* ---- Small helpers ---- */
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, attributes, ...children) {
-  const at = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes || {})) {
-    if (key.startsWith("on")) at.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined) at.setAttribute(key, value);
-  }
-  at.append(...children.filter((c) => c !== null && c !== undefined));
-  return at;
-}
-
-function draw(tag, attributes, ...children) {
-  const at = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes || {})) {
-    if (key.startsWith("on")) at.addEventListener(key.slice(2), value);
-    else at.setAttribute(key, value);
-  }
-  at.append(...children);
-  return at;
-}
-
-function three(x) {
-  return x >= 1000 ? Math.round(x).toLocaleString("en") : String(Number(x.toPrecision(3)));
-}
-
-function time(ms) {
-  if (ms === null || ms === undefined) return "";
-  if (ms >= 1000) return three(ms / 1000) + " s";
-  return ms >= 1 ? three(ms) + " ms" : three(ms * 1000) + " µs";
-}
-
-function scaled(x, unit, step) {
-  let k = 0;
-  while (x >= step && k < 4) { x /= step; k++; }
-  return three(x) + " " + ["", step === 1024 ? "Ki" : "k", step === 1024 ? "Mi" : "M", step === 1024 ? "Gi" : "G", "T"][k] + unit;
-}
-const bytes = (x) => scaled(x, "B", 1024);
-const percent = (x) => (x * 100 < 10 ? (x * 100).toFixed(1) : Math.round(x * 100)) + " %";
 const shape = (t) => t.type + (t.shape ? "[" + t.shape.join(",") + "]" : "[?]");
 
 /* ---- What follows from the data ---- */
@@ -156,7 +114,6 @@ function advice() {
 /* ---- Details of a layer ---- */
 
 let chosen = -1;
-const listeners = [];
 
 function choose(index) {
   chosen = index;
@@ -210,31 +167,6 @@ function bar(l, most) {
   const at = make("div", { class: "bar", title: `${time(l.ms)}; floor ${time(l.floor)}` });
   at.append(make("i", { style: `width:${(100 * (l.ms || 0)) / most}%` }), make("b", { style: `width:${Math.min(100, (100 * l.floor) / most)}%` }));
   return at;
-}
-
-/* columns: [title, value for sorting, cell, numeric] */
-function table(rows, columns, pick, by, down) {
-  const body = make("tbody", {});
-  const at = { sort: by, down };
-  const fill = (filter) => {
-    const [, value] = columns[at.sort];
-    const list = rows.filter((r) => !filter || columns.some((c) => String(c[1](r)).toLowerCase().includes(filter)) || (r.search || "").includes(filter));
-    list.sort((a, b) => (value(a) > value(b) ? 1 : value(a) < value(b) ? -1 : 0) * (at.down ? -1 : 1));
-    body.replaceChildren(...list.map((r) =>
-      make("tr", { class: pick ? "pick" : "", onclick: pick ? () => pick(r) : () => {} },
-        ...columns.map(([, v, cell, number]) => make("td", { class: number ? "number" : "" }, cell ? cell(r) : String(v(r)))))));
-  };
-  let last = "";
-  const head = make("tr", {}, ...columns.map(([title, , , number], i) =>
-    make("th", { class: number ? "number" : "" }, make("button", { onclick: () => {
-      at.down = at.sort === i ? !at.down : Boolean(number);
-      at.sort = i;
-      fill(last);
-    } }, title))));
-  const search = make("input", { type: "search", placeholder: "search", "aria-label": "search",
-    oninput: (e) => fill((last = e.target.value.trim().toLowerCase())) });
-  fill("");
-  return make("div", {}, make("p", {}, search), make("table", {}, make("thead", {}, head), body));
 }
 
 /* ---- Views ---- */
@@ -296,41 +228,17 @@ function view_kernels() {
     ], (r) => choose(r.l.index), 0, false)];
 }
 
-/* ---- Tabs ---- */
+/* ---- The page ---- */
 
-const views = [["Advice", view_advice], ["Graph", () => view_graph()], ["Layers", view_layers],
-  ["Memory", () => view_memory()], ["Nodes", view_nodes], ["Kernels", view_kernels]];
-
-function show(index) {
-  const at = document.getElementById("view");
-  listeners.length = 0;
-  at.className = views[index][0] === "Graph" ? "full" : "";
-  at.replaceChildren(...views[index][1]());
-  [...document.getElementById("tabs").children].forEach((b, i) => b.setAttribute("aria-selected", String(i === index)));
-  for (const tell of listeners) tell();
-  try { history.replaceState(null, "", "#" + views[index][0].toLowerCase()); } catch (e) { /* a page without an address */ }
-}
-
-function head() {
-  const e = engine.engine, run = data.run;
-  const fact = (value, name) => make("div", { class: "fact" }, make("b", {}, value), make("span", { class: "soft" }, name));
-  document.title = data.title + " - Tenon report";
-  document.getElementById("head").append(make("h1", {}, data.title),
-    make("div", { class: "soft" }, `${e.card || e.machine}, ${run.threads ? run.threads + " thread" + (run.threads === 1 ? "" : "s") : "all threads"}, ${e.precision || "fp32"}, Tenon ${e.tenon}; check: ${e.check}; ` +
-      engine.inputs.map((i) => `${i.name} ${shape(i)}`).join(", ")),
-    make("div", { class: "facts" },
-      fact(time(run.median_ms), `a run, median of ${run.count}`),
-      run.device_ms === null ? null : fact(time(run.device_ms), "on the card"),
-      fact(time(total), "sum of layers"), fact(time(floor), "sum of floors"),
-      fact(String(layers.length), `layers, of ${engine.nodes.length} nodes`),
-      fact(bytes(engine.memory.block_bytes + engine.memory.card_bytes), "intermediates"),
-      fact(bytes(engine.memory.weight_bytes), "weights"), fact(scaled(sum(layers, (l) => l.flops), "flop", 1000), "a run")));
-}
-
-head();
-document.getElementById("tabs").append(...views.map(([name], i) =>
-  make("button", { role: "tab", id: "tab-" + name.toLowerCase(), onclick: () => show(i) }, name)));
-document.addEventListener("DOMContentLoaded", () => {
-  const wanted = views.findIndex(([name]) => "#" + name.toLowerCase() === location.hash);
-  show(Math.max(wanted, 0));
-});
+const e = engine.engine, run = data.run;
+open_page(data.title + " - Tenon report",
+  `${e.card || e.machine}, ${run.threads ? run.threads + " thread" + (run.threads === 1 ? "" : "s") : "all threads"}, ${e.precision || "fp32"}, Tenon ${e.tenon}; check: ${e.check}; ` +
+    engine.inputs.map((i) => `${i.name} ${shape(i)}`).join(", "),
+  [fact(time(run.median_ms), `a run, median of ${run.count}`),
+    run.device_ms === null ? null : fact(time(run.device_ms), "on the card"),
+    fact(time(total), "sum of layers"), fact(time(floor), "sum of floors"),
+    fact(String(layers.length), `layers, of ${engine.nodes.length} nodes`),
+    fact(bytes(engine.memory.block_bytes + engine.memory.card_bytes), "intermediates"),
+    fact(bytes(engine.memory.weight_bytes), "weights"), fact(scaled(sum(layers, (l) => l.flops), "flop", 1000), "a run")],
+  [["Advice", view_advice], ["Graph", () => view_graph(), true], ["Layers", view_layers],
+    ["Memory", () => view_memory()], ["Nodes", view_nodes], ["Kernels", view_kernels]]);
