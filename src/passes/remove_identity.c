@@ -71,6 +71,21 @@ static bool is_right_zero(const tn_node *node)
     return is_all(input(node, 1), 0);
 }
 
+static bool is_list_of(const tn_node *node, const char *name, int64_t wanted)
+{
+    const tn_attr *attr = tn_node_find_attr(node, name);
+    for (int64_t i = 0; attr && i < attr->count; i++)
+        if (attr->ints[i] != wanted) return false;
+    return true;
+}
+
+/* Pooling what is one element each. */
+static bool is_window_single(const tn_node *node)
+{
+    return is_list_of(node, "kernel_shape", 1) && is_list_of(node, "strides", 1) &&
+           is_list_of(node, "pads", 0);
+}
+
 /* Each row holds for nodes whose output 0 has the type of input 0: the same element type and
  * provably the same shape. */
 static const struct {
@@ -90,6 +105,8 @@ static const struct {
     {"Transpose", is_perm_identity},
     {"Slice", is_slice_whole},
     {"Pad", is_pad_zero},
+    {"AveragePool", is_window_single},
+    {"MaxPool", is_window_single},
     {"Concat", is_single},
     {"Sum", is_single},
     {"Mean", is_single},
