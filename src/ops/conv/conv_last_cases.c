@@ -36,6 +36,12 @@ const tn_case tn_conv_last_cases[] = {
                 "bf16[20,3,3,4]! bf16[20]!"},
     {.problem =
          "ChannelsLastConv{strides=[4,4], x_first=1} f16[1,3,32,32] f16[96,4,4,3]! f16[96]!"},
+    {.problem = "ChannelsLastConv{activation=relu, strides=[2,2], pads=[3,3,3,3], x_first=1} "
+                "f32[2,3,66,50] f16[72,7,7,3]! f16[72]!"},
+    {.problem = "ChannelsLastConv{activation=silu, strides=[4,4], pads=[2,2,2,2], x_first=1} "
+                "f32[1,3,64,62] bf16[64,11,11,3]! bf16[64]!"},
+    {.problem = "ChannelsLastConv{strides=[3,4], pads=[0,1,2,0], x_first=1} f16[2,2,30,40] "
+                "f16[13,5,6,2]! f16[13]!"},
     /* single elements: a product */
     {.problem = "ChannelsLastConv{activation=relu} f16[1,14,14,64] f16[96,1,1,64]! f16[96]! "
                 "f16[1,14,14,96]"},
@@ -78,6 +84,8 @@ const tn_case tn_conv_last_cases[] = {
     {.problem = "ChannelsLastConv{pads=[1,0,2,3], dilations=[2,1]} f16[3,20,19,64] "
                 "f16[72,3,2,64]! f16[72]! f16[3,19,21,72]"},
     {.problem = "ChannelsLastConv{activation=silu} bf16[2,20,19,64] bf16[64,2,3,64] bf16[64]"},
+    {.problem = "ChannelsLastConv{pads=[2,1,0,3], dilations=[1,2]} bf16[2,30,31,64] "
+                "bf16[40,3,3,64]! bf16[40]!"},
     /* two products */
     {.problem = "ChannelsLastConv{activation=relu, more_strides=[2,2]} f16[2,14,14,128] "
                 "f16[264,1,1,128]! f16[264]! none f16[2,28,28,72] f16[264,1,1,72]!"},

@@ -1,13 +1,14 @@
-/* ChannelsLastConv of 16-bit elements on compute capability 9.0 (conv_last_group.cu). The copy
- * engine walks through x, the weights and y by maps that the driver makes of them for each launch;
- * elsewhere, and for windows that it cannot walk through, our other tiles do the work. */
+/* ChannelsLastConv of 16-bit elements on compute capability 9.0 (conv_last_group.cu, and for few
+ * channels conv_last_narrow.cu). The copy engine walks through x, the weights and y by maps that
+ * the driver makes of them for each launch; elsewhere, and for windows that it cannot walk through,
+ * our other tiles do the work. */
 #include <stdio.h>
 #include <string.h>
 
 #include "backends/cuda/index.h"
 #include "backends/cuda/kernels/conv_last.h"
 
-extern const tn_cuda_source tn_cuda_source_conv_last_group;
+extern const tn_cuda_source tn_cuda_source_conv_last_group, tn_cuda_source_conv_last_narrow;
 
 enum { LINE = 128, STEP = 64, PLATE = 64 }; /* bytes; channels; rows and columns of y */
 enum { SHARED_MAX = 227 << 10 };            /* of a multiprocessor of 9.0 */
@@ -30,7 +31,14 @@ typedef struct tile {
     int groups, n; /* groups of four warps have 64 rows each */
     int stages, tiles_y, splits, blocks;
     int places; /* for what the windows of a tile reach, once for all taps; 0: each tap by itself */
+    int narrow; /* rows of the tile of each group, whose channels are no more than 64; 0: not so */
 } tile;
+
+/* Of the tiles that a group or all of a block's groups have. */
+static int64_t rows_of_tile(const tile *t)
+{
+    return t->narrow ? t->narrow : 64 * t->groups;
+}
 
 /* Where rows of tiles are pixels of x in a row, with zeros between: from one line of them, or
  * sample, to the next. */
@@ -46,7 +54,7 @@ static int64_t reach_of(const tn_window *w, const tile *t)
 {
     int64_t down = (w->kernel[1] - 1) * w->dilation[1],
             across = (w->kernel[2] - 1) * w->dilation[2];
-    return (64 * t->groups + down * line_of(w, 2) + across + 7) / 8 * 8;
+    return (rows_of_tile(t) + down * line_of(w, 2) + across + 7) / 8 * 8;
 }
 
 static int64_t rows_of(const tn_problem *p, const tn_window *w, const tile *t)
@@ -59,9 +67,14 @@ static int64_t rows_of(const tn_problem *p, const tn_window *w, const tile *t)
 
 static size_t shared_bytes(const tile *t, const tn_window *w)
 {
-    size_t rows = 64 * (size_t)t->groups, columns = (size_t)t->n;
+    size_t rows = (size_t)rows_of_tile(t), columns = (size_t)t->n;
     size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y, places = (size_t)t->places;
     size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
+    if (t->narrow) {
+        size_t groups = (size_t)t->groups, own = places * (size_t)reach_of(w, t) + rows;
+        return ((size_t)w->kernel_count * columns + groups * own) * LINE +
+               (1 + 2 * groups * places) * 8;
+    }
     size_t x = places ? places * (size_t)reach_of(w, t) : stages * rows;
     return (x + stages * columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y + 2 * places) * 8;
 }
@@ -138,9 +151,13 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
     if (!no && t->places && tn_cuda_has(p, TN_CONV_LAST_X2))
         no = TN_NO("there is a second product");
     if (!no && t->places) no = fits_once(&w, t);
+    if (!no && t->narrow &&
+        (p->in[1].dim[p->in[1].rank - 1] != STEP || p->out[0].dim[p->out[0].rank - 1] > t->n ||
+         tn_cuda_has(p, 3)))
+        no = TN_NO("the channels are not 64, or there is a residual");
     if (no) return no;
     int64_t m = rows_of(p, &w, t), n = p->out[0].dim[p->out[0].rank - 1];
-    int64_t tiles = ceil_div(m, 64 * t->groups) * ceil_div(n, t->n);
+    int64_t tiles = ceil_div(m, rows_of_tile(t)) * ceil_div(n, t->n);
     int64_t parts = ceil_div(p->in[1].dim[p->in[1].rank - 1], STEP);
     int64_t steps = parts * w.kernel_count + more_steps(p);
     if (m > INT32_MAX / 2) return TN_CUDA_TOO_LARGE;
@@ -260,7 +277,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->m = (int32_t)m;
     s->n = (int32_t)n;
     s->tiles_n = (int32_t)ceil_div(n, t->n);
-    s->tiles = (int32_t)(ceil_div(m, 64 * t->groups) * s->tiles_n);
+    s->tiles = (int32_t)(ceil_div(m, rows_of_tile(t)) * s->tiles_n);
     s->parts = (int32_t)parts;
     s->own_steps = (int32_t)(parts * w->kernel_count);
     s->steps = s->own_steps + (int32_t)more_steps(p);
@@ -304,21 +321,29 @@ static tn_status launch(const tn_launch *l, const tile *t)
     tn_window w;
     shape s;
     if (!runs_here(l, t, &w)) return tn_cuda_conv_last_run(l);
-    snprintf(options, sizeof options,
-             "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPLACES=%d "
-             "-DMORE=%d -DSPLITS=%d -DBLOCKS=%d -DRESIDUAL=%d -DACT=%d",
-             tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->places,
-             more_steps(p) > 0, t->splits, t->blocks, tn_cuda_has(p, 3),
-             (int)params->fused.epilogue.kind);
-    TN_TRY(tn_cuda_function_get(card, &tn_cuda_source_conv_last_group, "conv_last_group", options,
-                                shared_bytes(t, &w), &function));
+    if (t->narrow)
+        snprintf(options, sizeof options, "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DACT=%d",
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->narrow,
+                 (int)params->fused.epilogue.kind);
+    else
+        snprintf(options, sizeof options,
+                 "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPLACES=%d "
+                 "-DMORE=%d -DSPLITS=%d -DBLOCKS=%d -DRESIDUAL=%d -DACT=%d",
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->places,
+                 more_steps(p) > 0, t->splits, t->blocks, tn_cuda_has(p, 3),
+                 (int)params->fused.epilogue.kind);
+    const tn_cuda_source *source =
+        t->narrow ? &tn_cuda_source_conv_last_narrow : &tn_cuda_source_conv_last_group;
+    TN_TRY(tn_cuda_function_get(card, source, t->narrow ? "conv_last_narrow" : "conv_last_group",
+                                options, shared_bytes(t, &w), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
     s.backwards = tn_cuda_turn(l);
     int64_t most = t->splits > 1 ? s.tiles : card->multiprocessors * t->blocks;
-    int64_t blocks = TN_MIN((int64_t)s.tiles, most) * t->splits;
+    int64_t turns = t->narrow ? ceil_div(s.tiles, t->groups) : s.tiles;
+    int64_t blocks = TN_MIN(turns, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
-                         .block = {(unsigned)(128 * t->groups + 64)},
+                         .block = {(unsigned)(128 * t->groups + (t->narrow ? 32 : 64))},
                          .shared_bytes = shared_bytes(t, &w),
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
@@ -328,21 +353,22 @@ static tn_status launch(const tn_launch *l, const tile *t)
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
 /* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once, places,
- * all weights stay */
+ * narrow */
 #define TILES(X)                                                                                   \
-    X(64x64, 1, 64, 5, 2, 1, 2, 0)                                                                 \
-    X(128x64, 2, 64, 3, 2, 1, 2, 0)                                                                \
-    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0)                                                           \
-    X(192x64, 3, 64, 5, 2, 1, 1, 0)                                                                \
-    X(64x128, 1, 128, 8, 2, 1, 1, 0)                                                               \
-    X(128x128, 2, 128, 5, 2, 1, 1, 0)                                                              \
-    X(192x128, 3, 128, 4, 1, 1, 1, 0)                                                              \
-    X(192x192, 3, 192, 3, 1, 1, 1, 0)                                                              \
-    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0)                                                              \
-    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0)                                                              \
-    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0)                                                              \
-    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0)                                                           \
-    X(h128x128, 2, 128, 6, 1, 1, 1, 2)
+    X(64x64, 1, 64, 5, 2, 1, 2, 0, 0)                                                              \
+    X(128x64, 2, 64, 3, 2, 1, 2, 0, 0)                                                             \
+    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0, 0)                                                        \
+    X(192x64, 3, 64, 5, 2, 1, 1, 0, 0)                                                             \
+    X(64x128, 1, 128, 8, 2, 1, 1, 0, 0)                                                            \
+    X(128x128, 2, 128, 5, 2, 1, 1, 0, 0)                                                           \
+    X(192x128, 3, 128, 4, 1, 1, 1, 0, 0)                                                           \
+    X(192x192, 3, 192, 3, 1, 1, 1, 0, 0)                                                           \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0, 0)                                                           \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0, 0)                                                           \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0, 0)                                                           \
+    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0, 0)                                                        \
+    X(h128x128, 2, 128, 6, 1, 1, 1, 2, 0)                                                          \
+    X(narrow_104, 2, 64, 0, 0, 1, 1, 2, 104)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \

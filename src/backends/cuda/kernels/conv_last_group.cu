@@ -54,160 +54,9 @@ enum {
     REST = SPLITS > 1 ? BM * BN * 4 : TILES_Y * Y_BYTES, /* what the cluster sends, or y */
 };
 
-struct alignas(64) map { /* how the copy engine walks through a tensor: the driver's */
-    uint64 at[16];
-};
-struct shape { /* mirrored in conv_last_group.c */
-    map x, w, y, residual, more_x, more_w;
-    const T *bias, *residual_at;
-    T *y_at;
-    int32 m, n, tiles, tiles_n;
-    int32 steps, parts, channels; /* steps in all, and of a tap */
-    int32 stride[2], pad[2], dilation[2];
-    int32 own_steps, more_stride[2]; /* steps of x; of the other x, from pixel to pixel */
-    int32 weights;   /* w is constant: nobody writes it before us */
-    int32 backwards; /* from the last tile on */
-    divider out[2], by_parts, by_width;
-    int32 taps[2], tap_bytes[2], place_bytes, size[2]; /* of y, whose rows are out[] places long */
-    float act_alpha, act_beta;
-};
-
-/* What only compute capability 9.0 has; elsewhere these kernels are never launched. */
-#ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define hopper_asm asm volatile
-#else
-#define hopper_asm(...)
-#endif
-
-/* ---- Copies ------------------------------------------------------------------------------------*/
-
-/* Of BM windows, from the pixel (h, w) of sample n on: 64 channels of the tap at (dh, dw). */
-static __device__ __forceinline__ void copy_windows(uint32 to, const map &x, int c, int w, int h, int n,
-                                                    int dw, int dh, uint32 barrier)
-{
-    hopper_asm("cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%2, %3, %4, %5}], [%6], {%7, %8};" ::"r"(to),
-               "l"(&x), "r"(c), "r"(w), "r"(h), "r"(n), "r"(barrier), "h"((uint16)dw),
-               "h"((uint16)dh)
-               : "memory");
-}
-static __device__ __forceinline__ void map_ahead(const map &at)
-{
-    hopper_asm("prefetch.tensormap [%0];" ::"l"(&at) : "memory");
-}
-static __device__ __forceinline__ void copy_box(uint32 to, const map &from, int column, int row,
-                                                uint32 barrier)
-{
-    hopper_asm("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
-               "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
-               "l"(&from), "r"(column), "r"(row), "r"(barrier)
-               : "memory");
-}
-static __device__ __forceinline__ void store_box(const map &to, int column, int row, uint32 from)
-{
-    hopper_asm("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(
-                   &to),
-               "r"(column), "r"(row), "r"(from)
-               : "memory");
-}
-/* Until what was stored has been read from shared memory. */
-static __device__ __forceinline__ void store_wait()
-{
-    hopper_asm("cp.async.bulk.commit_group;" ::: "memory");
-    hopper_asm("cp.async.bulk.wait_group.read 0;" ::: "memory");
-}
-/* What this thread wrote to shared memory is seen by the copy engine, after a barrier. */
-static __device__ __forceinline__ void show_to_copies()
-{
-    hopper_asm("fence.proxy.async.shared::cta;" ::: "memory");
-}
-/* The threads of a group that multiplies. */
-static __device__ __forceinline__ void sync_group(int group)
-{
-    hopper_asm("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
-}
-/* ---- Tensor cores of four warps ----------------------------------------------------------------*/
-
-/* Lines of 128 bytes, swizzled, from a multiple of 1024 bytes on: eight of them are 1024 bytes.
- * Adding 2 goes on by 32 bytes along the lines. */
-static __device__ __forceinline__ uint64 matrix_at(uint32 at)
-{
-    return (uint64)(at >> 4 & 0x3fff) | (uint64)1 << 16 | (uint64)64 << 32 | (uint64)1 << 62;
-}
-static __device__ __forceinline__ void multiply_begin()
-{
-    hopper_asm("wgmma.fence.sync.aligned;" ::: "memory");
-}
-static __device__ __forceinline__ void multiply_end()
-{
-    hopper_asm("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-/* Until at most so many of what was ended are under way. */
-template <int LEFT> static __device__ __forceinline__ void multiply_wait()
-{
-    hopper_asm("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
-}
-/* No use of these sums is moved across. */
-static __device__ __forceinline__ void settle(float (*c)[4])
-{
-#pragma unroll
-    for (int i = 0; i < EIGHTS; i++)
-        hopper_asm("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
-}
-/* c[64, BN] += x[64, 32 bytes] w[BN, 32 bytes]; warp i has rows 16 i on, as multiply_add has. */
-#define FOUR(j) "+f"(c[j][0]), "+f"(c[j][1]), "+f"(c[j][2]), "+f"(c[j][3])
-#define SIXTEEN(j) FOUR(j), FOUR(j + 1), FOUR(j + 2), FOUR(j + 3)
-#define NAMES_32                                                                                   \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "   \
-    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define NAMES_64                                                                                   \
-    NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "  \
-             "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define NAMES_96                                                                                   \
-    NAMES_64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "  \
-             "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-#define NAMES_128                                                                                  \
-    NAMES_96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, "    \
-             "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "      \
-             "%123, %124, %125, %126, %127"
-#if BN == 64
-#define COLUMNS "n64"
-#define NAMES NAMES_32
-#define SUMS SIXTEEN(0), SIXTEEN(4)
-#define OPERANDS "%32, %33"
-#elif BN == 128
-#define COLUMNS "n128"
-#define NAMES NAMES_64
-#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12)
-#define OPERANDS "%64, %65"
-#elif BN == 192
-#define COLUMNS "n192"
-#define NAMES NAMES_96
-#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12), SIXTEEN(16), SIXTEEN(20)
-#define OPERANDS "%96, %97"
-#else
-static_assert(BN == 256, "");
-#define COLUMNS "n256"
-#define NAMES NAMES_128
-#define SUMS                                                                                       \
-    SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), SIXTEEN(12), SIXTEEN(16), SIXTEEN(20), SIXTEEN(24),        \
-        SIXTEEN(28)
-#define OPERANDS "%128, %129"
-#endif
-#define MULTIPLY(type)                                                                             \
-    hopper_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;"                                          \
-               "wgmma.mma_async.sync.aligned.m64" COLUMNS "k16.f32." type "." type " {" NAMES      \
-               "}, " OPERANDS ", add, 1, 1, 0, 0; }"                                               \
-               : SUMS                                                                              \
-               : "l"(x), "l"(w))
-static __device__ __forceinline__ void multiply(half, float (*c)[4], uint64 x, uint64 w)
-{
-    MULTIPLY("f16");
-}
-static __device__ __forceinline__ void multiply(bf16, float (*c)[4], uint64 x, uint64 w)
-{
-    MULTIPLY("bf16");
-}
+#define PRODUCT_COLUMNS BN
+#include "group.cuh"
+#include "conv_group.cuh"
 
 /* ---- What is where -----------------------------------------------------------------------------*/
 
@@ -245,17 +94,6 @@ struct barriers {
     }
 };
 
-/* COUNT places go round; the parity of their phases turns with every round. */
-template <int COUNT> struct turn {
-    int at = 0, parity = 0;
-    __device__ void next()
-    {
-        if (++at < COUNT) return;
-        at = 0;
-        parity ^= 1;
-    }
-};
-
 /* The tiles of a block, one by one. */
 struct tiles {
     int tile = blockIdx.x / SPLITS;
@@ -270,27 +108,6 @@ struct tiles {
         y.next();
     }
 };
-
-/* Where a row of the tiles stands in x and y. */
-struct pixel {
-    int n, h, w;
-    __device__ pixel(const shape &s, int row)
-    {
-        uint32 down, across;
-        n = (int)divide(divide((uint32)row, s.out[1], &across), s.out[0], &down);
-        h = (int)down;
-        w = (int)across;
-    }
-};
-
-/* The row of y that a row of the tiles is; -1: none. */
-static __device__ __forceinline__ int row_of_y(const shape &s, int row)
-{
-    if (row >= s.m) return -1;
-    if (!PLACES) return row;
-    pixel at(s, row);
-    return at.h < s.size[0] && at.w < s.size[1] ? (at.n * s.size[0] + at.h) * s.size[1] + at.w : -1;
-}
 
 /* The share of k that a block has, in steps; with PLACES in 64 channels. */
 struct share {
@@ -598,20 +415,6 @@ struct places {
     turn<PLACES> x;
 #endif
 };
-
-static __device__ __forceinline__ void begin_step(uint32 x_at, uint32 w_at, float (*sum)[4])
-{
-    uint64 x = matrix_at(x_at), w = matrix_at(w_at);
-    settle(sum);
-    multiply_begin();
-#pragma unroll
-    for (int d = 0; d < LINE / 32; d++) multiply(T(), sum, x + d * 2, w + d * 2);
-    multiply_end();
-}
-static __device__ __forceinline__ void give_back(uint32 barrier)
-{
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-}
 
 #if PLACES
 static __device__ __forceinline__ void add_up(const shape &s, const barriers &b, uint32 x_at,

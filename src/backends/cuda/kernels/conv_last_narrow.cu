@@ -1,0 +1,168 @@
+/* Convolutions of 64 channels to as many at most by windows that lie side by side (9.0): what
+ * conv_last_group.cu makes with PLACES, for so few channels that its tensor cores would wait for
+ * shared memory. Here channels of y are the rows of the product and PIXELS places its columns, so
+ * that less is read for each of them, and the weights of all taps stay in shared memory.
+ *
+ *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n])
+ *
+ * GROUPS groups of four warps have tiles of their own, by turns: while one writes, another
+ * multiplies. A warp brings what the windows of a tile reach, for all taps, into one of its group's
+ * two places. Rows of tiles are places of x, some of which are no pixel of y, as there.
+ *
+ * TYPE: half or bf16. ACT: the activation. */
+#ifndef TYPE
+#define TYPE half
+#define GROUPS 2
+#define PIXELS 104
+#define ACT 1
+#endif
+typedef TYPE T;
+#define PLACES 2
+#define PRODUCT_COLUMNS PIXELS
+#include "group.cuh"
+#include "conv_group.cuh"
+
+enum {
+    MULTIPLIERS = 128 * GROUPS,
+    THREADS = MULTIPLIERS + 32, /* with the warp that brings */
+    LINE = 128,                 /* bytes of 64 channels */
+    W_BYTES = 64 * LINE,        /* of a tap */
+    Y_BYTES = PIXELS * LINE,
+    EIGHTS = PIXELS / 8,
+};
+
+struct barriers { /* by their addresses in shared memory */
+    uint32 at;
+    __device__ uint32 weights() const { return at; }
+    __device__ uint32 full(int group, int place) const { return at + 8 + (group * PLACES + place) * 8; }
+    __device__ uint32 empty(int group, int place) const { return full(GROUPS + group, place); }
+    __device__ void make() const
+    {
+        barrier_make(weights(), 1);
+        for (int g = 0; g < GROUPS; g++)
+            for (int p = 0; p < PLACES; p++) {
+                barrier_make(full(g, p), 1);
+                barrier_make(empty(g, p), 4);
+            }
+        barrier_made();
+    }
+};
+
+/* The tiles of a group, one by one; those of all groups have their turns at the same time. */
+struct tiles {
+    int tile;
+    turn<PLACES> place;
+    __device__ tiles(int group) : tile(blockIdx.x * GROUPS + group) {}
+    __device__ bool more(const shape &s) const { return tile < s.tiles; }
+    __device__ int row(const shape &s) const
+    {
+        return (s.backwards ? s.tiles - 1 - tile : tile) * PIXELS;
+    }
+    __device__ void next()
+    {
+        tile += gridDim.x * GROUPS;
+        place.next();
+    }
+};
+
+static __device__ void bring(const shape &s, const barriers &b, uint32 w, uint32 x)
+{
+    int taps = s.taps[0] * s.taps[1];
+    if (!s.weights) tn_wait_for_producer();
+    barrier_expect(b.weights(), taps * W_BYTES);
+    for (int tap = 0; tap < taps; tap++)
+        copy_box(w + tap * W_BYTES, s.w, tap * s.channels, 0, b.weights());
+    tn_wait_for_producer();
+    for (tiles all(0); all.more(s); all.next())
+#pragma unroll
+        for (int g = 0; g < GROUPS; g++) {
+            tiles now = all;
+            now.tile += g;
+            if (!now.more(s)) break;
+            pixel first(s, now.row(s));
+            uint32 full = b.full(g, now.place.at);
+            barrier_wait_block(b.empty(g, now.place.at), now.place.parity ^ 1);
+            barrier_expect(full, s.place_bytes);
+            copy_windows(x + (g * PLACES + now.place.at) * s.place_bytes, s.x, 0,
+                         first.w - s.pad[1], first.h - s.pad[0], first.n, 0, 0, full);
+        }
+}
+
+static __device__ __forceinline__ void add_up(const shape &s, uint32 w, uint32 x, float (*sum)[4])
+{
+    for (int down = 0; down < s.taps[0]; down++, x += s.tap_bytes[0]) {
+        uint32 from = x;
+        for (int across = 0; across < s.taps[1]; across++, from += s.tap_bytes[1], w += W_BYTES)
+            begin_step(w, from, sum);
+    }
+    multiply_wait<0>();
+    settle(sum);
+}
+
+/* By a group's tile, where the channels of a pixel are a line, of which eight threads write 16
+ * bytes each. */
+static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], const float *bias,
+                                             char *tile, int first)
+{
+    int group = threadIdx.x / 128, thread = threadIdx.x % 128, lane = thread % 32, part = thread % 8;
+    int own = thread / 32 * 2 + lane / 8 % 2; /* eight channels, of one line of eight pixels or two */
+#pragma unroll
+    for (int j = 0; j < EIGHTS; j += 2) {
+        uint32 four[4];
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            const float *two = &sum[min(j + e / 2, EIGHTS - 1)][e % 2 * 2];
+            four[e] = pair_of(T(),
+                              activate_near<ACT>(two[0] + bias[e % 2], s.act_alpha, s.act_beta),
+                              activate_near<ACT>(two[1] + bias[e % 2], s.act_alpha, s.act_beta));
+        }
+        int line = min(j + lane / 16, EIGHTS - 1) * 8 + lane % 8;
+        store_turned(tile + line * LINE + (own ^ lane % 8) * 16, four);
+    }
+    sync_group(group);
+#pragma unroll
+    for (int i = 0; i < (PIXELS + 15) / 16; i++) {
+        int line = i * 16 + thread / 8, to = line < PIXELS ? row_of_y(s, first + line) : -1;
+        if (to >= 0 && part * 8 < s.n)
+            *(uint128 *)(s.y_at + (int64)to * s.n + part * 8) =
+                *(const uint128 *)(tile + line * LINE + (part ^ line % 8) * 16);
+    }
+    sync_group(group);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    conv_last_narrow(const __grid_constant__ shape s)
+{
+    extern __shared__ __align__(1024) char memory[];
+    int group = threadIdx.x / 128;
+    char *x = memory + s.taps[0] * s.taps[1] * W_BYTES;
+    char *y = x + GROUPS * PLACES * s.place_bytes;
+    barriers b = {shared_address(y + GROUPS * Y_BYTES)};
+    tn_start_consumer();
+    if (threadIdx.x == 0) b.make();
+    if (threadIdx.x == MULTIPLIERS) {
+        map_ahead(s.w);
+        map_ahead(s.x);
+    }
+    __syncthreads();
+    if (group == GROUPS) {
+        if (threadIdx.x == MULTIPLIERS) bring(s, b, shared_address(memory), shared_address(x));
+        return;
+    }
+    tn_wait_for_producer();
+    float bias[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        int channel = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
+        bias[i] = s.bias && channel < s.n ? to_float(s.bias[channel]) : 0;
+    }
+    barrier_wait_block(b.weights(), 0);
+    for (tiles now(group); now.more(s); now.next()) {
+        float sum[EIGHTS][4] = {};
+        barrier_wait_block(b.full(group, now.place.at), now.place.parity);
+        add_up(s, shared_address(memory),
+               shared_address(x) + (group * PLACES + now.place.at) * s.place_bytes, sum);
+        give_back(b.empty(group, now.place.at));
+        write(s, sum, bias, y + group * Y_BYTES, now.row(s));
+    }
+}
