@@ -69,5 +69,36 @@ const tn_case tn_recurrent_stack_cases[] = {
          "f32[2,27,9]! f32[2,54]! f32[2,27,18]! f32[2,27,9]! f32[2,54]! -> 2"},
     {.problem = "RecurrentStack{hidden_size=330} f16[2,3,8] none none f16[1,1320,8]! "
                 "f16[1,1320,330]! f16[1,2640]! -> 3"},
+    /* One sequence and many steps, many sequences, units of them that are not full. */
+    {.problem = "RecurrentStack{hidden_size=40, layers=3, directions=2} f32[37,1,9] f32[6,1,40] "
+                "f32[6,1,40] f32[2,160,9]! f32[2,160,40]! f32[2,320]! f32[2,160,80]! "
+                "f32[2,160,40]! f32[2,320]! f32[2,160,80]! f32[2,160,40]! f32[2,320]! -> 3",
+     .lo = -0.25,
+     .hi = 0.25},
+    {.problem = "RecurrentStack{hidden_size=48, layers=2, directions=2, batch_first=1} "
+                "f32[35,5,33] none f32[4,35,48] f32[2,192,33]! f32[2,192,48]! f32[2,384]! "
+                "f32[2,192,96]! f32[2,192,48]! f32[2,384]! -> 3",
+     .lo = -0.25,
+     .hi = 0.25},
+    {.problem = "RecurrentStack{hidden_size=264} f32[3,5,40] f32[1,5,264] none f32[1,1056,40]! "
+                "f32[1,1056,264]! f32[1,2112]! -> 2",
+     .lo = -0.1,
+     .hi = 0.1},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=65, layers=2, directions=2, "
+                "linear_before_reset=1} f32[5,20,20] none none f32[2,195,20]! f32[2,195,65]! "
+                "f32[2,390]! f32[2,195,130]! f32[2,195,65]! f32[2,390]! -> 2",
+     .lo = -0.25,
+     .hi = 0.25},
+    /* What is too large or too small for kernels that multiply parts of floats, and what is none.
+     */
+    {.problem = "RecurrentStack{hidden_size=32} f32[3,1,2]={3e18,1,-2,0.5,nan,1} none none "
+                "f32[1,128,2]! f32[1,128,32]! f32[1,256]! -> 3"},
+    {.problem = "RecurrentStack{hidden_size=32, directions=2} f32[2,18,1] none none f32[2,128,1]! "
+                "f32[2,128,32]! f32[2,256]! -> 3",
+     .lo = -1e-17,
+     .hi = 1e-17},
+    {.problem = "RecurrentStack{hidden_size=32} f32[3,1,2] "
+                "f32[1,1,32]={3e18,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1} "
+                "none f32[1,128,2]! f32[1,128,32]! f32[1,256]! -> 3"},
     {0},
 };

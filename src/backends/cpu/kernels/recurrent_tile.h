@@ -23,7 +23,7 @@
 
 #include <stdbool.h>
 
-#include "backends/cpu/kernels/vmath.h"
+#include "backends/cpu/kernels/recurrent_cell.h"
 
 #define STACK_VECTORS 6 /* most of a group */
 /* Most rows of a product, and of those of blocks and of blocks with a tail: at most 24 of 32
@@ -186,26 +186,6 @@ static __attribute__((noinline)) void stack_multiply(int rows, int vectors, cons
 }
 
 /* ---- The cell --------------------------------------------------------------------------------*/
-
-/* The four gates and the state, c or the h before, to h. With tanh (x / 2) = p / q, sigmoid x is
- * (p + q) / 2 q. */
-SIMD_INLINE vf32 stack_cell(bool is_gru, const vf32 gate[4], vf32 *state)
-{
-    vf32 half = vf32_set1(0.5f), below[4], above[4];
-    for (int i = 0; i < (is_gru ? 2 : 4); i++) above[i] = vf32_tanh_fraction(gate[i], &below[i]);
-    if (is_gru) { /* z, r */
-        vf32 z = vf32_ratio((above[0] + below[0]) * half, below[0]);
-        vf32 r = vf32_ratio((above[1] + below[1]) * half, below[1]);
-        vf32 up = vf32_tanh_fraction(vf32_fma(r, gate[3], gate[2]), &below[2]);
-        vf32 candidate = vf32_ratio(up, below[2]);
-        return *state = vf32_fma(z, *state - candidate, candidate);
-    }
-    vf32 more = vf32_ratio((above[0] + below[0]) * above[3], below[0] * below[3]);
-    vf32 kept = vf32_ratio(above[2] + below[2], below[2]);
-    *state = half * vf32_fma(kept, *state, more);
-    vf32 up = vf32_tanh_fraction(*state, &below[0]);
-    return vf32_ratio((above[1] + below[1]) * half * up, below[1] * below[0]);
-}
 
 #if VF32_LANES == 16
 #define STACK_LOW(a, b)                                                                            \

@@ -15,8 +15,9 @@
  *
  * The instructions take denormals for zeros, and parts of Inf are NaN. So rows of a and columns of
  * b must be zeros or have their largest number in [2^-50, 2^60): then what is lost is below 2^-26
- * of the row's largest term. A panel that is not so holds the bits of its floats instead, and it,
- * as any strip that is not so, is multiplied in f32 (split_plain). Nobody needs this of 1 part. */
+ * of the row's largest term. A panel that is not so holds the bits of its floats instead, as may a
+ * strip of weights, and whatever is not so is multiplied in f32 (split_plain). Nobody needs this of
+ * 1 part. */
 #ifndef TN_BACKENDS_CPU_SPLIT_H
 #define TN_BACKENDS_CPU_SPLIT_H
 
@@ -61,6 +62,14 @@ SIMD_INLINE void split_all(int parts, vf32 x, vu32 part[3])
     if (parts == 1) part[0] = split_round(x);
     else
         for (int q = 0; q < parts; q++) part[q] = split_part(&x);
+}
+
+/* x as its bits where two or three parts would be. */
+SIMD_INLINE void split_bits(int parts, vf32 x, vu32 part[3])
+{
+    for (int q = 2; q < parts; q++) part[q] = (vu32){0};
+    part[0] = (vu32)x & 0xFFFF0000u;
+    part[1] = (vu32)x << 16;
 }
 
 /* The largest |x| of a row or column as bits, in which order is that of the numbers and Inf and NaN
@@ -113,11 +122,12 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
         uint8_t *at = dst + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 32;
         for (int v = 0; v < 2; v++) {
             vu32 even[3], odd[3];
-            split_all(parts, row[v], even);
-            split_all(parts, next[v], odd);
-            if (!fits) {
-                even[0] = (vu32)row[v] & 0xFFFF0000u, even[1] = (vu32)row[v] << 16;
-                odd[0] = (vu32)next[v] & 0xFFFF0000u, odd[1] = (vu32)next[v] << 16;
+            if (fits) {
+                split_all(parts, row[v], even);
+                split_all(parts, next[v], odd);
+            } else {
+                split_bits(parts, row[v], even);
+                split_bits(parts, next[v], odd);
             }
             for (int q = 0; q < parts; q++) {
                 vu32 pair = even[q] >> 16 | odd[q];
@@ -130,44 +140,53 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
 
 /* ---- a ---------------------------------------------------------------------------------------*/
 
+/* `depth` numbers of one row, in parts or their bits; `exists`: else zeros. Returns the largest, as
+ * bits. */
+SIMD_INLINE uint32_t split_row(int parts, bool is_parts, bool exists, const float *a, int64_t depth,
+                               uint8_t *dst)
+{
+    vu32 most = {0};
+    for (int64_t k = 0; k < depth; k += SPLIT_BLOCK, dst += parts * SPLIT_STEP) {
+        vu32 low[3], high[3];
+        vf32 x[2] = {{0}, {0}};
+        int64_t left = depth - k;
+        if (exists && left >= SPLIT_BLOCK) x[0] = vf32_load(a + k), x[1] = vf32_load(a + k + 16);
+        else if (exists) {
+            x[0] = vf32_load_some(a + k, left < 16 ? left : 16);
+            if (left > 16) x[1] = vf32_load_some(a + k + 16, left - 16);
+        }
+        if (parts > 1) most = split_largest(split_largest(most, x[0]), x[1]);
+        if (is_parts) {
+            split_all(parts, x[0], low);
+            split_all(parts, x[1], high);
+        } else {
+            split_bits(parts, x[0], low);
+            split_bits(parts, x[1], high);
+        }
+        for (int q = 0; q < parts; q++) {
+            split_halves both = __builtin_shufflevector(
+                (split_halves)low[q], (split_halves)high[q], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21,
+                23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+            memcpy(dst + q * SPLIT_STEP, &both, sizeof both);
+        }
+    }
+    return parts > 1 ? _mm512_reduce_max_epu32((__m512i)most) : 0;
+}
+
 /* Up to SPLIT_BLOCK rows and SPLIT_DEPTH steps; rows up to the next 16 become zeros. Returns
  * whether all rows fit. */
 SIMD_INLINE bool split_strip(int parts, const float *a, int64_t a_row, int64_t rows, int64_t depth,
                              uint8_t *dst)
 {
     bool fits = true;
-    for (int64_t i = 0; i < (rows > 16 ? 32 : 16); i++, a += a_row, dst += 2 * SPLIT_BLOCK) {
-        vu32 most = {0};
-        uint8_t *at = dst;
-        for (int64_t k = 0; k < depth; k += SPLIT_BLOCK, at += parts * SPLIT_STEP) {
-            vu32 low[3], high[3];
-            vf32 x[2] = {{0}, {0}};
-            int64_t left = depth - k;
-            if (i < rows && left >= SPLIT_BLOCK)
-                x[0] = vf32_load(a + k), x[1] = vf32_load(a + k + 16);
-            else if (i < rows) {
-                x[0] = vf32_load_some(a + k, left < 16 ? left : 16);
-                if (left > 16) x[1] = vf32_load_some(a + k + 16, left - 16);
-            }
-            if (parts > 1) most = split_largest(split_largest(most, x[0]), x[1]);
-            split_all(parts, x[0], low);
-            split_all(parts, x[1], high);
-            for (int q = 0; q < parts; q++) {
-                split_halves both =
-                    __builtin_shufflevector((split_halves)low[q], (split_halves)high[q], 1, 3, 5, 7,
-                                            9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35,
-                                            37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
-                memcpy(at + q * SPLIT_STEP, &both, sizeof both);
-            }
-        }
-        if (parts > 1) fits &= split_fits(_mm512_reduce_max_epu32((__m512i)most));
-    }
+    for (int64_t i = 0; i < (rows > 16 ? 32 : 16); i++, a += a_row, dst += 2 * SPLIT_BLOCK)
+        fits &= split_fits(split_row(parts, true, i < rows, a, depth, dst));
     return fits;
 }
 
 /* ---- In f32 ----------------------------------------------------------------------------------*/
 
-/* What b was, from its parts or its bits: rows of k 2 * pair and one more. */
+/* What there was, from parts or bits of pairs: the first and the second of each. */
 SIMD_INLINE void split_join(int parts, bool is_parts, const uint8_t *at, vf32 row[2])
 {
     vu32 low = {0}, high = {0};
@@ -182,6 +201,17 @@ SIMD_INLINE void split_join(int parts, bool is_parts, const uint8_t *at, vf32 ro
             row[0] = (vf32)(pair << 16 | low);
             row[1] = (vf32)((pair & 0xFFFF0000u) | high);
         }
+    }
+}
+
+/* 32 numbers of a row of a strip. */
+static inline void split_join_row(int parts, bool is_parts, const uint8_t *at, float *dst)
+{
+    vf32 half[2];
+    split_join(parts, is_parts, at, half);
+    for (int i = 0; i < 16; i++) {
+        dst[2 * i] = half[0][i];
+        dst[2 * i + 1] = half[1][i];
     }
 }
 
