@@ -18,32 +18,63 @@ bool on_card(const tn_engine *engine)
 
 /* ---- Sessions --------------------------------------------------------------------------------*/
 
+/* Can all inputs and outputs lie in the memory of the card? Not where a size depends on data. */
+static bool can_move(const session *s)
+{
+    int ins = tn_engine_input_count(s->engine), outs = tn_engine_output_count(s->engine);
+    for (int i = 0; i < ins + outs; i++) {
+        tn_io io;
+        tn_tensor t = {0};
+        if (i < ins ? tn_engine_input(s->engine, i, &io)
+                    : tn_engine_output(s->engine, i - ins, &io))
+            return false;
+        if (io.kind != TN_IO_TENSOR || io.dtype == TN_DTYPE_STRING) return false;
+        if (i >= ins && tn_context_output(s->context, io.name, &t)) return false;
+        for (int k = 0; k < t.rank; k++)
+            if (t.dim[k] < 0) return false;
+    }
+    return ins + outs <= DEVICE_TENSORS_MAX;
+}
+
+static tn_status move(session *s, const char *name, tn_tensor t, int input)
+{
+    card_tensor *m = &s->moved[s->moved_count];
+    const void *host = t.data;
+    *m = (card_tensor){.bytes = (size_t)tn_tensor_bytes(&t), .input = input};
+    tn_status status = tn_device_alloc(s->engine, m->bytes, &m->card);
+    if (status) return status;
+    s->moved_count++;
+    t.data = m->card;
+    if (input >= 0) status = tn_device_copy(s->engine, m->card, host, m->bytes);
+    else if (s->options->apart && !s->options->no_transfers) m->host = malloc(m->bytes + 1);
+    return status ? status : tn_context_bind_device(s->context, name, &t);
+}
+
 /* Inputs and outputs in the memory of the card, for all queries. */
 static tn_status move_to_card(session *s)
 {
-    const tn_engine *engine = s->engine;
-    const input_set *inputs = &s->sets[0];
     tn_status status = NULL;
-    int ins = tn_engine_input_count(engine), outs = tn_engine_output_count(engine);
-    for (int i = 0; !status && i < ins + outs && s->memory_count < DEVICE_TENSORS_MAX; i++) {
+    for (int i = 0; i < s->sets[0].count && !status; i++)
+        status = move(s, s->sets[0].name[i], s->sets[0].tensor[i], i);
+    for (int i = 0; i < tn_engine_output_count(s->engine) && !status; i++) {
         tn_io io;
         tn_tensor t;
-        status = i < ins ? tn_engine_input(engine, i, &io) : tn_engine_output(engine, i - ins, &io);
-        if (status) return status;
-        if (i < ins) {
-            for (int k = 0; k < inputs->count; k++)
-                if (!strcmp(inputs->name[k], io.name)) t = inputs->tensor[k];
-        } else {
-            status = tn_context_output(s->context, io.name, &t);
-            if (status) return status;
-        }
-        const void *host = t.data;
-        size_t bytes = (size_t)tn_tensor_bytes(&t);
-        status = tn_device_alloc(engine, bytes, &s->memory[s->memory_count]);
-        if (status) return status;
-        t.data = s->memory[s->memory_count++];
-        if (i < ins) status = tn_device_copy(engine, t.data, host, bytes);
-        if (!status) status = tn_context_bind_device(s->context, io.name, &t);
+        status = tn_engine_output(s->engine, i, &io);
+        if (!status) status = tn_context_output(s->context, io.name, &t);
+        if (!status) status = move(s, io.name, t, -1);
+    }
+    return status;
+}
+
+/* The copies of one query, of inputs before the run and of outputs after it. */
+static tn_status copy_moved(const session *s, const input_set *inputs, bool before)
+{
+    tn_status status = NULL;
+    for (int i = 0; i < s->moved_count && !status && !s->options->no_transfers; i++) {
+        const card_tensor *m = &s->moved[i];
+        if (before && m->input >= 0)
+            status = tn_device_copy(s->engine, m->card, inputs->tensor[m->input].data, m->bytes);
+        if (!before && m->host) status = tn_device_copy(s->engine, m->host, m->card, m->bytes);
     }
     return status;
 }
@@ -53,8 +84,12 @@ static tn_status prepare(session *s)
     tn_status status = tn_context_keep_denormals(s->context, s->options->keep_denormals);
     if (!status) status = tn_context_measure(s->context, on_card(s->engine));
     if (!status) status = inputs_bind(s->context, &s->sets[0]);
-    if (!status && s->options->no_transfers && on_card(s->engine)) status = move_to_card(s);
-    return status;
+    bool moves = (s->options->no_transfers || s->options->apart) && on_card(s->engine);
+    if (status || !moves) return status;
+    if (can_move(s)) return move_to_card(s);
+    log_line('W', "Sizes of outputs depend on data: the copies to and from the card are timed with "
+                  "the kernels.");
+    return NULL;
 }
 
 int session_open(const tn_engine *engine, const shape_list *shapes, const timing_options *options,
@@ -74,7 +109,11 @@ void session_close(session *s)
 {
     for (int k = 0; k < 2; k++) inputs_free(&s->sets[k]);
     tn_context_free(s->context);
-    while (s->memory_count) tn_device_free(s->engine, s->memory[--s->memory_count]);
+    while (s->moved_count) {
+        const card_tensor *m = &s->moved[--s->moved_count];
+        tn_device_free(s->engine, m->card);
+        free(m->host);
+    }
     s->context = NULL;
 }
 
@@ -116,7 +155,9 @@ static tn_status run_query(session *s, const input_set *inputs, query *out)
     double ns;
     sleep_ms(s->options->idle_ms);
     q.h2d_begin = now_ms();
-    tn_status status = s->options->no_transfers ? NULL : inputs_bind(s->context, inputs);
+    tn_status status = s->moved_count             ? copy_moved(s, inputs, true)
+                       : s->options->no_transfers ? NULL
+                                                  : inputs_bind(s->context, inputs);
     if (status) return status;
     q.h2d_end = now_ms();
     sleep_ms(s->options->sleep_ms);
@@ -133,14 +174,15 @@ static tn_status run_query(session *s, const input_set *inputs, query *out)
     } else {
         q.enqueue_end = q.d2h_begin;
     }
-    for (int i = 0; i < tn_engine_output_count(s->engine); i++) {
+    status = copy_moved(s, inputs, false);
+    for (int i = 0; i < tn_engine_output_count(s->engine) && !status; i++) {
         tn_io io;
         tn_tensor tensor;
         status = tn_engine_output(s->engine, i, &io);
         if (!status && io.kind == TN_IO_TENSOR)
             status = tn_context_output(s->context, io.name, &tensor);
-        if (status) return status;
     }
+    if (status) return status;
     q.d2h_end = now_ms();
     *out = q;
     return NULL;

@@ -14,6 +14,7 @@ typedef struct timing_options {
     double duration_s, warm_up_ms;
     double sleep_ms, idle_ms; /* gaps before the kernels of a query, and between queries */
     bool no_transfers;        /* inputs and outputs stay in the memory of the card */
+    bool apart;               /* copies to and from a card around a run, not inside it */
     bool keep_denormals, verbose;
     bool hints;         /* with each warning, the flag of trtexec that may help */
     const char *device; /* how the lines call what computes: "GPU", "CPU" */
@@ -21,13 +22,20 @@ typedef struct timing_options {
 
 enum { DEVICE_TENSORS_MAX = 64, STREAMS_MAX = 64 };
 
+/* An input or output in the memory of the card. */
+typedef struct card_tensor {
+    void *card, *host; /* host: of an output that is copied back */
+    size_t bytes;
+    int input; /* its number in a set; -1: an output */
+} card_tensor;
+
 typedef struct session {
     const tn_engine *engine;
     const timing_options *options;
     tn_context *context;
     input_set sets[2]; /* queries take turns */
-    void *memory[DEVICE_TENSORS_MAX];
-    int memory_count;
+    card_tensor moved[DEVICE_TENSORS_MAX];
+    int moved_count;
 } session;
 
 typedef struct trace {

@@ -102,8 +102,9 @@ static void print_warnings(const trace *t, const summary *row, const timing_opti
              "parallel. Please use \"Throughput\" as the performance metric instead.");
 }
 
-static void print_explanations(const char *device)
+static void print_explanations(const timing_options *options)
 {
+    const char *device = options->device;
     static const char *const lines[] = {
         "Throughput: queries divided by Total Host Walltime.",
         "Enqueue Time: time of the call that starts a query; on the CPU the call runs it.",
@@ -116,9 +117,11 @@ static void print_explanations(const char *device)
                   "the end of the last.");
     log_line('V',
              "%s Compute Time: time the kernels of one query take; on a card, between two events "
-             "on its stream, with the copies of inputs and outputs unless --noDataTransfers is "
-             "given.",
-             device);
+             "on its stream%s.",
+             device,
+             options->apart ? ""
+                            : ", with the copies of inputs and outputs unless --noDataTransfers is "
+                              "given");
     log_line('V',
              "Total %s Compute Time: %s Compute Time of all queries; far below the walltime, the "
              "host was busy.",
@@ -162,7 +165,7 @@ bool timing_print(const trace *t, const timing_options *options)
              plain(row[TIME_COMPUTE].mean * (double)t->count * 1e-3).text);
     print_warnings(t, row, options);
     log_line('I', "Explanations of the performance metrics are printed in the verbose logs.");
-    if (options->verbose) print_explanations(options->device);
+    if (options->verbose) print_explanations(options);
     return true;
 }
 

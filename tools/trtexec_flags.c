@@ -12,6 +12,7 @@ trt_settings trt = {
                .duration_s = 3,
                .warm_up_ms = 200,
                .hints = true,
+               .apart = true,
                .device = "GPU",
                .inputs = &trt.inputs,
                .percentile = &trt.percentile},

@@ -38,7 +38,7 @@ static tn_status read_outputs(session *s, output_list *out)
         int at = out->count++;
         out->name[at] = io.name;
         out->copy[at] = NULL;
-        if (s->memory_count) {
+        if (s->moved_count) {
             size_t bytes = (size_t)tn_tensor_bytes(&t);
             out->copy[at] = malloc(bytes + 1);
             if (out->copy[at]) status = tn_device_copy(s->engine, out->copy[at], t.data, bytes);
