@@ -8,7 +8,7 @@ double query_time(const query *q, time_kind kind)
 {
     switch (kind) {
     case TIME_H2D: return q->h2d_end - q->h2d_begin;
-    case TIME_ENQUEUE: return q->enqueue_end - q->compute_begin;
+    case TIME_ENQUEUE: return q->enqueue_end - q->enqueue_begin;
     case TIME_COMPUTE: return q->device_ms >= 0 ? q->device_ms : q->d2h_begin - q->compute_begin;
     case TIME_D2H: return q->d2h_end - q->d2h_begin;
     default: return q->d2h_end - q->compute_begin + q->h2d_end - q->h2d_begin;

@@ -5,7 +5,9 @@
 #include "tool.h"
 
 typedef struct query {
-    double h2d_begin, h2d_end, compute_begin, enqueue_end, d2h_begin, d2h_end; /* ms */
+    /* ms. Computing begins with the call that enqueues it, or where copies are apart from it, when
+     * the card begins. */
+    double h2d_begin, h2d_end, enqueue_begin, enqueue_end, compute_begin, d2h_begin, d2h_end;
     double device_ms; /* of the kernels on a card; -1: they ran in the call */
 } query;
 

@@ -161,7 +161,7 @@ static tn_status run_query(session *s, const input_set *inputs, query *out)
     if (status) return status;
     q.h2d_end = now_ms();
     sleep_ms(s->options->sleep_ms);
-    q.compute_begin = s->options->sleep_ms > 0 ? now_ms() : q.h2d_end;
+    q.enqueue_begin = q.compute_begin = s->options->sleep_ms > 0 ? now_ms() : q.h2d_end;
     status = tn_context_enqueue(s->context, NULL);
     q.enqueue_end = now_ms();
     if (!status) status = tn_context_wait(s->context);
@@ -171,6 +171,7 @@ static tn_status run_query(session *s, const input_set *inputs, query *out)
         status = tn_context_device_ns(s->context, &ns);
         if (status) return status;
         q.device_ms = ns * 1e-6;
+        if (s->options->apart) q.compute_begin = q.d2h_begin - q.device_ms;
     } else {
         q.enqueue_end = q.d2h_begin;
     }

@@ -183,7 +183,7 @@ bool timing_export(const trace *t, const char *path)
             const char *name;
             double ms;
         } fields[] = {
-            {"startEnqMs", q->compute_begin - zero},     {"endEnqMs", q->enqueue_end - zero},
+            {"startEnqMs", q->enqueue_begin - zero},     {"endEnqMs", q->enqueue_end - zero},
             {"startH2dMs", q->h2d_begin - zero},         {"endH2dMs", q->h2d_end - zero},
             {"startComputeMs", q->compute_begin - zero}, {"endComputeMs", q->d2h_begin - zero},
             {"startD2hMs", q->d2h_begin - zero},         {"endD2hMs", q->d2h_end - zero},

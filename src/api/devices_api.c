@@ -1,4 +1,5 @@
 /* What can run engines here. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,7 +109,7 @@ void tn_device_free(const tn_engine *engine, void *at)
 
 tn_status tn_device_copy(const tn_engine *engine, void *to, const void *from, size_t bytes)
 {
-    void *stream;
+    void *stream, *none = NULL;
     TN_NOT_NULL(engine);
     if (!bytes) return NULL;
     TN_NOT_NULL(to);
@@ -118,9 +119,12 @@ tn_status tn_device_copy(const tn_engine *engine, void *to, const void *from, si
         return NULL;
     }
     const tn_card_calls *calls = engine->card->backend->card;
-    TN_TRY(calls->stream_new(engine->card, &stream));
+    stream = atomic_exchange(&engine->card->idle_stream, NULL);
+    if (!stream) TN_TRY(calls->stream_new(engine->card, &stream));
     tn_status status = calls->copy(stream, to, from, bytes);
     if (!status) status = calls->wait(stream);
+    if (!status && atomic_compare_exchange_strong(&engine->card->idle_stream, &none, stream))
+        return NULL;
     calls->stream_free(stream);
     return status;
 }

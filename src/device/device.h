@@ -216,6 +216,7 @@ typedef struct tn_card {
     const struct tn_backend *backend;
     tn_device_info info;
     int ordinal;
+    _Atomic(void *) idle_stream; /* for copies beside runs: who copies takes it and puts it back */
 } tn_card;
 
 /* A launch that is to come. */
