@@ -1,5 +1,7 @@
 #include "ops/wide/wide.h"
 
+#include <string.h>
+
 #include "base/cpu.h"
 
 #define TOO_MUCH (SIZE_MAX / 4)
@@ -58,10 +60,10 @@ static inline __attribute__((always_inline)) void add_four(int64_t n, const doub
 
 /* Four rows of b at a time: a row of c is read and written once for all four. All of b is read for
  * each row of c: it had better be small. */
-static inline __attribute__((always_inline)) void multiply(int64_t m, int64_t n, int64_t k,
-                                                           const double *a, int64_t lda,
-                                                           const double *b, int64_t ldb, double *c,
-                                                           int64_t ldc)
+static inline __attribute__((always_inline)) void multiply_rows(int64_t m, int64_t n, int64_t k,
+                                                                const double *a, int64_t lda,
+                                                                const double *b, int64_t ldb,
+                                                                double *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; i++) {
         double *restrict to = c + i * ldc;
@@ -73,6 +75,45 @@ static inline __attribute__((always_inline)) void multiply(int64_t m, int64_t n,
             for (int64_t j = 0; j < n; j++) to[j] += w * row[j];
         }
     }
+}
+
+/* A tile of c, which stays in registers while a panel of b goes by: its rows lie side by side. */
+enum { TILE_ROWS = 4, TILE_COLUMNS = 8, PANEL_ROWS = 64 };
+typedef double lanes __attribute__((vector_size(32)));
+typedef struct panel {
+    lanes row[PANEL_ROWS][2];
+} panel;
+
+static inline __attribute__((always_inline)) void add_tile(int64_t k, const double *a, int64_t lda,
+                                                           const panel *b, double *c, int64_t ldc)
+{
+    lanes sum[TILE_ROWS][2];
+    for (int i = 0; i < TILE_ROWS; i++) memcpy(sum[i], c + i * ldc, sizeof sum[i]);
+    for (int64_t p = 0; p < k; p++)
+        for (int i = 0; i < TILE_ROWS; i++)
+            for (int half = 0; half < 2; half++)
+                sum[i][half] = sum[i][half] + b->row[p][half] * a[i * lda + p];
+    for (int i = 0; i < TILE_ROWS; i++) memcpy(c + i * ldc, sum[i], sizeof sum[i]);
+}
+
+/* Every sum runs in rising k, in tiles as elsewhere. */
+static inline __attribute__((always_inline)) void multiply(int64_t m, int64_t n, int64_t k,
+                                                           const double *a, int64_t lda,
+                                                           const double *b, int64_t ldb, double *c,
+                                                           int64_t ldc)
+{
+    int64_t rows = m - m % TILE_ROWS, columns = rows ? n - n % TILE_COLUMNS : 0;
+    panel some;
+    for (int64_t j = 0; j < columns; j += TILE_COLUMNS)
+        for (int64_t from = 0; from < k; from += PANEL_ROWS) {
+            int64_t depth = TN_MIN(k - from, (int64_t)PANEL_ROWS);
+            for (int64_t p = 0; p < depth; p++)
+                memcpy(some.row[p], b + (from + p) * ldb + j, sizeof some.row[p]);
+            for (int64_t i = 0; i < rows; i += TILE_ROWS)
+                add_tile(depth, a + i * lda + from, lda, &some, c + i * ldc + j, ldc);
+        }
+    multiply_rows(rows, n - columns, k, a, lda, b + columns, ldb, c + columns, ldc);
+    multiply_rows(m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
 }
 
 #ifdef __x86_64__
