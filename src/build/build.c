@@ -305,6 +305,7 @@ static tn_status choose_and_emit(builder *b)
     TN_TRY(tn_foresee(&b->chooser, graph_of(b)));
     uint64_t begin = tn_clock_ns();
     TN_TRY(tn_emit(graph_of(b), &b->chooser, b->engine, &b->constants));
+    tn_choose_judge_estimates(&b->chooser);
     say("measured, chose and planned", begin);
     begin = tn_clock_ns();
     bool refit = config->refit || config->strip_weights;

@@ -25,8 +25,8 @@ bool tn_tactic_is_reference(const tn_tactic *tactic)
 
 typedef struct candidate {
     const tn_tactic *tactic;
-    double ns;
-    bool known; /* ns was measured, or estimated where nothing is measured */
+    double ns, estimated_ns; /* the latter: 0 where there is no estimate */
+    bool known;              /* ns was measured, or estimated where nothing is measured */
 } candidate;
 
 typedef struct candidates {
@@ -37,8 +37,10 @@ typedef struct candidates {
 static void print_measured(tn_chooser *c, const char *problem, const candidate *at)
 {
     tn_log(TN_LOG_INFO, "%s: %s takes %.0f ns", problem, at->tactic->name, at->ns);
-    if (c->measured)
-        tn_text_printf(c->measured, "%s\n  %s: %.0f ns\n", problem, at->tactic->name, at->ns);
+    if (!c->measured) return;
+    tn_text_printf(c->measured, "%s\n  %s: %.0f ns", problem, at->tactic->name, at->ns);
+    if (at->estimated_ns > 0) tn_text_printf(c->measured, ", estimated %.0f", at->estimated_ns);
+    tn_text_printf(c->measured, "\n");
 }
 
 /* A tactic that fails while it is measured is out, and says why. */
@@ -90,13 +92,13 @@ static tn_status set_apart(const tn_chooser *c, const char *problem, const tn_pr
     *count = 0;
     for (int i = 0; i < list->count; i++) {
         const tn_tactic *tactic = list->at[i].tactic;
-        list->at[i].ns = tactic->estimate_ns ? tactic->estimate_ns(p) : 0;
-        if (tactic->estimate_ns) least = TN_MIN(least, list->at[i].ns);
+        list->at[i].estimated_ns = tactic->estimate_ns ? tactic->estimate_ns(p) : 0;
+        if (tactic->estimate_ns) least = TN_MIN(least, list->at[i].estimated_ns);
     }
     for (int i = 0; i < list->count; i++) {
         bool measured;
         TN_TRY(tn_timings_find(c->timings, problem, list->at[i].tactic, &measured, &ns));
-        bool apart = list->at[i].ns > HOPELESS * least && !measured;
+        bool apart = list->at[i].estimated_ns > HOPELESS * least && !measured;
         if (apart) hopeless.at[hopeless.count++] = list->at[i];
         else list->at[(*count)++] = list->at[i];
     }
@@ -104,9 +106,50 @@ static tn_status set_apart(const tn_chooser *c, const char *problem, const tn_pr
     return NULL;
 }
 
+/* A later one has to be faster by a clear margin. */
+static int find_best(const candidates *list, int count, bool by_estimates)
+{
+    int best = 0;
+    for (int i = 1; i < count; i++) {
+        const candidate *a = &list->at[best], *b = &list->at[i];
+        double before = by_estimates ? a->estimated_ns : a->ns;
+        if ((by_estimates ? b->estimated_ns : b->ns) < before * CLEAR_MARGIN) best = i;
+    }
+    return best;
+}
+
+static void judge_estimates(tn_foresight *f, const candidates *list, int count, int best)
+{
+    const candidate *first = &list->at[best];
+    for (int i = 0; i < count; i++)
+        if (!(list->at[i].estimated_ns > 0 && list->at[i].ns > 0)) return;
+    for (int i = 0; i < count; i++) {
+        const candidate *at = &list->at[i];
+        if (i == best) continue;
+        double off = log(at->estimated_ns / first->estimated_ns) - log(at->ns / first->ns);
+        f->square += off * off;
+        f->others++;
+    }
+    f->problems++;
+    f->best_ns += first->ns;
+    f->chosen_ns += list->at[find_best(list, count, true)].ns;
+}
+
+void tn_choose_judge_estimates(const tn_chooser *chooser)
+{
+    const tn_foresight *f = &chooser->foresight;
+    if (!f->problems || !chooser->measured) return;
+    tn_text_printf(
+        chooser->measured,
+        "estimates, of %" PRId64 " problems with several kernels: from the best to another "
+        "they are off by a factor of %.2f; by them alone those steps would take %.3f "
+        "times as long\n",
+        f->problems, exp(sqrt(f->square / (double)f->others)), f->chosen_ns / f->best_ns);
+}
+
 static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, candidates *list)
 {
-    bool all_known = true;
+    bool all_known = true, measured;
     int count;
     TN_TRY(set_apart(c, problem, p, list, &count));
     if (count < 2) return NULL;
@@ -122,19 +165,18 @@ static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, c
             count--;
         } else all_known &= list->at[i++].known;
     }
+    measured = all_known && count > 0;
     if (!all_known) {
         all_known = true;
         for (int i = 0; i < count; i++) {
-            const tn_tactic *tactic = list->at[i].tactic;
-            list->at[i].known = tactic->estimate_ns != NULL;
-            if (list->at[i].known) list->at[i].ns = tactic->estimate_ns(p);
+            list->at[i].known = list->at[i].estimated_ns > 0;
+            list->at[i].ns = list->at[i].estimated_ns;
             all_known &= list->at[i].known;
         }
     }
     if (!all_known || count == 0) return NULL;
-    int best = 0;
-    for (int i = 1; i < count; i++)
-        if (list->at[i].ns < list->at[best].ns * CLEAR_MARGIN) best = i;
+    int best = find_best(list, count, false);
+    if (measured && count > 1) judge_estimates(&c->foresight, list, count, best);
     candidate first = list->at[best];
     memmove(&list->at[1], &list->at[0], sizeof(candidate) * (size_t)best);
     list->at[0] = first;

@@ -60,6 +60,14 @@ typedef struct tn_choices {
     bool card; /* the first ones are the card's; the last is the host's, for shapes they refuse */
 } tn_choices;
 
+/* How good estimates would have been, where all was measured: of problems with several candidates.
+ */
+typedef struct tn_foresight {
+    int64_t problems, others;  /* others: measured candidates behind the best ones */
+    double square;             /* of logarithms: how much slower they were estimated, and are */
+    double best_ns, chosen_ns; /* of all the best, and of all that estimates put first */
+} tn_foresight;
+
 typedef struct tn_chooser {
     const tn_engine *engine;
     const int64_t *values; /* of the graph's expressions at the shapes to tune for ... */
@@ -77,8 +85,9 @@ typedef struct tn_chooser {
     tn_timings *timings;
     tn_text *report;   /* may be NULL: choices and refusals, the same for the same choices */
     tn_text *measured; /* may be NULL: the times behind them */
-    tn_watch *watch;   /* may be NULL */
-    tn_map decided;    /* problem text -> tn_choices */
+    tn_foresight foresight;
+    tn_watch *watch; /* may be NULL */
+    tn_map decided;  /* problem text -> tn_choices */
     tn_arena *arena;
 } tn_chooser;
 
@@ -86,6 +95,8 @@ bool tn_tactic_is_reference(const tn_tactic *tactic);
 /* may_card: all values of the node are tensors of sizes that are known before a run. */
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card,
                     tn_choices *out) TN_MUST_USE;
+/* After all choices: what estimates would have cost goes to `measured`. */
+void tn_choose_judge_estimates(const tn_chooser *chooser);
 /* Best of several runs with cold weights, within about limit_ms. */
 tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
                      double *ns) TN_MUST_USE;
