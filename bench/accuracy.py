@@ -1,12 +1,14 @@
 """Relative L2 difference of Tenon's outputs to float64, for the full-size networks.
 
-usage: accuracy.py BUILD [--precision fp32] [--threads 2] [--only bert,swin] [--sets 2]
+usage: accuracy.py BUILD [--precision fp32] [--threads 2] [--only bert,swin] [--sets 2] [--out FOLDER]
 
 BUILD holds `tenon` and libtenon.so. The networks are those of networks.py: exported to ONNX in float32 for Tenon, and run by PyTorch
 with the same weights in float64. Engines are built with the default budget and without a check of their own. Prints the table of
-docs/numerics.md; the worst of all sets of inputs counts. Above the tolerance of the precision: exit code 1.
+docs/numerics.md, and keeps it in OUT/accuracy-DATE-PRECISION.md; the worst of all sets of inputs counts. TN_CPU in the environment
+limits Tenon to fewer instructions. Above the tolerance of the precision: exit code 1.
 """
 import argparse
+import datetime
 import os
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import torch
 import networks
 import tenon
 
+LIMIT = os.environ.get("TN_CPU", "")
 TOLERANCE = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}
 
 
@@ -27,6 +30,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--sets", type=int, default=2)
+    parser.add_argument("--out", default="")
     return parser.parse_args()
 
 
@@ -64,7 +68,11 @@ def differences(options, network, sets, work):
 def main():
     options, bad, random = arguments(), False, np.random.default_rng(3)
     wanted = [word for word in options.only.split(",") if word]
-    print(f"| workload | inputs | relative L2 to float64, {options.precision} |\n|---|---|---|")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    lines = ["# Full-size networks against float64", "", f"{now:%Y-%m-%d %H:%M} UTC, {tenon.cpu_name()}{LIMIT and ', limited to ' + LIMIT}, {options.threads} "
+             f"threads; PyTorch {torch.__version__} in float64 on the same float32 weights; the worst of {options.sets} sets of inputs; limit "
+             f"{TOLERANCE[options.precision]:g}.", "", f"| workload | inputs | relative L2 to float64, {options.precision} |", "|---|---|---|"]
+    print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as work:
         for workload, (network, data, _, _) in networks.WORKLOADS.items():
             if wanted and network not in wanted:
@@ -73,7 +81,13 @@ def main():
             worst = max(differences(options, network, sets, work))
             shapes = ", ".join("x".join(map(str, value.shape)) for value in sets[0])
             bad |= not worst <= TOLERANCE[options.precision]
-            print(f"| {workload} {network} | {shapes} | {worst:.1e} |", flush=True)
+            lines.append(f"| {workload} {network} | {shapes} | {worst:.1e} |")
+            print(lines[-1], flush=True)
+    if options.out:
+        os.makedirs(options.out, exist_ok=True)
+        name = f"accuracy-{now:%Y-%m-%d}-{options.precision}{LIMIT and '-' + LIMIT}.md"
+        with open(os.path.join(options.out, name), "w") as file:
+            file.write("\n".join(lines) + "\n")
     sys.exit(bad)
 
 

@@ -6,13 +6,13 @@ usage: cpu.py BUILD [--only "W1 ,W6"] [--threads 1,2] [--peers onnxruntime,openv
 BUILD holds `tenon` and libtenon.so. Each engine is a process of its own (cpu_worker.py) that sleeps while it is not its turn. All
 get the same sets of random inputs, and their outputs are compared before anything is timed. A round lets each have a turn, every
 other round in the opposite order (A B B A); a probe, a fixed loop of multiply-adds, runs between rounds and tells how steady the
-machine was. Times are of all turns together. Results: OUT/cpu-DATE-PRECISION.json and .md.
+machine was. Times are of all turns together. Results: OUT/cpu-DATE-PRECISION.json and .md. With TN_CPU=avx2 in the environment, which limits
+Tenon, PyTorch is limited likewise; ONNX Runtime and OpenVINO have no way to be, and compute with all that the machine has.
 """
 import argparse
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,8 +21,12 @@ import time
 import numpy as np
 
 import networks
+import tenon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# How PyTorch is limited where TN_CPU limits Tenon: its own loops, oneDNN and OpenBLAS
+LIMITS = {"avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}}
+LIMIT = os.environ.get("TN_CPU", "")
 TOLERANCE = {"fp32": 1e-4, "tf32": 5e-3, "bf16": 5e-2}  # between engines, relative L2
 
 
@@ -48,6 +52,8 @@ class Worker:
         self.name, self.work, self.times = name, work, []
         self.log = open(f"{work}/{name}.log", "w+")
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads))
+        if name == "torch":
+            environment.update(LIMITS.get(LIMIT, {}))
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "cpu_worker.py"), name, path, str(threads), precision, work], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment)
@@ -180,11 +186,6 @@ class Bench:
         return row
 
 
-def cpu_name():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.processor())
-
-
 def figure(value, form="{:.4g}"):
     return "-" if value is None else form.format(value)
 
@@ -203,7 +204,8 @@ def summary(rows):
 def table(report):
     peers = [name for name in ("onnxruntime", "openvino", "torch") if name in report["versions"]]
     lines = ["# The CPU's workloads", "",
-             f"{report['date']} UTC, {report['cpu']}, {report['cores']} cores; class {report['precision']}. "
+             f"{report['date']} UTC, {report['cpu']}, {report['cores']} cores; class {report['precision']}"
+             + (f", Tenon and PyTorch limited to {LIMIT}. " if LIMIT else ". ")
              + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
              f"Command: `{report['command']}`. Latency of one inference in ms, p50 of all turns; turns go A B B A.", ""]
     lines += [f"Not to be had: {name}: {why}." for name, why in report["missing"].items()]
@@ -255,11 +257,11 @@ def main():
                 print(f"{workload}, {count} threads: {row.get('failed') or shown} ratio {figure(row.get('ratio'), '{:.2f}')}, "
                       f"commit {figure(row.get('commit'))}", flush=True)
         now = datetime.datetime.now(datetime.timezone.utc)
-        report = {"date": now.strftime("%Y-%m-%d %H:%M"), "cpu": cpu_name(), "cores": len(os.sched_getaffinity(0)),
-                  "precision": options.precision, "command": "make bench " + " ".join(sys.argv[2:]), "versions": bench.versions,
+        report = {"date": now.strftime("%Y-%m-%d %H:%M"), "cpu": tenon.cpu_name(), "cores": len(os.sched_getaffinity(0)),
+                  "precision": options.precision, "limit": LIMIT, "command": "make bench " + " ".join(sys.argv[2:]), "versions": bench.versions,
                   "missing": bench.missing, "rows": rows}
     os.makedirs(options.out, exist_ok=True)
-    path = os.path.join(options.out, f"cpu-{now.strftime('%Y-%m-%d')}-{options.precision}")
+    path = os.path.join(options.out, f"cpu-{now.strftime('%Y-%m-%d')}-{options.precision}" + (f"-{LIMIT}" if LIMIT else ""))
     with open(path + ".json", "w") as file:
         json.dump(report, file, indent=1)
     with open(path + ".md", "w") as file:

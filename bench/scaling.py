@@ -1,16 +1,18 @@
 """How the time of an inference grows with batch, length and threads.
 
-usage: scaling.py BUILD [--only bert,lenet] [--threads 1,2] [--seconds 0.3] [--rounds 3] [--models FOLDER] [--out FOLDER]
+usage: scaling.py BUILD [--only bert,lenet] [--threads 1,2] [--seconds 0.2] [--rounds 3] [--models FOLDER] [--out FOLDER]
 
 BUILD holds `tenon` and libtenon.so; FOLDER holds full-size structures, whose weights are made up by rule, beside the models of
 examples/. One engine a network and number of threads serves all shapes, tuned for one in the middle. Each round times all shapes,
 every other round in the opposite order; the best time of a shape counts, since whatever else the machine does only adds to it.
 "growth" is the time of a row over that of the row before, "work" the same for the operations: a row whose time grows by more than
-its work, and a tenth, is marked. Results: OUT/scaling-DATE.md.
+its work, and a tenth, is marked. First comes what a loop over threads costs (fork_join, where BUILD has it). About four minutes on
+two cores with nothing else to do. Results: OUT/scaling-DATE.md.
 """
 import argparse
 import datetime
 import os
+import subprocess
 import tempfile
 import time
 
@@ -67,7 +69,7 @@ def arguments():
     parser.add_argument("build")
     parser.add_argument("--only", default="")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--seconds", type=float, default=.3)
+    parser.add_argument("--seconds", type=float, default=.2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", default=os.path.join(ROOT, "..", "shared", "models"))
     parser.add_argument("--out", default=os.path.join(HERE, "results"))
@@ -114,7 +116,7 @@ def table(name, times):
     """Times by number of threads, then by shape."""
     _, _, work, opt, series = NETWORKS[name]
     lines, marked, most = [f"## {name}, tuned for batch {opt[0]}, length {opt[1]}", ""], 0, max(times)
-    lines += ["| batch | length | " + " | ".join(f"{n} threads, ms | growth" for n in times) + f" | work | 1 / {most} threads |",
+    lines += ["| batch | length | " + " | ".join(f"{n} thread{'s' * (n > 1)}, ms | growth" for n in times) + f" | work | 1 / {most} threads |",
               "|---" * (4 + 2 * len(times)) + "|"]
     for row in series:
         for before, shape in zip([None, *row], row):
@@ -135,12 +137,13 @@ def main():
     wanted = [word for word in options.only.split(",") if word] or list(NETWORKS)
     threads = [int(word) for word in options.threads.split(",")]
     now = datetime.datetime.now(datetime.timezone.utc)
-    with open("/proc/cpuinfo") as file:
-        cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown CPU")
-    lines = ["# How time grows on the CPU", "", f"{now:%Y-%m-%d %H:%M} UTC, {cpu}, {len(os.sched_getaffinity(0))} cores. "
+    lines = ["# How time grows on the CPU", "", f"{now:%Y-%m-%d %H:%M} UTC, {tenon.cpu_name()}, {len(os.sched_getaffinity(0))} cores. "
              f"`bench/scaling.py`: best of {options.rounds} turns of {options.seconds} s a shape; (!): grows by more than "
              f"{SLACK} times its work.", ""]
-    marked = 0
+    fork_join, marked = os.path.join(options.build, "tests", "fork_join"), 0
+    if os.path.exists(fork_join):
+        lines += ["```", subprocess.run([fork_join], capture_output=True, text=True, check=True).stdout.rstrip(), "```", ""]
+        print(lines[-3], flush=True)
     with tempfile.TemporaryDirectory() as work:
         for name in wanted:
             rows, count = table(name, {n: measure(options, name, n, work) for n in threads})
@@ -148,6 +151,7 @@ def main():
             lines += rows
             print("\n".join(rows), flush=True)
     lines.append(f"{marked} steps grow by more than their work.")
+    os.makedirs(options.out, exist_ok=True)
     path = os.path.join(options.out, f"scaling-{now:%Y-%m-%d}.md")
     with open(path, "w") as file:
         file.write("\n".join(lines) + "\n")

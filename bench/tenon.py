@@ -18,6 +18,11 @@ class Io(ctypes.Structure):
                 ("dim_name", ctypes.c_char_p * 8), ("is_output", ctypes.c_bool), ("kind", ctypes.c_int)]
 
 
+def cpu_name():
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown CPU")
+
+
 def build(tool, model, path, *options):
     """Writes the engine; answers what the command printed."""
     done = subprocess.run([tool, "build", model, "-o", path, *options], capture_output=True, text=True)
