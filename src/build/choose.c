@@ -138,7 +138,7 @@ static void judge_estimates(tn_foresight *f, const candidates *list, int count, 
 void tn_choose_judge_estimates(const tn_chooser *chooser)
 {
     const tn_foresight *f = &chooser->foresight;
-    if (!f->problems || !chooser->measured) return;
+    if (!f->problems || !chooser->measured || !chooser->measured->bytes) return;
     tn_text_printf(
         chooser->measured,
         "estimates, of %" PRId64 " problems with several kernels: from the best to another "

@@ -95,7 +95,7 @@ bool tn_tactic_is_reference(const tn_tactic *tactic);
 /* may_card: all values of the node are tensors of sizes that are known before a run. */
 tn_status tn_choose(tn_chooser *chooser, const tn_node *node, bool may_card,
                     tn_choices *out) TN_MUST_USE;
-/* After all choices: what estimates would have cost goes to `measured`. */
+/* After all choices: what estimates would have cost goes to `measured`, if anything was. */
 void tn_choose_judge_estimates(const tn_chooser *chooser);
 /* Best of several runs with cold weights, within about limit_ms. */
 tn_status tn_measure(const tn_tactic *tactic, const tn_problem *p, tn_pool *pool, double limit_ms,
