@@ -166,13 +166,13 @@ static tn_status bisect_precision(comparison *c, compare_run *run)
     tn_status status = run_model(c, c->model, &raw, false, &plain);
     plain.limit = run->limit;
     if (!status) status = compare_outputs(c, &plain, &plain.outputs);
-    if (!status && !all_within(&plain.outputs)) {
+    run->hold = (hold_list){.looked = true, .builds = 1, .before = largest_l2(&plain.outputs)};
+    run->hold.found = all_within(&plain.outputs);
+    if (!status && !run->hold.found) {
         free(run->values.at);
         run->values = (compared_list){0};
         status = see_inside(c, c->model, &raw, run);
         if (!status) status = find_hold(c, c->model, run);
-    } else if (!status) {
-        run->hold.looked = run->hold.found = run->hold.minimal = true;
     }
     run_close(&plain);
     return status;

@@ -91,7 +91,8 @@ typedef struct fault {
 typedef struct hold_list {
     bool looked, found; /* found: with these the outputs are within the tolerance */
     text_list names;
-    bool minimal; /* with each of them missing they are not */
+    bool minimal;  /* with each of them missing they are not */
+    double before; /* the largest relative L2 of an output without */
     int builds;
     int candidates;
 } hold_list;
@@ -143,6 +144,7 @@ tn_status compare_outputs(const comparison *c, const compare_run *run,
 tn_status compare_values(const comparison *c, const compare_run *run,
                          compared_list *out) TN_MUST_USE;
 bool all_within(const compared_list *list);
+double largest_l2(const compared_list *list);
 void run_close(compare_run *run);
 
 /* Another library, by a helper in Python; `from` is its model (NULL: that of the comparison). 0, or

@@ -285,7 +285,7 @@ tn_status find_hold(comparison *c, tn_model *model, compare_run *run)
     tn_status status = NULL;
     candidate *at = find_candidates(c, &run->values, &hold->candidates);
     int most = hold->candidates < LIST_MAX ? hold->candidates : LIST_MAX;
-    hold->looked = true;
+    hold->builds++; /* for the tensors between the layers */
     if (most) status = find_prefix(c, model, run, at, most, &names);
     if (!status && hold->found) status = drop_needless(c, model, run, &names);
     for (int i = 0; i < names.count && hold->found; i++)

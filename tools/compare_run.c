@@ -64,21 +64,6 @@ static tn_status build_unchecked(tn_model *model, build_flags *flags, tn_status 
     return engine_build(model, flags, &out->engine);
 }
 
-tn_status run_model(comparison *c, tn_model *model, const build_flags *given, bool expose,
-                    compare_run *out)
-{
-    build_flags flags = *given;
-    flags.expose = expose;
-    flags.no_check |= expose;
-    out->precision = flags.fp16   ? TN_PRECISION_F16
-                     : flags.bf16 ? TN_PRECISION_BF16
-                     : flags.tf32 ? TN_PRECISION_TF32
-                                  : TN_PRECISION_F32;
-    tn_status status = engine_build(model, &flags, &out->engine);
-    if (tn_status_code(status) == TN_MISMATCH) status = build_unchecked(model, &flags, status, out);
-    return status ? status : start(c, out);
-}
-
 static tn_precision engine_precision(const tn_engine *engine)
 {
     tn_precision found = TN_PRECISION_F32;
@@ -93,6 +78,33 @@ static tn_precision engine_precision(const tn_engine *engine)
     }
     tn_text_free(json);
     return found;
+}
+
+/* A build that loses too much is made in a better precision. */
+static void note_precision(compare_run *run)
+{
+    tn_precision made = engine_precision(run->engine);
+    char text[160];
+    if (made == run->precision || run->note) return;
+    snprintf(text, sizeof(text), "made in %s: at this tolerance %s loses too much",
+             precision_word(made), precision_word(run->precision));
+    run->note = copy_text(text);
+}
+
+tn_status run_model(comparison *c, tn_model *model, const build_flags *given, bool expose,
+                    compare_run *out)
+{
+    build_flags flags = *given;
+    flags.expose = expose;
+    flags.no_check |= expose;
+    out->precision = flags.fp16   ? TN_PRECISION_F16
+                     : flags.bf16 ? TN_PRECISION_BF16
+                     : flags.tf32 ? TN_PRECISION_TF32
+                                  : TN_PRECISION_F32;
+    tn_status status = engine_build(model, &flags, &out->engine);
+    if (tn_status_code(status) == TN_MISMATCH) status = build_unchecked(model, &flags, status, out);
+    if (!status) note_precision(out);
+    return status ? status : start(c, out);
 }
 
 tn_status run_engine_file(comparison *c, const char *path, bool expose, compare_run *out)
@@ -246,6 +258,14 @@ tn_status compare_values(const comparison *c, const compare_run *run, compared_l
         }
     free(marks);
     return status;
+}
+
+double largest_l2(const compared_list *list)
+{
+    double largest = 0;
+    for (int i = 0; i < list->count; i++)
+        largest = fmax(largest, list->at[i].stats.same_shape ? list->at[i].stats.rel_l2 : INFINITY);
+    return largest;
 }
 
 bool all_within(const compared_list *list)

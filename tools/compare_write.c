@@ -66,23 +66,31 @@ static void print_fault(const comparison *c, const compare_run *run)
                f->steepest_after);
 }
 
-static void print_hold(const compare_run *run)
+static void print_hold(const comparison *c, const compare_run *run)
 {
     const hold_list *hold = &run->hold;
+    char text[400];
     if (!hold->looked) return;
-    printf("\n%s: layers to hold back in float32, after %d builds\n", run->label, hold->builds);
+    printf("\n%s: without the build's own check relative L2 %.3g; %d builds to find what to hold "
+           "back in float32\n",
+           run->label, hold->before, hold->builds);
     if (!hold->found) {
-        printf("  none found: with all %d that add to the difference held back (at most %d) it is "
-               "still beyond the tolerance\n",
+        printf("  with all %d layers that add to the difference held back (at most %d) it is still "
+               "beyond the tolerance\n",
                hold->candidates, LIST_MAX);
         return;
     }
-    if (!hold->names.count) printf("  none: it is within the tolerance as it is\n");
-    if (!hold->names.count) return;
-    for (int i = 0; i < hold->names.count; i++) printf("  --hold=%s\n", hold->names.at[i]);
-    printf("  with %s it is within the tolerance%s\n",
-           hold->names.count == 1 ? "this one" : "these",
-           hold->minimal && hold->names.count > 1 ? ", with any of them missing it is not" : "");
+    if (!hold->names.count) printf("  nothing: it is within the tolerance as it is\n");
+    for (int i = 0; i < hold->names.count; i++) {
+        int value = layers_find(&c->layers, hold->names.at[i]);
+        int maker = value < 0 ? -1 : c->layers.value[value].maker;
+        printf("  --hold=%s  (%s)\n", hold->names.at[i], layer_text(c, maker, text, sizeof(text)));
+    }
+    if (hold->names.count)
+        printf("  with %s it is within the tolerance%s\n",
+               hold->names.count == 1 ? "this one" : "these",
+               hold->minimal && hold->names.count > 1 ? ", with any of them missing it is not"
+                                                      : "");
 }
 
 void compare_print(const comparison *c, const compare_run *run, int count)
@@ -110,7 +118,7 @@ void compare_print(const comparison *c, const compare_run *run, int count)
     }
     for (int i = 0; i < count; i++) {
         if (run[i].fault.looked) print_fault(c, &run[i]);
-        print_hold(&run[i]);
+        print_hold(c, &run[i]);
     }
 }
 
@@ -226,8 +234,10 @@ static void json_hold(FILE *out, const hold_list *hold)
         fputs("\"hold\": null", out);
         return;
     }
-    fprintf(out, "\"hold\": {\"found\": %s, \"minimal\": %s, \"builds\": %d, \"names\": [",
+    fprintf(out, "\"hold\": {\"found\": %s, \"minimal\": %s, \"builds\": %d, ",
             hold->found ? "true" : "false", hold->minimal ? "true" : "false", hold->builds);
+    json_number(out, "before", hold->before);
+    fputs(", \"names\": [", out);
     for (int i = 0; i < hold->names.count; i++) {
         if (i) fputs(", ", out);
         print_json_text(out, hold->names.at[i]);

@@ -77,7 +77,15 @@ say 'the fault in the engine is named' has "$work/engine.json" \
     "any('layers.2.blocks.1.attn.proj' in s['name'] for s in d['runs'][0]['bisect']['suspects'])"
 
 # layers to hold back: what TF32 loses is more than is allowed here
-expect '[03]' 'layers to hold back in float32' examples/bert/bert.onnx --tf32 $quick --tolerance=1e-7 --precision-bisect
+expect 0 'builds to find what to hold back' examples/swin/swin.pth --bf16 $quick --tolerance=1e-3 --precision-bisect --json="$work/hold.json"
+hold=$(python3 -c 'import json, sys; print(*("--hold=" + n for n in json.load(open(sys.argv[1]))["runs"][0]["hold"]["names"]))' "$work/hold.json")
+if [ -n "$hold" ]; then
+    expect 3 '^bf16: .*BEYOND' examples/swin/swin.pth --bf16 $quick --tolerance=1e-3 --no-check
+    # shellcheck disable=SC2086
+    expect 0 '^bf16: .*within' examples/swin/swin.pth --bf16 $quick --tolerance=1e-3 --no-check $hold
+else
+    skipped="$skipped kernels of 16 bits"
+fi
 
 # other libraries
 if "$python" -c 'import onnxruntime' 2>/dev/null; then

@@ -9,7 +9,7 @@ runs.forEach((run, i) => {
   run.places.forEach((t, k) => (t.place = k));
 });
 
-const small = (x) => (x === null || x === undefined ? "" : !isFinite(x) ? "infinite" : x === 0 ? "0" : x >= 0.001 && x < 1000 ? three(x) : x.toExponential(2));
+const small = (x) => (x === null || x === undefined ? "" : !isFinite(x) ? "infinite" : x === 0 ? "0" : x >= 0.001 && x < 1000 ? three(x) : String(Number(x.toExponential(2))));
 const verdict = (good) => make("span", { class: good ? "" : "refused" }, good ? "within" : "beyond");
 const limit = (t) => (t.l2 > 0 ? `relative L2 ${small(t.l2)}` : `|got − want| ≤ ${small(t.atol)} + ${small(t.rtol)} |want|`);
 const layer_name = (l) => (l && l.op ? `${l.op} '${l.name}'` : "the model");
@@ -83,7 +83,7 @@ function view_findings() {
     if (b && b.found) {
       const t = run.values.find((v) => v.name === b.tensor);
       out.push(make("p", { class: "found" }, `In ${b.in}, the first tensor beyond the tolerance is `,
-        t ? make("button", { class: "link", onclick: () => choose(t) }, b.tensor) : b.tensor, ` of ${layer_name(b.layer)}. `, b.why || ""));
+        t ? make("button", { class: "link", onclick: () => choose(t) }, b.tensor) : b.tensor, ` of ${layer_name(b.layer)}. `, b.why ? b.why[0].toUpperCase() + b.why.slice(1) + "." : ""));
       if (b.suspects.length > 1)
         out.push(make("p", {}, "Nothing that it is made of was compared up to here; the fault is in one of:"),
           make("ul", {}, ...b.suspects.map((s) => make("li", { class: "mono" }, layer_name(s)))));
@@ -91,7 +91,8 @@ function view_findings() {
     if (b && b.steepest)
       out.push(make("p", {}, `The largest step is ${layer_name(b.steepest.layer)}: from relative L2 ${small(b.steepest.before)} to ${small(b.steepest.after)}.`));
     if (run.hold)
-      out.push(make("p", {}, run.hold.found ? "Within the tolerance with these held back in float32:" : "Holding layers back in float32 does not bring it within the tolerance."),
+      out.push(make("p", {}, `Without the build's own check relative L2 is ${small(run.hold.before)}. ` + (!run.hold.names.length && run.hold.found ? "That is within the tolerance."
+        : run.hold.found ? "It is within the tolerance with these held back in float32:" : "Holding layers back in float32 does not bring it within the tolerance.")),
         make("ul", {}, ...run.hold.names.map((n) => make("li", { class: "mono" }, `--hold=${n}`))));
   }
   return out;
