@@ -196,7 +196,8 @@ static int by_own(const void *a, const void *b)
     return x > y ? -1 : x < y;
 }
 
-/* Layers that add to the difference, the worst first. */
+/* Every layer that gives floats, those that add most to the difference first: the others may lose
+ * as much where what they read has lost more. */
 static candidate *find_candidates(const comparison *c, const compared_list *values, int *count)
 {
     const model_layers *layers = &c->layers;
@@ -208,7 +209,9 @@ static candidate *find_candidates(const comparison *c, const compared_list *valu
     for (int i = 0; i < layers->count; i++)
         for (int k = 0; k < layers->at[i].output_count; k++) {
             int value = layers->at[i].output[k];
-            if (value < 0 || !row[value] || own[i] <= 0) continue;
+            const compared_tensor *t =
+                value >= 0 && row[value] ? &values->at[row[value] - 1] : NULL;
+            if (!t || !strchr("fb", t->type[0]) || !strncmp(t->type, "bool", 4)) continue;
             out[(*count)++] = (candidate){layers->value[value].name, own[i]};
             break;
         }

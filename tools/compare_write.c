@@ -75,8 +75,8 @@ static void print_hold(const comparison *c, const compare_run *run)
            "back in float32\n",
            run->label, hold->before, hold->builds);
     if (!hold->found) {
-        printf("  with all %d layers that add to the difference held back (at most %d) it is still "
-               "beyond the tolerance\n",
+        printf("  with all %d layers that were compared held back (at most %d) it is still beyond "
+               "the tolerance\n",
                hold->candidates, LIST_MAX);
         return;
     }

@@ -83,13 +83,14 @@ static tn_status hold_back(builder *b, const char *name)
     return tn_map_put(&b->held, name, b);
 }
 
-/* By the name of a value of the optimised graph, or of what such a node was made of. */
+/* What gives a value of this name in the optimised graph, and what became of the node that has it
+ * in the model: where one product was made of three, both that and what takes it apart. */
 static tn_status hold_asked(builder *b, const char *name)
 {
     const tn_value *value = tn_map_find(&b->graph->names, name);
     bool found = value && value->kind == TN_VALUE_NODE;
     int64_t place = 0;
-    if (found) return hold_back(b, value->producer->out[0]->name);
+    if (found) TN_TRY(hold_back(b, value->producer->out[0]->name));
     for (const tn_node *node = b->source->first; node && b->portable; node = node->next, place++) {
         bool named = !strcmp(node->name, name);
         for (int32_t k = 0; k < node->out_count; k++)

@@ -268,7 +268,7 @@ tn_status tn_finish(tn_engine *engine, const tn_graph *graph, const tn_graph *so
 
 /* The engine's report (deterministic), measured times and meta lines, from the texts of the stages.
  */
-enum { TN_HELD_MAX = 96 };
+enum { TN_HELD_MAX = 256 };
 typedef struct tn_record {
     tn_text partition, choices, gate, measured;
     const char *check;        /* "passed", "skipped", ... */
