@@ -137,8 +137,8 @@ def _help(folder):
             lines.append("note\tonly its outputs: the package onnx is needed to see what is between them")
     else:
         results = run_torch(request["model"], inputs, request["outputs"], threads)
-    version = sys.modules["onnxruntime" if library == "onnxruntime" else "torch"].__version__
-    lines.append(f"label\t{library} {version}")
+    label = f"{library} {sys.modules[library].__version__}"
+    lines.append(f"label\t{label}" + (" " + os.path.basename(request["model"]) if library == "torch" else ""))
     plain = {name: array for name, array in results.items()
              if array.dtype.kind in "fiub" and "\t" not in name and "\n" not in name}
     for index, (name, array) in enumerate(plain.items()):
@@ -165,7 +165,7 @@ def main(arguments):
         print("error: the command `tenon` is not in the PATH, and $TENON does not name it; "
               "it makes the comparison (see docs/cli.md)", file=sys.stderr)
         return 1
-    os.environ.setdefault("PYTHON", sys.executable)
+    os.environ["PYTHON"] = sys.executable
     os.execv(command, [command, "compare", *arguments])
 
 

@@ -76,6 +76,23 @@ expect 3 'first beyond the tolerance' "$work/good.onnx" "$work/bad.engine" --bis
 say 'the fault in the engine is named' has "$work/engine.json" \
     "any('layers.2.blocks.1.attn.proj' in s['name'] for s in d['runs'][0]['bisect']['suspects'])"
 
+# an attribute
+if "$python" -c 'import onnx' 2>/dev/null; then
+    "$python" - "$work/good.onnx" "$work/other.onnx" <<'END'
+import sys
+import onnx
+model = onnx.load(sys.argv[1])
+node = [n for n in model.graph.node if n.op_type == "LayerNormalization"][5]
+[a for a in node.attribute if a.name == "epsilon"][0].f = 0.5
+onnx.save(model, sys.argv[2])
+print(node.name)
+END
+    expect 3 "first beyond the tolerance: LayerNormalization '" "$work/good.onnx" "$work/other.onnx" $quick --bisect
+    expect 3 'its attributes differ' "$work/good.onnx" "$work/other.onnx" $quick --bisect
+else
+    skipped="$skipped onnx"
+fi
+
 # layers to hold back: what TF32 loses is more than is allowed here
 expect 0 'builds to find what to hold back' examples/swin/swin.pth --bf16 $quick --tolerance=1e-3 --precision-bisect --json="$work/hold.json"
 hold=$(python3 -c 'import json, sys; print(*("--hold=" + n for n in json.load(open(sys.argv[1]))["runs"][0]["hold"]["names"]))' "$work/hold.json")
@@ -94,6 +111,35 @@ if "$python" -c 'import onnxruntime' 2>/dev/null; then
     expect 0 '^onnxruntime' examples/mnist/mnist.pth $quick --onnxruntime
 else
     skipped="$skipped onnxruntime"
+fi
+if "$python" -c 'import torch' 2>/dev/null; then
+    cat >"$work/lenet.py" <<'END'
+import torch
+from torch import nn
+
+
+def make(scale=1):
+    net = nn.Sequential(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten(),
+                        nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10))
+    values = list(torch.load("examples/mnist/mnist.pth", map_location="cpu").values())
+    net.load_state_dict(dict(zip(net.state_dict(), [scale * v for v in values])))
+    return net
+
+
+def wrong():
+    return make(1.01)
+
+
+if __name__ == "__main__":
+    torch.jit.script(make()).save("WORK/lenet.pt")
+END
+    sed -i "s|WORK|$work|" "$work/lenet.py" && "$python" "$work/lenet.py"
+    export PYTHON=$python
+    expect 0 '^torch [^ ]* lenet.py:make: tolerance .*within' examples/mnist/mnist.onnx $quick --torch="$work/lenet.py:make" --torch="$work/lenet.pt"
+    expect 3 '^torch [^ ]* lenet.py:wrong: tolerance .*BEYOND' examples/mnist/mnist.onnx $quick --torch="$work/lenet.py:wrong"
+    expect 1 'AttributeError.*nothing' examples/mnist/mnist.onnx $quick --torch="$work/lenet.py:nothing"
+else
+    skipped="$skipped torch"
 fi
 printf '#!/bin/sh\nexec python3 -S "$@"\n' >"$work/bare" && chmod +x "$work/bare"
 PYTHON=$work/bare expect 1 'needs the package (numpy|onnxruntime)' examples/curve/curve.onnx $quick --onnxruntime
