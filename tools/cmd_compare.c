@@ -7,7 +7,7 @@
 
 #include "compare.h"
 
-enum { RUNS_MAX = LIST_MAX + 8 };
+enum { PRECISIONS = 4, RUNS_MAX = LIST_MAX * PRECISIONS + LIST_MAX + 1 };
 
 static build_flags flags;
 static struct {
@@ -198,6 +198,7 @@ static int add_engine(comparison *c, const char *path, tn_precision precision, c
     if (!status && own.precision_bisect && is_same && precision != TN_PRECISION_F32)
         status = bisect_precision(c, run);
     tn_model_free(model);
+    run_stop(run); /* what was found stays */
     return report(status);
 }
 
@@ -213,30 +214,32 @@ static int add_peer(comparison *c, const char *library, const char *from, compar
 
 /* Those asked for; else float32, and where there is nothing else to compare, all that the device
  * tells apart. */
-static int choose_precisions(bool alone, tn_precision out[4])
+static int choose_precisions(bool alone, tn_precision out[PRECISIONS])
 {
     bool asked[] = {false, flags.tf32, flags.fp16, flags.bf16};
     bool card = flags.device && strncmp(flags.device, "cuda", 4) == 0;
     int count = 0;
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < PRECISIONS; i++)
         if (asked[i]) out[count++] = (tn_precision)i;
     if (count) return count;
     out[count++] = TN_PRECISION_F32;
-    for (int i = 1; i < (card ? 4 : 2) && alone; i++) out[count++] = (tn_precision)i;
+    for (int i = 1; i < (card ? PRECISIONS : 2) && alone; i++) out[count++] = (tn_precision)i;
     return count;
 }
 
+/* A run that fails ends the work; those before it are told all the same. */
 static int run_all(comparison *c, const text_list *paths, compare_run *runs, int *count)
 {
-    tn_precision precision[4];
+    tn_precision precision[PRECISIONS];
     bool alone = paths->count == 1 && !own.onnxruntime && !own.torch.count;
     int code = EXIT_DONE, kinds = choose_precisions(alone, precision);
     for (int i = paths->count > 1; i < paths->count && !code; i++)
-        for (int k = 0; k < kinds && !code && *count < RUNS_MAX; k++)
+        for (int k = 0; k < kinds && !code; k++)
             code = add_engine(c, paths->at[i], precision[k], &runs[(*count)++]);
     if (own.onnxruntime && !code) code = add_peer(c, "onnxruntime", NULL, &runs[(*count)++]);
-    for (int i = 0; i < own.torch.count && !code && *count < RUNS_MAX; i++)
+    for (int i = 0; i < own.torch.count && !code; i++)
         code = add_peer(c, "torch", own.torch.at[i], &runs[(*count)++]);
+    if (code) run_close(&runs[--*count]);
     return code;
 }
 
@@ -285,7 +288,8 @@ static int run(text_list *arguments)
     if (!code) code = run_reference(&c, &shapes);
     if (!code && own.save) code = save_data(&c);
     if (!code) code = run_all(&c, arguments, runs, &count);
-    if (!code) code = tell(&c, runs, count);
+    int told = count ? tell(&c, runs, count) : EXIT_DONE;
+    if (!code) code = told;
     for (int i = 0; i < count; i++) run_close(&runs[i]);
     run_close(&c.reference);
     inputs_free(&c.inputs);

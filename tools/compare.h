@@ -145,6 +145,8 @@ tn_status compare_values(const comparison *c, const compare_run *run,
                          compared_list *out) TN_MUST_USE;
 bool all_within(const compared_list *list);
 double largest_l2(const compared_list *list);
+/* Its engine and its tensors go; what was found stays. */
+void run_stop(compare_run *run);
 void run_close(compare_run *run);
 
 /* Another library, by a helper in Python; `from` is its model (NULL: that of the comparison). 0, or

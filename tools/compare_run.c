@@ -128,7 +128,7 @@ tn_status run_engine_file(comparison *c, const char *path, bool expose, compare_
     return status ? status : start(c, out);
 }
 
-void run_close(compare_run *run)
+void run_stop(compare_run *run)
 {
     tn_context_free(run->context);
     tn_engine_free(run->engine);
@@ -138,6 +138,16 @@ void run_close(compare_run *run)
     }
     free(run->name);
     free(run->tensor);
+    run->context = NULL;
+    run->engine = NULL;
+    run->name = NULL;
+    run->tensor = NULL;
+    run->count = 0;
+}
+
+void run_close(compare_run *run)
+{
+    run_stop(run);
     free(run->note);
     free(run->outputs.at);
     free(run->values.at);

@@ -54,8 +54,8 @@ static const char any_version[] = "engines carry their graph and load under ever
                                   "every device";
 static const char graphs[] = "launches on a card are always captured in a CUDA graph";
 static const char spins[] = "the host always waits by spinning";
-static const char no_debug[] = "there are no debug tensors here; `tenon check` names the first "
-                               "tensor that differs";
+static const char no_debug[] = "there are no debug tensors here; `tenon compare --values` compares "
+                               "every tensor";
 static const char workspace[] = "memory for intermediates is planned per shape and not limited";
 static const char strips[] = "an engine file without weights; it runs once --refitFromOnnx or "
                              "`tenon refit` has put them in";

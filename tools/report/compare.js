@@ -24,6 +24,7 @@ function histogram(t) {
   const most = Math.max(...t.decades), name = (i) =>
     i === 0 ? "none" : i === t.decades.length - 1 ? "not finite" : i === 1 ? "< 1e" + data.decade_least : "1e" + (data.decade_least + i - 2) + " …";
   const rows = [];
+  if (!most) return make("p", { class: "soft" }, "No element is a number.");
   for (let i = first; i <= last; i++)
     rows.push(make("tr", {}, make("td", { class: "number" }, name(i)),
       make("td", {}, make("div", { class: "bar", title: `${t.decades[i]} elements` }, make("i", { style: `width:${(100 * t.decades[i]) / most}%` }))),
