@@ -22,6 +22,7 @@ window.addEventListener("load", () => setTimeout(() => {
     const all = layers.length;
     want("no layers", all > 0);
     want("the title names the model", document.title.includes("Tenon report"));
+    want("times of all sizes", ["7 ns", "0.25 µs", "1.5 ms", "2 s"].join() === [7e-6, 2.5e-4, 1.5, 2000].map(time).join());
     click("#tab-graph");
     want("a node for each layer, input and output", count(".node") === all + engine.inputs.length + engine.outputs.length);
     want("edges", count(".edge") >= all);
@@ -47,6 +48,8 @@ window.addEventListener("load", () => setTimeout(() => {
     want("floors below times", layers.every((l) => !l.ms || l.floor <= l.ms * 1.001));
     click("#tab-nodes");
     want("a row for each node", count("#view tbody tr") === engine.nodes.length);
+    const nodes = [...document.querySelectorAll("#view tbody tr")].map((r) => r.children[1].textContent);
+    want("nodes in the model's order", engine.nodes.every((n, i) => nodes[i] === n.op + n.name));
     click("#tab-memory");
     want("memory", engine.memory.block_bytes === 0 || count(".block") > 0 || tensors.every((t) => t.offset === undefined));
     click("#tab-kernels");

@@ -52,6 +52,7 @@ function lay_out(nodes) {
   }
   const left = Math.min(...nodes.map((n) => n.x));
   for (const n of nodes) {
+    n.reach = Math.max(0, ...n.below.map((e) => e.node.row - n.row));
     n.left = (n.x - left) * (BOX.width + BOX.gap_x);
     n.top = n.row * (BOX.height + BOX.gap_y);
   }
@@ -78,7 +79,7 @@ function draw_node(n) {
   const right = draw("text", { x: BOX.width - 9, y: 18, "text-anchor": "end", class: "soft" });
   right.textContent = l ? time(l.ms) : "";
   const first = draw("text", { x: 9, y: 18 }), second = draw("text", { x: 9, y: 34, class: "soft" });
-  first.textContent = cut(l ? l.op : n.name, 17);
+  first.textContent = cut(l ? l.op : n.name, 19);
   second.textContent = cut_front(l ? l.name : n.text, 28);
   at.append(first, second, right);
   n.at = at;
@@ -88,10 +89,11 @@ function draw_node(n) {
 function draw_edge(n, e) {
   const x0 = n.left + BOX.width / 2, y0 = n.top + BOX.height, x1 = e.node.left + BOX.width / 2, y1 = e.node.top;
   const bend = Math.max(20, (y1 - y0) / 2), rows = e.node.row - n.row;
-  /* Past the boxes between them, on the side. */
-  const side = rows > 1 && Math.abs(x1 - x0) < BOX.width / 2 ? BOX.width * (0.7 + 0.04 * Math.min(rows, 10)) : 0;
+  /* Past the boxes between them, on the side: all of a tensor that many read in one lane. */
+  const side = rows > 1 && Math.abs(x1 - x0) < BOX.width ? BOX.width * (0.7 + 0.04 * Math.min(n.reach, 10)) : 0;
+  const lane = Math.max(x0, x1) + side, turn = Math.min(60, (y1 - y0) / 2);
   const at = draw("path", { class: "edge", d: side
-    ? `M${x0},${y0} C${x0 + side},${y0 + 24} ${x0 + side},${y0 + 24} ${x0 + side},${(y0 + y1) / 2} C${x0 + side},${y1 - 24} ${x0 + side},${y1 - 24} ${x1},${y1}`
+    ? `M${x0},${y0} C${x0},${y0 + 24} ${lane},${y0 + 12} ${lane},${y0 + turn} L${lane},${y1 - turn} C${lane},${y1 - 12} ${x1},${y1 - 24} ${x1},${y1}`
     : `M${x0},${y0} C${x0},${y0 + bend} ${x1},${y1 - bend} ${x1},${y1}` });
   at.append(draw("title", {}, shape(tensors[e.tensor])));
   e.at = at;

@@ -136,12 +136,12 @@ function candidate(c, layer) {
   const mine = c.tactic === layer.tactic;
   const note = c.refused ? make("div", { class: "refused" }, c.refused)
     : make("div", { class: "soft" }, c.ns !== undefined ? time(c.ns / 1e6) : mine ? "" : "not measured");
-  return make("tr", { class: mine ? "chosen" : "" }, make("td", {}, make("code", {}, c.tactic), note));
+  return make("tr", { class: mine ? "chosen" : "" }, make("td", {}, name_in("code", c.tactic), note));
 }
 
 function details(l) {
   const facts = make("dl", {},
-    ...row("kernel", make("code", {}, l.tactic || l.kind)),
+    ...row("kernel", name_in("code", l.tactic || l.kind)),
     ...row("runs on", l.device + (l.precision ? ", " + l.precision : "")),
     ...row("time", l.ms === undefined ? "not measured" : `${time(l.ms)}, ${percent(l.share)} of all layers`),
     ...row("floor", `${time(l.floor)}, by ${l.bound}`),
@@ -151,10 +151,10 @@ function details(l) {
     ...row("inputs", list_tensors(l.inputs)), ...row("outputs", list_tensors(l.outputs)));
   const out = [
     make("button", { class: "link", style: "float:right", onclick: () => choose(-1) }, "close"),
-    make("h2", {}, `${l.index}: ${l.op}`), make("div", { class: "mono" }, l.name), facts];
+    make("h2", {}, `${l.index}: ${l.op}`), name_in("div", l.name, { class: "mono" }), facts];
   if ((l.from || []).length)
-    out.push(make("h2", {}, `Computes ${l.from.length} node${l.from.length > 1 ? "s" : ""} of the model`),
-      make("div", {}, ...l.from.map((n) => make("div", { class: "mono" }, n))));
+    out.push(make("h2", {}, `Computes ${many(l.from.length, "node")} of the model`),
+      make("div", {}, ...l.from.map((n) => name_in("div", n, { class: "mono" }))));
   if ((l.candidates || []).length)
     out.push(make("h2", {}, "Kernels asked"), make("table", {}, make("tbody", {}, ...l.candidates.map((c) => candidate(c, l)))));
   if (l.problem) out.push(make("h2", {}, "Problem"), make("code", {}, l.problem));
@@ -184,34 +184,35 @@ function view_layers() {
   for (const l of layers) l.search = ((l.from || []).join(" ") + " " + (l.problem || "")).toLowerCase();
   return [
     make("p", { class: "soft" }, "Time of each layer, run one by one, against its floor: the time that its bytes and its arithmetic take at the best speeds measured on this machine.",
-      make("span", { class: "key", style: "background:var(--time)" }), "time", make("span", { class: "key", style: "background:var(--floor)" }), "floor"),
+      ...["time", "floor"].map((what) => make("span", { class: "line-whole" }, make("span", { class: "key", style: `background:var(--${what})` }), what))),
     table(layers, [
       ["#", (l) => l.index, null, true],
-      ["layer", (l) => l.op + " " + l.name, (l) => make("div", {}, l.op, make("div", { class: "mono soft" }, l.name))],
+      ["layer", (l) => l.op + " " + l.name, (l) => make("div", {}, l.op, name_in("div", l.name, { class: "mono soft" }))],
       ["time", (l) => l.ms || 0, (l) => time(l.ms), true],
       ["share", (l) => l.share, (l) => percent(l.share), true],
       ["floor", (l) => l.floor, (l) => time(l.floor), true],
       ["× floor", (l) => (l.ms && l.floor ? l.ms / l.floor : 0), (l) => (l.ms && l.floor ? three(l.ms / l.floor) : ""), true],
       ["time and floor", (l) => l.ms || 0, (l) => bar(l, most)],
       ["bound by", (l) => l.bound], ["precision", (l) => l.precision || ""],
-      ["kernel", (l) => l.tactic || l.kind, (l) => make("code", {}, l.tactic || l.kind)],
+      ["kernel", (l) => l.tactic || l.kind, (l) => name_in("code", l.tactic || l.kind)],
     ], (l) => choose(l.index), 0, false)];
 }
 
 function view_nodes() {
-  const rows = engine.nodes.map((n) => ({ ...n, into: n.layers ? n.layers.map((i) => label(layers[i])).join(", ") : n.fate }));
+  const rows = engine.nodes.map((n, index) => ({ ...n, index, into: n.layers ? n.layers.map((i) => label(layers[i])).join(", ") : n.fate }));
   const words = { constant: "computed when the engine was built", view: "no bytes move: a view", unused: "nothing needs it" };
   const count = (of) => rows.filter(of).length;
   return [
-    make("p", { class: "soft" }, `${rows.length} nodes of the model: ${count((r) => r.layers)} are computed by ${layers.length} layers, ` +
+    make("p", { class: "soft" }, `${rows.length} nodes of the model: ${count((r) => r.layers)} are computed by ${many(layers.length, "layer")}, ` +
       `${count((r) => r.fate === "constant")} were computed when the engine was built, ${count((r) => r.fate === "view")} are views, ${count((r) => r.fate === "unused")} are not needed.`),
     table(rows, [
-      ["node", (r) => r.op + " " + r.name, (r) => make("div", {}, r.op, make("div", { class: "mono soft" }, r.name))],
+      ["#", (r) => r.index, null, true],
+      ["node", (r) => r.op + " " + r.name, (r) => make("div", {}, r.op, name_in("div", r.name, { class: "mono soft" }))],
       ["became", (r) => r.into, (r) => r.layers
         ? make("div", {}, ...r.layers.map((i) => make("button", { class: "link line", onclick: () => choose(i) }, `${i}: ${label(layers[i])}`)))
         : make("span", { class: "soft" }, words[r.fate] || "")],
       ["together with", (r) => (r.layers && r.layers.length === 1 ? layers[r.layers[0]].from.length - 1 : 0),
-        (r) => { const n = r.layers && r.layers.length === 1 ? layers[r.layers[0]].from.length - 1 : 0; return n > 0 ? `${n} other${n > 1 ? "s" : ""}` : ""; }],
+        (r) => { const n = r.layers && r.layers.length === 1 ? layers[r.layers[0]].from.length - 1 : 0; return n > 0 ? many(n, "other") : ""; }],
     ], null, 0, false)];
 }
 
@@ -221,7 +222,7 @@ function view_kernels() {
   return [make("p", { class: "soft" }, "Every kernel that was asked for a layer: its measured time, or why it refused. One that is estimated at far more than another is not measured, nor one that stands alone."),
     table(rows, [
       ["layer", (r) => r.l.index, (r) => label(r.l)],
-      ["kernel", (r) => r.c.tactic, (r) => make("code", {}, r.c.tactic)],
+      ["kernel", (r) => r.c.tactic, (r) => name_in("code", r.c.tactic)],
       ["", (r) => r.state, (r) => make("span", { class: r.state === "chosen" ? "" : "soft" }, r.state)],
       ["measured", (r) => r.c.ns || 0, (r) => (r.c.ns !== undefined ? time(r.c.ns / 1e6) : r.c.refused ? "" : "no"), true],
       ["why not", (r) => r.c.refused || "", null],
@@ -237,7 +238,7 @@ open_page(data.title + " - Tenon report",
   [fact(time(run.median_ms), `a run, median of ${run.count}`),
     run.device_ms === null ? null : fact(time(run.device_ms), "on the card"),
     fact(time(total), "sum of layers"), fact(time(floor), "sum of floors"),
-    fact(String(layers.length), `layers, of ${engine.nodes.length} nodes`),
+    fact(String(layers.length), `layer${layers.length === 1 ? "" : "s"}, of ${many(engine.nodes.length, "node")}`),
     fact(bytes(engine.memory.block_bytes + engine.memory.card_bytes), "intermediates"),
     fact(bytes(engine.memory.weight_bytes), "weights"), fact(scaled(sum(layers, (l) => l.flops), "flop", 1000), "a run")],
   [["Advice", view_advice], ["Graph", () => view_graph(), true], ["Layers", view_layers],

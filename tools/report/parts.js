@@ -27,6 +27,11 @@ function draw(tag, attributes, ...children) {
   return at;
 }
 
+/* A name of nodes or kernels, which may be broken behind its parts. */
+function name_in(tag, name, attributes) {
+  return make(tag, attributes || {}, ...name.split(/(?<=[/._])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
+}
+
 function three(x) {
   return x >= 1000 ? Math.round(x).toLocaleString("en") : String(Number(x.toPrecision(3)));
 }
@@ -34,7 +39,8 @@ function three(x) {
 function time(ms) {
   if (ms === null || ms === undefined) return "";
   if (ms >= 1000) return three(ms / 1000) + " s";
-  return ms >= 1 ? three(ms) + " ms" : three(ms * 1000) + " µs";
+  if (ms >= 1) return three(ms) + " ms";
+  return ms >= 1e-4 || !ms ? three(ms * 1e3) + " µs" : three(ms * 1e6) + " ns";
 }
 
 function scaled(x, unit, step) {
@@ -44,6 +50,7 @@ function scaled(x, unit, step) {
 }
 const bytes = (x) => scaled(x, "B", 1024);
 const percent = (x) => (x * 100 < 10 ? (x * 100).toFixed(1) : Math.round(x * 100)) + " %";
+const many = (count, what) => count + " " + what + (count === 1 ? "" : "s");
 
 /* ---- Tables ---- */
 
