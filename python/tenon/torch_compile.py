@@ -81,7 +81,9 @@ class _Fixed(torch.nn.Module):
     def __init__(self, graph: torch.nn.Module, args: Sequence[Any]):
         super().__init__()
         self.graph = graph
-        self.args = [None if _varies(a) else a for a in args]
+        # A trace takes no constants that ask for gradients.
+        self.args = [None if _varies(a) else a.detach() if isinstance(a, torch.Tensor) else a
+                     for a in args]
         self.places = [i for i, a in enumerate(args) if _varies(a)]
 
     def forward(self, *inputs: torch.Tensor) -> Any:

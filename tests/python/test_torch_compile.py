@@ -46,6 +46,19 @@ def test_a_whole_graph_becomes_one_engine():
     assert y.requires_grad and close(y.detach(), want)
 
 
+def test_weights_may_come_as_inputs():
+    """As newer versions of PyTorch hand them over."""
+    torch.manual_seed(0)
+    w, b = torch.nn.Parameter(torch.randn(9, 6)), torch.nn.Parameter(torch.randn(9))
+    graph = torch.fx.symbolic_trace(
+        lambda x, w, b: torch.nn.functional.linear(x, w, b).relu().mean(1).exp())
+    x = torch.randn(5, 6)
+    with torch.no_grad():
+        assert close(torch_compile.backend(graph, (x, w, b))(x, w, b), graph(x, w, b))
+    report = torch_compile.reports[-1]
+    assert report.engines == 1 and not report.stayed
+
+
 def test_what_does_not_convert_stays(caplog):
     torch.manual_seed(0)
     module, x = Cut().eval(), torch.randn(5, 6)
