@@ -245,10 +245,58 @@ def test_loops_in_loops_and_mistakes():
         net.add_identity(out)
 
 
+def test_conditions():
+    def define(net, x, yes):
+        condition = net.add_if_conditional()
+        condition.set_condition(yes)
+        inside = condition.add_input(x).get_output(0)
+        a = net.add_unary(inside, trt.UnaryOperation.EXP).get_output(0)
+        b = net.add_unary(inside, trt.UnaryOperation.NEG).get_output(0)
+        with pytest.raises(tenon.Error, match="ONNX"):
+            condition.add_output(a, net.add_shape(x).get_output(0))
+        return condition.add_output(a, b).get_output(0)
+    for yes in (True, False):
+        assert close(run(define, X, np.array(yes)), np.exp(X) if yes else -X)
+
+
+def test_updates_of_a_cache():
+    cache, update = np.zeros((2, 1, 5, 3), np.float32), X[:, :1, :2, :3]
+    got = run(lambda net, *given: net.add_kv_cache_update(*given).get_output(0), cache,
+              np.ascontiguousarray(update), np.array([1, 3], np.int32))
+    cache[0, :, 1:3], cache[1, :, 3:5] = update[0], update[1]
+    assert close(got, cache)
+
+
+def test_streams_of_bytes():
+    class File(trt.IStreamReader, trt.IStreamWriter):
+        data, at = b"", 0
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+        def read(self, size):
+            part = self.data[self.at:self.at + min(size, 1000)]
+            self.at += len(part)
+            return part
+    builder = trt.Builder(LOGGER)
+    network = builder.create_network(EXPLICIT)
+    assert trt.OnnxParser(network, LOGGER).parse(model_of("Relu"))
+    file = File()
+    assert builder.build_serialized_network_to_stream(network, builder.create_builder_config(), file)
+    engine = trt.Runtime(LOGGER).deserialize_cuda_engine(file)
+    assert close(engine._engine(X[0, 0, :, :2]), np.maximum(X[0, 0, :, :2], 0))
+
+
 def test_layers_that_are_not_there_say_so():
     network = trt.Builder(LOGGER).create_network(EXPLICIT)
-    with pytest.raises(tenon.Error, match="add_if_conditional"):
-        network.add_if_conditional()
+    with pytest.raises(tenon.Error, match="add_plugin_v2"):
+        network.add_plugin_v2([], None)
+    with pytest.raises(AttributeError, match="load_operators"):
+        trt.IPluginV3
+    with pytest.raises(AttributeError, match="ONNX"):
+        trt.UffParser
+    assert not hasattr(trt, "nothing")
     x = network.add_input("x", trt.float32, (1, 2))
     with pytest.raises(tenon.Error):
         network.add_matrix_multiply(x, trt.MatrixOperation.NONE, x, trt.MatrixOperation.NONE

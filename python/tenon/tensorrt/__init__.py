@@ -13,15 +13,16 @@ from ._basics import (Dims, Dims2, Dims3, Dims4, DimsExprs, DimsHW, IErrorRecord
 from ._builder import (Builder, IBuilderConfig, IInt8Calibrator, IInt8EntropyCalibrator,
                        IInt8EntropyCalibrator2, IInt8LegacyCalibrator, IInt8MinMaxCalibrator,
                        IOptimizationProfile, IProgressMonitor, ITimingCache)
+from ._control import (IConditionLayer, IIfConditional, IIfConditionalInputLayer,
+                       IIfConditionalOutputLayer, IIteratorLayer, ILoop, ILoopBoundaryLayer,
+                       ILoopOutputLayer, IRecurrenceLayer, ITripLimitLayer)
 from ._enums import *  # noqa: F401,F403  (all of TensorRT's enums)
 from ._enums import DataType
 from ._layers import *  # noqa: F401,F403
-from ._loop import (IIteratorLayer, ILoop, ILoopBoundaryLayer, ILoopOutputLayer, IRecurrenceLayer,
-                    ITripLimitLayer)
 from ._network import INetworkDefinition
 from ._parser import OnnxParser, ParserError
 from ._runtime import (EngineInspector, ICudaEngine, IExecutionContext, IOutputAllocator, IProfiler,
-                       OnnxParserRefitter, Profiler, Refitter, Runtime, get_plugin_registry, init_libnvinfer_plugins)
+                       IStreamReader, IStreamWriter, OnnxParserRefitter, Profiler, Refitter, Runtime, get_plugin_registry, init_libnvinfer_plugins)
 from .._errors import Error
 
 # The version whose API has both generations. The library's own is tenon.__version__.
@@ -35,3 +36,13 @@ bf16, int64, int4, fp4, e8m0 = (DataType.BF16, DataType.INT64, DataType.INT4, Da
 
 def get_builder_plugin_registry(capability: object = None) -> object:
     return get_plugin_registry()
+
+
+_INSTEAD = {"Plugin": "plugins of TensorRT cannot be loaded; write an operator of your own "
+                      "(include/tenon/op.h) and give it to tenon.load_operators",
+            "UffParser": "export the model to ONNX", "CaffeParser": "export the model to ONNX"}
+
+
+def __getattr__(name: str) -> object:
+    why = next((text for part, text in _INSTEAD.items() if part in name), None)
+    raise AttributeError(f"tenon.tensorrt has no {name}" + (f": {why}" if why else ""))

@@ -395,6 +395,11 @@ class Builder(Reporter):
         plan._profiles = [dict(p._shapes) for p in config._profiles]  # type: ignore[attr-defined]
         return plan
 
+    def build_serialized_network_to_stream(self, network: INetworkDefinition,
+                                           config: IBuilderConfig, writer: Any) -> bool:
+        plan = self.build_serialized_network(network, config)
+        return plan is not None and writer.write(bytes(plan)) == len(bytes(plan))
+
     def build_engine(self, network: INetworkDefinition, config: IBuilderConfig) -> Any:
         from ._runtime import ICudaEngine
         engine = self._build_reported(network, config)

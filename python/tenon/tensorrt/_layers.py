@@ -130,6 +130,10 @@ class InputTensor(ITensor):
         if self._made is None:
             network = self._network
             network._settle(None)
+            for other in network._inputs:  # in the order in which they were added
+                if other is self:
+                    break
+                other._own
             dims = tuple(self._shape)
             if network._skip:
                 dims = (-1,) + dims

@@ -10,11 +10,11 @@ from .._errors import Error
 from .._model import IO, Model
 from . import _layers as layers
 from ._basics import Dims, Weights, as_array, number_of, volume
+from ._control import IIfConditional, ILoop
 from ._enums import (ActivationType, DataType, ElementWiseOperation, FillOperation, GatherMode,
                      MatrixOperation, NetworkDefinitionCreationFlag, PoolingType, ReduceOperation,
                      ScaleMode, ScatterMode, TopKOperation, UnaryOperation, native)
 from ._layers import HasEnds, ILayer, InputTensor, ITensor, ParsedLayer, ParsedTensor
-from ._loop import ILoop
 
 _INTS = (DataType.INT32, DataType.INT64)
 BATCH = "implicit_batch_"  # the dim's name in an engine; the largest batch follows
@@ -473,6 +473,11 @@ class INetworkDefinition(HasEnds):
         layer._set("ROTATED", (rotary_embedding_dim,))
         return layer
 
+    def add_kv_cache_update(self, cache: ITensor, update: ITensor, write_indices: ITensor,
+                            cache_mode: Any = None) -> ILayer:
+        return self._add(ILayer, "kv_cache_update", [cache, update, write_indices], cache._handle,
+                         update._handle, self._indices(write_indices))
+
     # ---- shapes ----
 
     def add_constant(self, shape: Sequence[int], weights: Any) -> layers.IConstantLayer:
@@ -570,17 +575,20 @@ class INetworkDefinition(HasEnds):
         return self._add(layers.IGridSampleLayer, "grid_sample", [input, grid], input._handle,
                          grid._handle)
 
-    # ---- loops ----
+    # ---- loops and conditions ----
 
     def add_loop(self) -> ILoop:
         self._settle(None)
         return ILoop(self)
 
+    def add_if_conditional(self) -> IIfConditional:
+        return IIfConditional(self)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("add_"):
             raise Error("UNSUPPORTED", f"INetworkDefinition.{name}: there is no such layer here; "
-                                       "write the part as ONNX, which has conditions, or as an operator "
-                                       "of your own (include/tenon/op.h), and parse that")
+                                       "write the part as ONNX or as an operator of your own "
+                                       "(include/tenon/op.h), and parse that")
         raise AttributeError(name)
 
 

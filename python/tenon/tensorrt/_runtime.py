@@ -280,6 +280,20 @@ class Profiler(IProfiler):
         print(f"{layer_name}: {ms}ms")
 
 
+class IStreamReader:
+    """Derive from it and define ``read(size)``, for ``Runtime.deserialize_cuda_engine``."""
+
+    def read(self, size: int) -> bytes:
+        raise NotImplementedError
+
+
+class IStreamWriter:
+    """Derive from it and define ``write(data)``, for ``Builder.build_serialized_network_to_stream``."""
+
+    def write(self, data: bytes) -> int:
+        raise NotImplementedError
+
+
 class IOutputAllocator:
     """Derive from it and define ``reallocate_output(name, memory, size, alignment)`` and
     ``notify_shape(name, shape)``: for outputs whose shape only the run tells."""

@@ -1,6 +1,9 @@
-"""Loops of a network. TensorRT writes them down flat: whatever reads a loop's tensors is in it. Here
-the body is a network of its own, and takes the layers from the loop's first iterator or recurrence
-on to the first use of one of its outputs, which closes the loop."""
+"""Loops and conditions of a network.
+
+TensorRT writes them down flat: whatever reads a loop's tensors is in it. Here the body of a loop is a
+network of its own, and takes the layers from the loop's first iterator or recurrence on to the first
+use of one of its outputs, which closes the loop. Of a condition both branches are computed.
+"""
 
 from typing import Any, Dict, List, Optional
 
@@ -212,3 +215,46 @@ class ILoop:
             handle = network._raw("shuffle", handle)
             _tenon.layer_set(handle, "FIRST_TRANSPOSE", tuple(axes))
         return handle
+
+
+class IConditionLayer(ILayer):
+    _type = LayerType.CONDITION
+
+
+class IIfConditionalInputLayer(ILayer):
+    _type = LayerType.CONDITIONAL_INPUT
+
+
+class IIfConditionalOutputLayer(ILayer):
+    _type = LayerType.CONDITIONAL_OUTPUT
+
+
+class IIfConditional:
+    """One of two tensors, by a scalar."""
+
+    def __init__(self, network: Any):
+        self._network = network
+        self._condition: Optional[ITensor] = None
+        self.name = f"if_{network.num_layers}"
+
+    def _same(self, kind: Any, tensor: ITensor) -> Any:
+        return self._network._add(kind, "identity", [tensor], tensor._handle)
+
+    def set_condition(self, condition: ITensor) -> IConditionLayer:
+        self._condition = condition
+        return self._same(IConditionLayer, condition)
+
+    def add_input(self, input: ITensor) -> IIfConditionalInputLayer:
+        return self._same(IIfConditionalInputLayer, input)
+
+    def add_output(self, true_subgraph_output: ITensor,
+                   false_subgraph_output: ITensor) -> IIfConditionalOutputLayer:
+        branches = [true_subgraph_output, false_subgraph_output]
+        if self._condition is None:
+            raise Error("INVALID", f"{self.name} has no condition")
+        if branches[0].shape != branches[1].shape:
+            raise Error("UNSUPPORTED", f"the branches of {self.name} give {branches[0].shape} and "
+                                       f"{branches[1].shape}: write them as the If of ONNX, and parse "
+                                       "that")
+        return self._network._add(IIfConditionalOutputLayer, "select", branches,
+                                  self._condition._handle, *self._network._pair(*branches))
