@@ -28,9 +28,9 @@ from . import _tenon
 __version__: str = _tenon.version()
 
 __all__ = ["Checkpoint", "Context", "DeviceArray", "Engine", "Error", "IO", "Model", "Outputs",
-           "StepEvent", "StepTime", "TRTModule", "TimingCache", "Tokenizer", "Weight", "arch_names", "build", "compare", "devices",
-           "dtype_number", "load", "load_operators", "load_tensor", "numpy_dtype", "save_checkpoint",
-           "save_tensor", "set_log_level", "tensorrt_converter", "torch2trt"]
+           "StepEvent", "StepTime", "TRTModule", "TimingCache", "Tokenizer", "Weight",
+           "arch_names", "build", "compare", "devices", "dtype_number", "load", "load_operators",
+           "load_tensor", "numpy_dtype", "save_checkpoint", "save_tensor", "set_log_level", "tensorrt_converter", "torch2trt"]
 
 
 def __getattr__(name: str):

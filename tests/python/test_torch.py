@@ -161,7 +161,8 @@ def test_bert_layer_with_dynamic_shapes(exporter):
     mask = torch.ones(2, 16)
     mask[1, 9:] = 0
     converted = torch2trt(model, [torch.randn(2, 16, 64), mask], min_shapes=[(1, 1, 64), (1, 1)],
-                          opt_shapes=[(2, 16, 64), (2, 16)], max_shapes=[(8, 64, 64), (8, 64)], exporter=exporter)
+                          opt_shapes=[(2, 16, 64), (2, 16)], max_shapes=[(8, 64, 64), (8, 64)],
+                          exporter=exporter)
     for batch, length in ((1, 5), (4, 33)):
         x, mask = torch.randn(batch, length, 64), torch.ones(batch, length)
         mask[0, length // 2:] = 0

@@ -22,7 +22,8 @@ from ._layers import *  # noqa: F401,F403
 from ._network import INetworkDefinition
 from ._parser import OnnxParser, ParserError
 from ._runtime import (EngineInspector, ICudaEngine, IExecutionContext, IOutputAllocator, IProfiler,
-                       IStreamReader, IStreamWriter, OnnxParserRefitter, Profiler, Refitter, Runtime, get_plugin_registry, init_libnvinfer_plugins)
+                       IStreamReader, IStreamWriter, OnnxParserRefitter, Profiler, Refitter,
+                       Runtime, get_plugin_registry, init_libnvinfer_plugins)
 from .._errors import Error
 
 # The version whose API has both generations. The library's own is tenon.__version__.
