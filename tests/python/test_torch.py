@@ -2,6 +2,7 @@
 
 import copy
 import io
+import logging
 
 import numpy as np
 import pytest
@@ -238,14 +239,26 @@ def test_converters_of_ones_own():
     assert torch.special.entr(torch.tensor(0.5)) > 0  # the function is back
 
 
-def test_what_a_trace_cannot_is_left_to_torch_export():
+class Traceless(Shifted):
+    """Has a part that only the newer exporter knows."""
+
+    def forward(self, x):
+        y = self.first(x)
+        return self.last(torch.logaddexp2(y, -y))
+
+
+def test_what_a_trace_cannot_is_left_to_torch_export(caplog):
     torch.manual_seed(0)
-    model, x = Shifted().eval(), torch.randn(4, 6)
+    model, x = Traceless().eval(), torch.randn(4, 6)
+    with pytest.raises(tenon.Error, match="logaddexp2"):
+        torch2trt(model, [x], exporter="trace")
     if not can_capture():
         with pytest.raises(tenon.Error, match="onnxscript"):
             torch2trt(model, [x], exporter="export")
         return
-    converted = torch2trt(model, [x], max_batch_size=9)
+    with caplog.at_level(logging.INFO, logger="tenon"):
+        converted = torch2trt(model, [x], max_batch_size=9)
+    assert any("goes through torch.export" in record.getMessage() for record in caplog.records)
     with torch.no_grad():
         for batch in (4, 1, 9):
             x = torch.randn(batch, 6)
