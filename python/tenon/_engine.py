@@ -16,6 +16,8 @@ from ._model import IO, Model, PathLike, Profiles, io_of, path_bytes, profile_li
 
 _INDICES = {_arrays.dtype_number("i32"), _arrays.dtype_number("i64")}
 _MAGIC = _tenon.ENGINE_MAGIC.encode()
+_STAGED_BYTES = 32 << 20  # a card copies that in less time than it takes to launch some kernels
+Copy = Tuple[int, int, int]  # to, from, bytes
 _PRECISIONS = {"f32": 0, "fp32": 0, "tf32": 1, "f16": 2, "fp16": 2, "bf16": 3}
 
 
@@ -301,6 +303,7 @@ class Context:
         self._numbers = {io.name: io.number for io in engine.inputs + engine.outputs
                          if io.dtype != "none"}
         self._bound: Dict[str, Any] = {}  # what the library reads and writes stays alive
+        self._stages: Dict[str, _arrays.DeviceArray] = {}
         self._on_card = engine.device != "cpu"
         self._lane: Any = None
 
@@ -312,6 +315,15 @@ class Context:
         io = self._inputs.get(name) or self._outputs.get(name)
         if io is not None and io.kind != "tensor":
             return self._bind_list(io, x)
+        self._stages.pop(name, None)
+        return self._bind_view(name, self._view(name, x))
+
+    def _bind_view(self, name: str, view: _arrays.View) -> _arrays.View:
+        _tenon.context_bind(self._handle, name, view.tensor, view.card is not None)
+        self._bound[name] = view
+        return view
+
+    def _view(self, name: str, x: Any) -> _arrays.View:
         view = _arrays.view(x, self._numbers.get(name, 0))
         if view.card is not None and not self._on_card:
             raise Error("INVALID", f"'{name}' is given on a card, but the engine runs on the CPU: "
@@ -320,8 +332,6 @@ class Context:
                 view.tensor[1], self._numbers.get(name)} == _INDICES:  # cards take the declared type
             wanted = _arrays.TO_TORCH[self._numbers[name]]
             view = _arrays.view(view.owner.to(getattr(sys.modules["torch"], wanted)))
-        _tenon.context_bind(self._handle, name, view.tensor, view.card is not None)
-        self._bound[name] = view
         return view
 
     def _bind_list(self, io: IO, x: Any) -> _arrays.View:
@@ -347,6 +357,9 @@ class Context:
     def enqueue(self, stream: int = 0, card: int = 0) -> None:
         """Begin a run, in order with what is put on a CUDA stream of a card (its handle; 0: the
         default one) before and after. On the CPU the run is done on return."""
+        self._enqueue(stream, card, (), ())
+
+    def _enqueue(self, stream: int, card: int, before: Sequence[Copy], behind: Sequence[Copy]) -> None:
         if not self._on_card:
             _tenon.context_enqueue(self._handle, 0)
             return
@@ -354,7 +367,15 @@ class Context:
             from .cuda import _memory
             self._lane = _memory.Lane(_memory.card(card))
             _tenon.context_keep(self._handle, self._lane)  # which the context waits for at its end
-        self._lane.run(lambda mine: _tenon.context_enqueue(self._handle, mine), stream)
+        lane = self._lane
+
+        def work(mine: int) -> None:
+            for copy in before:
+                lane.copy(*copy)
+            _tenon.context_enqueue(self._handle, mine)
+            for copy in behind:
+                lane.copy(*copy)
+        lane.run(work, stream)
 
     def wait(self) -> None:
         """Until all that was begun is done."""
@@ -430,19 +451,57 @@ class Context:
             given.setdefault(name, None)
         return given
 
+    def _stage(self, name: str, view: _arrays.View) -> Optional[_arrays.DeviceArray]:
+        """A place of the context's own for a tensor that lies elsewhere than in the call before: what a
+        card has recorded reads and writes where it did, and is replayed as long as that stays."""
+        kept, before = self._stages.get(name), self._bound.get(name)
+        address, number, shape, _ = view.tensor
+        if kept is not None and kept.shape == shape and view.card is not None:
+            return kept
+        self._stages.pop(name, None)
+        if (kept is None and before is not None and view.card is not None and
+                before.card == view.card and before.tensor[2] == shape and
+                before.tensor[0] != address):
+            stage = _arrays.DeviceArray(self.engine._handle, shape, number, view.card)
+            if stage.nbytes <= _STAGED_BYTES:
+                self._stages[name] = stage
+                return stage
+        return None
+
+    def _place(self, name: str, x: Any) -> Tuple[_arrays.View, List[Copy]]:
+        """Bind for one call: the array itself, or a stage, with the copy from the array to it."""
+        io = self._inputs.get(name) or self._outputs[name]
+        if not self._on_card or io.kind != "tensor":
+            return self.bind(name, x), []
+        view = self._view(name, x)
+        stage = self._stage(name, view)
+        if stage is None:
+            return self._bind_view(name, view), []
+        self._bound.pop(name, None)
+        address, number, shape, _ = view.tensor
+        _tenon.context_bind(self._handle, name, (stage.address, number, shape, None), True)
+        return view, [(stage.address, address, stage.nbytes)]
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        views = [self.bind(name, x) for name, x in self._named(args, kwargs).items()]
+        placed = [self._place(name, x) for name, x in self._named(args, kwargs).items()]
+        views = [view for view, _ in placed]
+        before, behind = [copy for _, copies in placed for copy in copies], []
         first = views[0] if views else None
         for view in views:
             if view.card is not None:
                 first = view
                 break
         family = first.family if first else "numpy"
-        outputs = {name: self._prepare(io, family, first) for name, io in self._outputs.items()}
+        outputs = {}
+        for name, io in self._outputs.items():
+            array = outputs[name] = self._prepare(io, family, first)
+            if array is not None:
+                behind += [(to, stage, count) for stage, to, count in self._place(name, array)[1]]
         if first is not None and first.card is not None:
-            self.enqueue(first.stream, first.card)
+            self._enqueue(first.stream, first.card, before, behind)
             if family != "torch" or any(array is None for array in outputs.values()):
                 _tenon.context_wait(self._handle)
+                self._lane.wait()
         else:
             _tenon.context_run(self._handle)
         values = [self._finish(name, outputs[name], family, first) for name in self._outputs]
@@ -466,7 +525,6 @@ class Context:
             array = _arrays.DeviceArray(self.engine._handle, shape, number, first.card)
         else:
             array = np.empty(shape, _arrays.numpy_dtype(number))
-        self.bind(io.name, array)
         return array
 
     def _finish(self, name: str, array: Any, family: str, first: Optional[_arrays.View]) -> Any:

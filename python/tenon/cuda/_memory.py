@@ -127,6 +127,13 @@ class Lane:
         self._card._enter("cuEventRecord", end, mine)
         self._card._call("cuStreamWaitEvent", other, end, 0)
 
+    def copy(self, to: int, source: int, count: int) -> None:
+        """Between two places of the card, behind what is on the lane."""
+        self._card.copy(to, source, count, self.stream)
+
+    def wait(self) -> None:
+        self._card.synchronize(self.stream)
+
     def __del__(self) -> None:
         try:
             for event in self._events:
