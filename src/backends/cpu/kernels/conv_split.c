@@ -153,14 +153,15 @@ static void copy_block(int64_t rows, int64_t columns, const float *src, int64_t 
         memcpy(dst + i * dst_step, src + i * src_step, (size_t)columns * sizeof(float));
 }
 
-/* A strip of weights, from output o on, by a panel. */
+/* A strip of weights, from output o on, by panel number `index` of `count`. */
 SIMD_INLINE void run_block(int parts, const job *j, const conv_unit *u, int64_t o, int64_t step,
-                           int64_t steps, const right *b)
+                           int64_t steps, const right *b, int64_t index, int64_t count)
 {
     _Alignas(TN_ALIGNMENT) float block[SPLIT_BLOCK * SPLIT_BLOCK];
     int64_t size = j->cut.planes.w.out_count, rows = TN_MIN(SPLIT_BLOCK, j->cut.outputs - o);
     int64_t strip = u->group * j->strips + o / SPLIT_BLOCK;
     const uint8_t *a = j->packed + strip_bytes(j, strip * j->steps + step);
+    split_next next = split_next_of(parts, a + strip_bytes(j, j->steps), steps, index, count);
     bool whole = rows == SPLIT_BLOCK && u->count == SPLIT_BLOCK, add = step > 0;
     bool fits = j->fits[strip];
     float *y = j->y + (u->channel + o) * size + u->first;
@@ -169,7 +170,7 @@ SIMD_INLINE void run_block(int parts, const job *j, const conv_unit *u, int64_t 
     if (!whole && add) copy_block(rows, u->count, y, size, block, ldc);
     bool all = fits;
     for (int64_t i = 0; parts > 1 && i * SPAN < steps; i++) all &= b->fits[i];
-    if (parts == 1 || all) split_multiply(parts, rows, steps, a, b->at, c, ldc, add);
+    if (parts == 1 || all) split_multiply(parts, rows, steps, a, b->at, c, ldc, add, next);
     else multiply_plain(j, fits, rows, steps, a, b, c, ldc, add);
     if (!whole) copy_block(rows, u->count, block, ldc, y, size);
     if (j->end.any && step + steps == j->steps)
@@ -194,7 +195,7 @@ SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
                 split_panel(parts, j, &u[i], step, steps, &panel[i]);
             for (int64_t o = u->from; o < u->to; o += SPLIT_BLOCK)
                 for (int64_t i = 0; i < count; i++)
-                    run_block(parts, j, &u[i], o, step, steps, &panel[i]);
+                    run_block(parts, j, &u[i], o, step, steps, &panel[i], i, count);
         }
     }
     split_end();

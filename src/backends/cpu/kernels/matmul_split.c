@@ -124,7 +124,8 @@ static void copy_block(int64_t rows, int64_t columns, const float *src, int64_t 
 }
 
 /* One strip by one panel, whose place in all of them is `panel`. */
-SIMD_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip, int64_t panel)
+SIMD_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip, int64_t panel,
+                           split_next next)
 {
     const product *w = &j->w;
     _Alignas(TN_ALIGNMENT) float block[SPLIT_BLOCK * SPLIT_BLOCK];
@@ -142,7 +143,7 @@ SIMD_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip
     int64_t ldc = whole ? n : SPLIT_BLOCK;
     if (!whole && add) copy_block(rows, columns, y, n, block, ldc);
     if (parts == 1 || (is_parts && j->strip_fits[a_at]))
-        split_multiply(parts, rows, steps, split, packed, c, ldc, add);
+        split_multiply(parts, rows, steps, split, packed, c, ldc, add, next);
     else
         split_plain(parts, is_parts, rows,
                     TN_MIN(w->plan.k - step * SPLIT_BLOCK, steps * SPLIT_BLOCK), a, w->a_row,
@@ -152,6 +153,15 @@ SIMD_INLINE void run_block(int parts, const job *j, int64_t batch, int64_t strip
         tile_end_run(&w->end, row, column, rows, columns, y, n);
 }
 
+/* Of a unit, in this pass. */
+static const uint8_t *next_panel(int parts, const job *j, int64_t at)
+{
+    int64_t groups = (j->strips + GROUP - 1) / GROUP, matrix;
+    product_rows(&j->w, j->a, at / j->panels / groups, 0, &matrix);
+    int64_t panel = matrix * j->panels + at % j->panels;
+    return j->packed + (panel * j->steps + j->pass * j->depth) * parts * SPLIT_STEP;
+}
+
 /* Units are groups of strips by panels, panels first. */
 SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
 {
@@ -159,8 +169,12 @@ SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
     split_begin();
     for (int64_t at = begin; at < end; at++) {
         int64_t group = at / j->panels % groups, batch = at / j->panels / groups;
-        for (int64_t s = group * GROUP; s < TN_MIN(j->strips, (group + 1) * GROUP); s++)
-            run_block(parts, j, batch, s, at % j->panels);
+        int64_t first = group * GROUP, count = TN_MIN(j->strips - first, GROUP);
+        const uint8_t *next = next_panel(parts, j, at + 1 < end ? at + 1 : at);
+        int64_t steps = TN_MIN(j->depth, j->steps - j->pass * j->depth);
+        for (int64_t i = 0; i < count; i++)
+            run_block(parts, j, batch, first + i, at % j->panels,
+                      split_next_of(parts, next, steps, i, count));
     }
     split_end();
 }

@@ -317,17 +317,18 @@ static void multiply_plain(const direction *l, int64_t rows, int64_t first, int6
 /* c[rows, 32], rows 16 or 32 = rows in parts * steps [first, first + steps) of a panel. from: of
  * rows that do not fit, else NULL. */
 static void multiply(const direction *l, int64_t rows, int64_t first, int64_t steps,
-                     const uint8_t *a, const originals *from, int64_t panel, float *c)
+                     const uint8_t *a, const originals *from, int64_t panel, float *c,
+                     split_next next)
 {
     int parts = l->j->parts;
     const uint8_t *b = l->panels + strip_bytes(l->j, panel * l->steps + first);
     const uint8_t *fits = l->fits + panel * spans_of(l->steps);
     bool all = !from;
     for (int64_t i = first / SPAN; parts > 1 && i < spans_of(first + steps); i++) all &= fits[i];
-    if (parts == 1) split_multiply(1, rows, steps, a, b, c, 4 * UNIT, false);
+    if (parts == 1) split_multiply(1, rows, steps, a, b, c, 4 * UNIT, false, next);
     else if (!all) multiply_plain(l, rows, first, steps, a, from, b, fits, c);
-    else if (parts == 2) split_multiply(2, rows, steps, a, b, c, 4 * UNIT, false);
-    else split_multiply(3, rows, steps, a, b, c, 4 * UNIT, false);
+    else if (parts == 2) split_multiply(2, rows, steps, a, b, c, 4 * UNIT, false, next);
+    else split_multiply(3, rows, steps, a, b, c, 4 * UNIT, false, next);
 }
 
 /* ---- x W -------------------------------------------------------------------------------------*/
@@ -381,19 +382,23 @@ static void project(const direction *l, int64_t begin, int64_t end, int64_t firs
 {
     const job *j = l->j;
     originals from = {.count = j->s.input};
-    for (int64_t panel = 0; panel < 2 * j->blocks; panel++)
-        for (int64_t unit = begin; unit < end; unit++)
-            for (int64_t strip = first; strip < last; strip++) {
-                int64_t at = unit * j->strips + strip;
-                int64_t steps = TN_MIN(j->each, j->s.seq - strip * j->each);
-                bool fits = !l->x_fits || l->x_fits[at];
-                for (int64_t i = 0; i < SPLIT_BLOCK && !fits; i++)
-                    from.row[i] = x_row(j, unit, strip, i);
-                multiply(l, steps * j->rows > UNIT ? SPLIT_BLOCK : UNIT, 0, l->x_steps,
-                         l->x + at * strip_bytes(j, l->x_steps), fits ? NULL : &from, panel,
-                         gates_of(l, unit, strip) + panel / 2 * BLOCK_FLOATS +
-                             panel % 2 * SPLIT_BLOCK);
-            }
+    int64_t strips = last - first, count = (end - begin) * strips;
+    for (int64_t panel = 0; panel < 2 * j->blocks; panel++) {
+        const uint8_t *next = l->panels + strip_bytes(j, (panel + 1) * l->steps);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t unit = begin + i / strips, strip = first + i % strips;
+            int64_t at = unit * j->strips + strip;
+            int64_t rows = TN_MIN(j->each, j->s.seq - strip * j->each) * j->rows;
+            bool fits = !l->x_fits || l->x_fits[at];
+            for (int64_t r = 0; r < SPLIT_BLOCK && !fits; r++)
+                from.row[r] = x_row(j, unit, strip, r);
+            float *to = gates_of(l, unit, strip) + panel / 2 * BLOCK_FLOATS;
+            multiply(l, rows > UNIT ? SPLIT_BLOCK : UNIT, 0, l->x_steps,
+                     l->x + at * strip_bytes(j, l->x_steps), fits ? NULL : &from, panel,
+                     to + panel % 2 * SPLIT_BLOCK,
+                     split_next_of(j->parts, next, l->x_steps, i, count));
+        }
+    }
 }
 
 /* ---- Steps -----------------------------------------------------------------------------------*/
@@ -496,7 +501,7 @@ static void run_block(const direction *l, const moment *m, int64_t unit, int64_t
         from.row[r] = l->h0 + (unit * j->rows + r) * j->s.hidden;
     for (int64_t i = 0; i < 2 && has_h; i++)
         multiply(l, count * UNIT, l->x_steps, j->h_steps, h_of(l, unit, m->index),
-                 fits ? NULL : &from, 2 * block + i, product + i * SPLIT_BLOCK);
+                 fits ? NULL : &from, 2 * block + i, product + i * SPLIT_BLOCK, (split_next){0});
     for (int64_t i = 0; i < count; i++) {
         const float *at = has_h ? product + i * UNIT * 4 * UNIT : NULL;
         if (j->is_gru) run_gru(l, m, unit + i, block, at);

@@ -28,9 +28,17 @@
 #endif
 
 enum { SPLIT_BLOCK = 32, SPLIT_TILE = 1024, SPLIT_STEP = 2 * SPLIT_TILE }; /* bytes, of a part */
+enum { SPLIT_LINE = 64 };                                                  /* of the cache */
 /* Steps of k that are worked through at once: a panel of them stays in the L2 cache with a group of
  * strips. */
 enum { SPLIT_DEPTH = 72 };
+
+/* What is to be fetched into the L2 cache while a block is multiplied: so many lines a step of k.
+ */
+typedef struct split_next {
+    const uint8_t *at;
+    int64_t lines;
+} split_next;
 
 typedef uint32_t vu32 __attribute__((vector_size(64)));
 typedef uint16_t split_halves __attribute__((vector_size(64)));
@@ -38,6 +46,14 @@ typedef uint16_t split_halves __attribute__((vector_size(64)));
 static inline int64_t split_steps(int64_t k)
 {
     return (k + SPLIT_BLOCK - 1) / SPLIT_BLOCK;
+}
+
+/* Part number `index` of `count` of a panel. */
+static inline split_next split_next_of(int parts, const uint8_t *panel, int64_t steps,
+                                       int64_t index, int64_t count)
+{
+    int64_t lines = (parts * SPLIT_STEP / SPLIT_LINE + count - 1) / count;
+    return (split_next){panel + index * steps * lines * SPLIT_LINE, lines};
 }
 
 /* Of one part: in the upper 16 bits. What it leaves of x is exact. */

@@ -49,9 +49,10 @@ SIMD_INLINE void split_dots(int rows, int64_t steps, const uint8_t *a, const uin
 
 /* c[rows, SPLIT_BLOCK], ldc apart, (+)= a * b; c has room for the zeros behind the rows. */
 SIMD_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
-                                const uint8_t *b, float *c, int64_t ldc, bool add)
+                                const uint8_t *b, float *c, int64_t ldc, bool add, split_next next)
 {
     (void)parts;
+    (void)next;
     while (rows > 0) {
         int64_t some = rows >= 9 ? 12 : rows >= 5 ? 8 : rows >= 3 ? 4 : rows;
         switch (some) {

@@ -35,9 +35,9 @@ static inline double split_block_ns(int parts)
     }
 
 /* high: are there more than 16 rows? Small products first, each time one side stays in its tiles.
- */
+ * Tiles wait for memory more than vectors do: what comes next is asked for meanwhile. */
 SIMD_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t *a,
-                             const uint8_t *b, float *c, int64_t ldc, bool add)
+                             const uint8_t *b, float *c, int64_t ldc, bool add, split_next next)
 {
     int64_t step = ldc * (int64_t)sizeof(float);
     if (add) {
@@ -54,6 +54,8 @@ SIMD_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t 
         AMX_ZERO(3);
     }
     for (int64_t s = 0; s < steps; s++, a += parts * SPLIT_STEP, b += parts * SPLIT_STEP) {
+        for (int64_t i = 0; i < next.lines; i++, next.at += SPLIT_LINE)
+            __builtin_prefetch(next.at, 0, 2);
         if (parts == 3) {
             A_PART(0)
             B_PART(2)
@@ -83,10 +85,10 @@ SIMD_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t 
 
 /* c[rows up to the next 16, SPLIT_BLOCK], ldc apart, (+)= a * b. */
 SIMD_INLINE void split_multiply(int parts, int64_t rows, int64_t steps, const uint8_t *a,
-                                const uint8_t *b, float *c, int64_t ldc, bool add)
+                                const uint8_t *b, float *c, int64_t ldc, bool add, split_next next)
 {
-    if (rows > 16) split_tiles(parts, true, steps, a, b, c, ldc, add);
-    else split_tiles(parts, false, steps, a, b, c, ldc, add);
+    if (rows > 16) split_tiles(parts, true, steps, a, b, c, ldc, add, next);
+    else split_tiles(parts, false, steps, a, b, c, ldc, add, next);
 }
 
 #undef A_PART
