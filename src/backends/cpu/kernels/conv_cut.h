@@ -168,22 +168,23 @@ static inline int64_t conv_parts(const conv_cut *c, int64_t matrices, int64_t th
     return best;
 }
 
-/* Runs `work` on all units, round by round. grain: of units in one part, worth a thread. */
+/* Runs `fill` on the channels of planes, `work` on all units, round by round, both with what
+ * begins with the cut. grain: of units in one part, worth a thread. */
 static inline tn_status conv_cut_run(conv_cut *c, tn_pool *pool, double grain, int64_t gather,
-                                     tn_pool_work work, void *arg)
+                                     tn_pool_work fill, tn_pool_work work)
 {
     planes_offsets(&c->planes, (int64_t *)(uintptr_t)c->offset);
     for (; c->first < c->samples; c->first += c->round) {
         int64_t matrices = TN_MIN(c->round, c->samples - c->first) * c->groups;
-        int64_t fill = 1 + CUT_FILL_GRAIN / (1 + c->planes.channel);
+        int64_t fill_grain = 1 + CUT_FILL_GRAIN / (1 + c->planes.channel);
         if (!c->planes.direct)
-            TN_TRY(tn_pool_run(pool, matrices * c->channels, fill, conv_fill_share, c));
+            TN_TRY(tn_pool_run(pool, matrices * c->channels, fill_grain, fill, c));
         double shares = (double)(matrices * c->panels) / grain;
         int64_t threads = tn_pool_threads(pool);
         if (shares < (double)threads) threads = 1 + (int64_t)shares;
         c->parts = conv_parts(c, matrices, threads, gather);
         TN_TRY(tn_pool_run(pool, matrices * c->panels * c->parts,
-                           1 + (int64_t)(grain * (double)c->parts), work, arg));
+                           1 + (int64_t)(grain * (double)c->parts), work, c));
     }
     return NULL;
 }

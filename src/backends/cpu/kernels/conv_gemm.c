@@ -20,7 +20,7 @@ enum { DEPTH = TILE_DEPTH };
 enum { TOGETHER = 8, TOGETHER_ROWS = 4 * DEPTH };
 
 typedef struct job {
-    conv_cut cut;
+    conv_cut cut; /* first */
     const float *packed;
     float *y, *turned; /* turned: y' of a round of samples, or NULL */
     tile_end end;
@@ -289,7 +289,7 @@ static tn_status launch(const tn_launch *l)
         TN_TRY(tn_pool_run(l->pool, c->groups * tile_panels(c->outputs), grain, pack_share, &j));
     }
     double work = 1 + (double)(c->outputs * c->depth) * TILE_COLUMNS;
-    return conv_cut_run(&j.cut, l->pool, GRAIN / work, cost_gather(&j), run_share, &j);
+    return conv_cut_run(&j.cut, l->pool, GRAIN / work, cost_gather(&j), conv_fill_share, run_share);
 }
 
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_gemm)[];

@@ -16,7 +16,7 @@ enum { OUTPUTS_MIN = 8, ROWS_MIN = 16 };
 #define GATHER_NS 0.15 /* a float */
 
 typedef struct job {
-    conv_cut cut;
+    conv_cut cut;                 /* first */
     int parts;                    /* of a float */
     int64_t strips, steps;        /* of a group's weights; of k */
     int64_t depth;                /* steps worked through at once */
@@ -114,21 +114,83 @@ typedef struct right {
     bool fits[DEPTH / SPAN + 1];
 } right;
 
+/* Planes of numbers that are rounded, which every tap reads again. */
+static tn_status fill_rounded(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const conv_cut *c = arg;
+    float *at = c->source + begin * c->planes.channel, *last = c->source + end * c->planes.channel;
+    tn_status status = conv_fill_share(arg, begin, end, thread);
+    for (; at < last; at += VF32_LANES) {
+        int64_t count = TN_MIN(VF32_LANES, last - at);
+        vf32_store_some(at, (vf32)split_round(vf32_load_some(at, count)), count);
+    }
+    return status;
+}
+
+/* 16 positions of two rows in one part; odd NULL: zeros. */
+SIMD_INLINE void join_rows(bool is_rounded, const float *even, const float *odd, int64_t count,
+                           uint8_t *to)
+{
+    vu32 low = (vu32)vf32_load_some(even, count), high = {0};
+    if (odd) high = (vu32)vf32_load_some(odd, count);
+    if (!is_rounded) low = split_round((vf32)low), high = split_round((vf32)high);
+    low = low >> 16 | (high & 0xFFFF0000u);
+    memcpy(to, &low, sizeof low);
+}
+
+/* `rows` rows of the right side from `row` on, in one part. */
+static void gather_rounded(const conv_cut *c, const conv_unit *u, int64_t row, int64_t rows,
+                           uint8_t *dst)
+{
+    planes_cursor cursor = planes_at(u->source, u->step, c->offset, c->planes.w.kernel_count, row);
+    for (int64_t k = 0; k < split_steps(rows) * SPLIT_BLOCK; k += 2, dst += 2 * SPLIT_LINE) {
+        if (k >= rows) {
+            memset(dst, 0, 2 * SPLIT_LINE);
+            continue;
+        }
+        const float *even = planes_next(&cursor), *odd = k + 1 < rows ? planes_next(&cursor) : NULL;
+        for (int64_t i = 0; i < u->pieces; i++) {
+            const piece *p = &u->piece[i];
+            join_rows(true, even + p->from, odd ? odd + p->from : NULL, VF32_LANES,
+                      dst + 4 * p->to);
+        }
+    }
+}
+
+/* The same where x is one plane a channel. */
+static void gather_direct(const conv_unit *u, int64_t row, int64_t rows, uint8_t *dst)
+{
+    const float *even = u->source + row * u->step + u->first;
+    int64_t most = TN_MIN(u->count, VF32_LANES), rest = u->count - most;
+    for (int64_t k = 0; k < split_steps(rows) * SPLIT_BLOCK; k += 2, even += 2 * u->step) {
+        const float *odd = k + 1 < rows ? even + u->step : NULL;
+        if (k >= rows) memset(dst, 0, 2 * SPLIT_LINE);
+        else {
+            join_rows(false, even, odd, most, dst);
+            join_rows(false, even + most, odd ? odd + most : NULL, rest, dst + SPLIT_LINE);
+        }
+        dst += 2 * SPLIT_LINE;
+    }
+}
+
 /* Steps [step, step + steps). */
 SIMD_INLINE void split_panel(int parts, const job *j, const conv_unit *u, int64_t step,
                              int64_t steps, right *to)
 {
     _Alignas(TN_ALIGNMENT) float rows[(SPAN * SPLIT_BLOCK + 1) * TILE_COLUMNS];
-    for (int64_t at = 0; at < steps; at += SPAN) {
-        int64_t row = (step + at) * SPLIT_BLOCK, most = TN_MIN(SPAN, steps - at) * SPLIT_BLOCK;
-        int64_t count = TN_MIN(most, j->cut.depth - row), pitch = TILE_COLUMNS;
+    bool direct = j->cut.planes.direct;
+    int64_t row = step * SPLIT_BLOCK, all = TN_MIN(steps * SPLIT_BLOCK, j->cut.depth - row);
+    if (parts == 1 && direct) gather_direct(u, row, all, to->at);
+    else if (parts == 1) gather_rounded(&j->cut, u, row, all, to->at);
+    for (int64_t at = 0; parts > 1 && at < all; at += SPAN * SPLIT_BLOCK) {
+        int64_t count = TN_MIN(SPAN * SPLIT_BLOCK, all - at), pitch = TILE_COLUMNS;
         const float *from = rows;
-        if (j->cut.planes.direct) {
-            from = u->source + row * u->step + u->first;
+        if (direct) {
+            from = u->source + (row + at) * u->step + u->first;
             pitch = u->step;
-        } else conv_gather(&j->cut, u, row, count, rows);
-        to->fits[at / SPAN] =
-            split_pack(parts, from, pitch, 1, count, u->count, to->at + strip_bytes(j, at));
+        } else conv_gather(&j->cut, u, row + at, count, rows);
+        to->fits[at / (SPAN * SPLIT_BLOCK)] = split_pack(parts, from, pitch, 1, count, u->count,
+                                                         to->at + strip_bytes(j, at / SPLIT_BLOCK));
     }
 }
 
@@ -179,7 +241,8 @@ SIMD_INLINE void run_block(int parts, const job *j, const conv_unit *u, int64_t 
 
 SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
 {
-    _Alignas(TN_ALIGNMENT) uint8_t panels[TOGETHER][DEPTH * SPLIT_STEP];
+    /* A line lies behind each: what is written behind its end. */
+    _Alignas(TN_ALIGNMENT) uint8_t panels[TOGETHER][DEPTH * SPLIT_STEP + SPLIT_LINE];
     right panel[TOGETHER];
     conv_unit u[TOGETHER];
     split_begin();
@@ -220,7 +283,7 @@ static double estimate(const tn_problem *p, int parts)
     return 300 + (double)(j.cut.samples * j.cut.groups * j.cut.panels) * (split + multiply);
 }
 
-static tn_status run(const tn_launch *l, int parts, tn_pool_work work)
+static tn_status run(const tn_launch *l, int parts, tn_pool_work fill, tn_pool_work work)
 {
     const tn_problem *p = l->problem;
     job j;
@@ -234,7 +297,7 @@ static tn_status run(const tn_launch *l, int parts, tn_pool_work work)
     if (j.cut.samples * j.cut.outputs * j.cut.planes.w.out_count == 0) return NULL;
     double split = panel_ns(&j, &multiply);
     int64_t gather = (int64_t)(split / multiply * (double)j.cut.outputs);
-    return conv_cut_run(&j.cut, l->pool, GRAIN_NS / (split + multiply), gather, work, &j);
+    return conv_cut_run(&j.cut, l->pool, GRAIN_NS / (split + multiply), gather, fill, work);
 }
 
 #define PARTS(n)                                                                                   \
@@ -264,7 +327,7 @@ static tn_status run(const tn_launch *l, int parts, tn_pool_work work)
     }                                                                                              \
     static tn_status launch_##n(const tn_launch *l)                                                \
     {                                                                                              \
-        return run(l, n, run_share_##n);                                                           \
+        return run(l, n, n == 1 ? fill_rounded : conv_fill_share, run_share_##n);                  \
     }
 PARTS(1)
 PARTS(2)
@@ -273,7 +336,7 @@ PARTS(3)
 #define TACTIC(op_name, text, n, class_text, class)                                                \
     {                                                                                              \
         .name = "cpu." text "." class_text ".split_" #n "." TN_VARIANT_TEXT, .op = op_name,        \
-        .revision = 1, .precision = class, .accepts = accepts, .scratch_bytes = scratch_bytes_##n, \
+        .revision = 2, .precision = class, .accepts = accepts, .scratch_bytes = scratch_bytes_##n, \
         .estimate_ns = estimate_ns_##n, .packed_bytes = packed_bytes_##n, .pack = pack_##n,        \
         .unused = unused, .launch = launch_##n,                                                    \
     }

@@ -285,7 +285,7 @@ static double estimate(const tn_problem *p, int parts)
 #define TACTIC(op_name, text, n, class_text, class)                                                \
     {                                                                                              \
         .name = "cpu." text "." class_text ".split_" #n "." TN_VARIANT_TEXT, .op = op_name,        \
-        .revision = 1, .precision = class, .accepts = accepts, .scratch_bytes = scratch_bytes_##n, \
+        .revision = 2, .precision = class, .accepts = accepts, .scratch_bytes = scratch_bytes_##n, \
         .estimate_ns = estimate_ns_##n, .packed_bytes = packed_bytes_##n, .pack = pack_##n,        \
         .unused = unused, .launch = launch_##n,                                                    \
     }

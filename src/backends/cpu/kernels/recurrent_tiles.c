@@ -678,7 +678,7 @@ PARTS(3)
 #define TACTIC(n, class_text, class)                                                               \
     {                                                                                              \
         .name = "cpu.recurrentstack." class_text ".tiles_" #n "." TN_VARIANT_TEXT,                 \
-        .op = "RecurrentStack", .revision = 1, .precision = class, .accepts = accepts_##n,         \
+        .op = "RecurrentStack", .revision = 2, .precision = class, .accepts = accepts_##n,         \
         .scratch_bytes = scratch_bytes_##n, .packed_bytes = packed_bytes_##n, .pack = pack_##n,    \
         .unused = unused, .launch = launch_##n,                                                    \
     }

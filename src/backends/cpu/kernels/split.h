@@ -11,7 +11,7 @@
  * Blocks are 32 rows (columns) by 32 of k: 2 tiles of 1 KiB, for each part in turn.
  *
  *     a: strip of 32 rows       [step of k][part][row][k]
- *     b: panel of 32 columns    [step of k][part][half][pair of k][column of the half][k of 2]
+ *     b: panel of 32 columns    [step of k][part][pair of k][column][k of 2]
  *
  * The instructions take denormals for zeros, and parts of Inf are NaN. So rows of a and columns of
  * b must be zeros or have their largest number in [2^-50, 2^60): then what is lost is below 2^-26
@@ -135,7 +135,7 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
     for (int64_t k = 0; k < split_steps(depth) * SPLIT_BLOCK; k += 2) {
         split_load_row(b, row_step, column_step, k, depth, count, row);
         split_load_row(b, row_step, column_step, k + 1, depth, count, next);
-        uint8_t *at = dst + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 32;
+        uint8_t *at = dst + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 64;
         for (int v = 0; v < 2; v++) {
             vu32 even[3], odd[3];
             if (fits) {
@@ -147,7 +147,7 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
             }
             for (int q = 0; q < parts; q++) {
                 vu32 pair = even[q] >> 16 | odd[q];
-                memcpy(at + q * SPLIT_STEP + v * SPLIT_TILE, &pair, sizeof pair);
+                memcpy(at + q * SPLIT_STEP + v * SPLIT_LINE, &pair, sizeof pair);
             }
         }
     }
@@ -239,10 +239,10 @@ static __attribute__((noinline, unused)) void split_plain(int parts, bool is_par
 {
     for (int64_t i = 0; !add && i < rows; i++) memset(c + i * ldc, 0, SPLIT_BLOCK * sizeof(float));
     for (int64_t k = 0; k < depth; k += 2) {
-        const uint8_t *at = panel + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 32;
+        const uint8_t *at = panel + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 64;
         for (int v = 0; v < 2; v++) {
             vf32 row[2];
-            split_join(parts, is_parts, at + v * SPLIT_TILE, row);
+            split_join(parts, is_parts, at + v * SPLIT_LINE, row);
             for (int64_t i = 0; i < rows; i++) {
                 float *to = c + i * ldc + v * 16;
                 vf32 sum = vf32_fma(vf32_set1(a[i * a_row + k]), row[0], vf32_load(to));

@@ -33,8 +33,8 @@ SIMD_INLINE void split_dots(int rows, int64_t steps, const uint8_t *a, const uin
             sum[i][v] = add ? _mm512_loadu_ps(c + i * ldc + 16 * v) : _mm512_setzero_ps();
     for (int64_t s = 0; s < steps; s++, a += SPLIT_STEP, b += SPLIT_STEP)
         for (int p = 0; p < 16; p++) {
-            __m512bh low = (__m512bh)_mm512_loadu_si512(b + 64 * p);
-            __m512bh high = (__m512bh)_mm512_loadu_si512(b + SPLIT_TILE + 64 * p);
+            __m512bh low = (__m512bh)_mm512_loadu_si512(b + 128 * p);
+            __m512bh high = (__m512bh)_mm512_loadu_si512(b + 128 * p + 64);
             for (int i = 0; i < rows; i++) {
                 int pair;
                 memcpy(&pair, a + 64 * i + 4 * p, sizeof pair);

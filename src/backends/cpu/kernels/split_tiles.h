@@ -24,8 +24,8 @@ static inline double split_block_ns(int parts)
     AMX_LOAD(4, a + (q)*SPLIT_STEP, 64);                                                           \
     if (high) AMX_LOAD(5, a + (q)*SPLIT_STEP + SPLIT_TILE, 64);
 #define B_PART(q)                                                                                  \
-    AMX_LOAD(6, b + (q)*SPLIT_STEP, 64);                                                           \
-    AMX_LOAD(7, b + (q)*SPLIT_STEP + SPLIT_TILE, 64);
+    AMX_LOAD(6, b + (q)*SPLIT_STEP, 128);                                                          \
+    AMX_LOAD(7, b + (q)*SPLIT_STEP + 64, 128);
 #define PRODUCTS                                                                                   \
     AMX_BF16(0, 4, 6);                                                                             \
     AMX_BF16(1, 4, 7);                                                                             \
