@@ -8,8 +8,8 @@
 #include "backends/cpu/kernels/split_tiles.h"
 #include "backends/cpu/variant.h"
 
-enum { TOGETHER = 4 };    /* panels */
-enum { DEPTH = 24 };      /* steps of k of all parts, worked through at once */
+enum { TOGETHER = 8 };    /* panels */
+enum { STEPS = 128 };     /* of k, of all parts of panels side by side: they stay in the L2 cache */
 enum { SPAN = 8 };        /* steps of k that are gathered at once, and fit or do not */
 enum { GRAIN_NS = 4000 }; /* of work that are worth a thread */
 enum { OUTPUTS_MIN = 8, ROWS_MIN = 16 };
@@ -19,7 +19,8 @@ typedef struct job {
     conv_cut cut;                 /* first */
     int parts;                    /* of a float */
     int64_t strips, steps;        /* of a group's weights; of k */
-    int64_t depth;                /* steps worked through at once */
+    int64_t depth;                /* steps worked through at once, */
+    int64_t together;             /* of so many panels */
     const uint8_t *packed, *fits; /* [group, strip] */
     float *y;
     tile_end end;
@@ -38,8 +39,10 @@ static void read(const tn_problem *p, int parts, job *j)
     read_weights(p, parts, j);
     conv_cut_read(p, &j->cut);
     if (j->cut.planes.direct) j->cut.round = TN_MAX(1, j->cut.samples);
-    int64_t passes = (j->steps + DEPTH / parts - 1) / (DEPTH / parts);
-    j->depth = passes ? (j->steps + passes - 1) / passes : 1;
+    int64_t panels = TN_MAX(1, TN_MIN(j->cut.panels, TOGETHER)), most = STEPS / parts / panels;
+    int64_t passes = TN_MAX(1, (j->steps + most - 1) / most);
+    j->depth = TN_MAX(1, (j->steps + passes - 1) / passes);
+    j->together = TN_MIN(TOGETHER, STEPS / parts / j->depth);
 }
 
 static tn_verdict accepts(const tn_problem *p)
@@ -111,7 +114,7 @@ static uint64_t unused(const tn_problem *p)
 /* A unit's rows of the right side that are worked through, split. */
 typedef struct right {
     uint8_t *at;
-    bool fits[DEPTH / SPAN + 1];
+    bool fits[STEPS / SPAN + 1];
 } right;
 
 /* Planes of numbers that are rounded, which every tap reads again. */
@@ -215,6 +218,15 @@ static void copy_block(int64_t rows, int64_t columns, const float *src, int64_t 
         memcpy(dst + i * dst_step, src + i * src_step, (size_t)columns * sizeof(float));
 }
 
+/* The block that is to come, and what is added to it. */
+static void fetch_block(const job *j, const conv_unit *u, int64_t o)
+{
+    int64_t size = j->cut.planes.w.out_count, rows = TN_MIN(SPLIT_BLOCK, j->cut.outputs - o);
+    int64_t at = (u->channel + o) * size + u->first;
+    split_fetch(j->y + at, size, rows, u->count);
+    split_fetch(j->end.residual ? j->end.residual + at : NULL, size, rows, u->count);
+}
+
 /* A strip of weights, from output o on, by panel number `index` of `count`. */
 SIMD_INLINE void run_block(int parts, const job *j, const conv_unit *u, int64_t o, int64_t step,
                            int64_t steps, const right *b, int64_t index, int64_t count)
@@ -242,23 +254,27 @@ SIMD_INLINE void run_block(int parts, const job *j, const conv_unit *u, int64_t 
 SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
 {
     /* A line lies behind each: what is written behind its end. */
-    _Alignas(TN_ALIGNMENT) uint8_t panels[TOGETHER][DEPTH * SPLIT_STEP + SPLIT_LINE];
+    _Alignas(TN_ALIGNMENT) uint8_t panels[STEPS * SPLIT_STEP + TOGETHER * SPLIT_LINE];
     right panel[TOGETHER];
     conv_unit u[TOGETHER];
     split_begin();
     for (int64_t at = begin, count; at < end; at += count) {
-        count = conv_units_together(&j->cut, at, end, TOGETHER);
+        count = conv_units_together(&j->cut, at, end, j->together);
         for (int64_t i = 0; i < count; i++) {
             conv_unit_find(&j->cut, at + i, &u[i]);
-            panel[i].at = panels[i];
+            panel[i].at = panels + i * (strip_bytes(j, j->depth) + SPLIT_LINE);
         }
         for (int64_t step = 0; step < j->steps; step += j->depth) {
             int64_t steps = TN_MIN(j->depth, j->steps - step);
             for (int64_t i = 0; i < count; i++)
                 split_panel(parts, j, &u[i], step, steps, &panel[i]);
-            for (int64_t o = u->from; o < u->to; o += SPLIT_BLOCK)
-                for (int64_t i = 0; i < count; i++)
+            for (int64_t o = u->from; o < u->to; o += SPLIT_BLOCK) {
+                fetch_block(j, u, o);
+                for (int64_t i = 0; i < count; i++) {
+                    if (i + 1 < count) fetch_block(j, &u[i + 1], o);
                     run_block(parts, j, &u[i], o, step, steps, &panel[i], i, count);
+                }
+            }
         }
     }
     split_end();
