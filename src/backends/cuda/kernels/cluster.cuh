@@ -8,6 +8,14 @@ static __device__ __forceinline__ void cluster_arrive()
     asm volatile("barrier.cluster.arrive.release;" ::: "memory");
 #endif
 }
+/* The same by blocks that only tell that they have begun: what others may rely on then are barriers,
+ * which barrier_made makes known. A release would first wait for the second cache. */
+static __device__ __forceinline__ void cluster_begin()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+#endif
+}
 static __device__ __forceinline__ void cluster_wait()
 {
 #if __CUDA_ARCH__ >= 900

@@ -459,7 +459,7 @@ static __device__ __forceinline__ void run_chain(const program_args &a, float *s
                 barrier_made();
                 expect_all<0, S, REST...>(barrier, rank);
             }
-        cluster_arrive(); /* nobody sends to a block that has not begun */
+        cluster_begin(); /* nobody sends to a block that has not begun */
     }
     S::copy(a.of[0], room, rank);
     tn_wait_for_producer();

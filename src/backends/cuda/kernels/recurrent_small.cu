@@ -430,7 +430,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_small(recurre
         copy_wait<0>();
         __syncthreads();
     }
-    if (ACROSS > 1 && a.last - a.first > 1) cluster_arrive();
+    if (ACROSS > 1 && a.last - a.first > 1) cluster_begin();
     FEW_ROUNDS
     for (int l = a.first; l < a.last; l++) {
         bool last = l == LAYERS - 1;
@@ -571,7 +571,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) recurrent_once(recurren
     /* Beyond the numbers of a layer above the first nobody else writes. */
     for (int i = threadIdx.x + rows * XP; i < LAYERS * rows * XP; i += THREADS)
         if (i % XP >= ABOVE) room.x[i] = 0.0f;
-    if (DIRECTIONS > 1) cluster_arrive();
+    if (DIRECTIONS > 1) cluster_begin();
     tn_wait_for_producer();
     tn_start_consumer();
     fill_room(a, room, p, rows);
