@@ -90,7 +90,8 @@ static __device__ __forceinline__ float cell_step(float sum, float x, int q, flo
         float v = sum + x;
         float e = exp2_approx(q == 3 ? 2.88539008f * fabsf(v) : -1.44269504f * v);
         float inverse = reciprocal_approx(1.0f + e);
-        float gate = q == 3 ? cell_tanh_of(v, inverse) : inverse;
+        float bent = cell_tanh_of(v, inverse); /* by all lanes: no branch parts them */
+        float gate = q == 3 ? bent : inverse;
         float input = __shfl_sync(all, gate, 0, 4), output = __shfl_sync(all, gate, 1, 4);
         float forget = __shfl_sync(all, gate, 2, 4), next = __shfl_sync(all, gate, 3, 4);
         *c = fmaf(forget, *c, input * next);

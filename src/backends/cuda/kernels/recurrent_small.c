@@ -489,7 +489,7 @@ tn_status tn_recurrent_small_together(void *stream, const tn_launch *const *laun
 
 #define ROW(called, operator_name, feature, takes, launches)                                       \
     {                                                                                              \
-        .name = called, .op = operator_name, .revision = 1, .needs = feature, .accepts = takes,    \
+        .name = called, .op = operator_name, .revision = 2, .needs = feature, .accepts = takes,    \
         .scratch_bytes = scratch_bytes, .packed_bytes = packed_bytes, .pack = pack,                \
         .unused = unused, .launch = launches                                                       \
     }

@@ -333,8 +333,11 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         __syncthreads();
         if (p.group >= rows) continue;
         const float *gate = gates + p.group * UW + p.u;
-        for (int s = 0; s < count; s++, gate += rows * UW) {
-            float x = *gate, of_h;
+        float x_next = *gate; /* read during the step before */
+        for (int s = 0; s < count; s++) {
+            float x = x_next, of_h;
+            gate += rows * UW;
+            if (s + 1 < count) x_next = *gate;
             if constexpr (TOLD) {
                 /* An LSTM adds x in any case: its sum may begin with that. */
                 float part[2] = {bias_h, CELL == 0 ? x : 0.0f};
