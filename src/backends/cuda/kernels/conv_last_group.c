@@ -145,7 +145,7 @@ static tn_verdict fits_once(const tn_window *w, const tile *t)
 
 static tn_verdict accepts(const tn_problem *p, const tile *t)
 {
-    enum { MULTIPROCESSORS = 132 }; /* of the card that this is for */
+    enum { MULTIPROCESSORS = 132, NARROW_TAPS = 9 }; /* of the card that this is for; */
     tn_window w;
     tn_verdict no = fits(p, &w);
     if (!no && t->places && tn_cuda_has(p, TN_CONV_LAST_X2))
@@ -155,6 +155,8 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
         (p->in[1].dim[p->in[1].rank - 1] != STEP || p->out[0].dim[p->out[0].rank - 1] > t->n ||
          tn_cuda_has(p, 3)))
         no = TN_NO("the channels are not 64, or there is a residual");
+    if (!no && t->narrow && w.kernel_count > NARROW_TAPS)
+        no = TN_NO("the weights do not fit the registers");
     if (no) return no;
     int64_t m = rows_of(p, &w, t), n = p->out[0].dim[p->out[0].rank - 1];
     int64_t tiles = ceil_div(m, rows_of_tile(t)) * ceil_div(n, t->n);
@@ -322,9 +324,10 @@ static tn_status launch(const tn_launch *l, const tile *t)
     shape s;
     if (!runs_here(l, t, &w)) return tn_cuda_conv_last_run(l);
     if (t->narrow)
-        snprintf(options, sizeof options, "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DACT=%d",
-                 tn_cuda_type(p->out[0].dtype), t->groups, t->narrow,
-                 (int)params->fused.epilogue.kind);
+        snprintf(options, sizeof options,
+                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DTAPS_ACROSS=%d -DTAPS=%d -DACT=%d",
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->narrow, (int)w.kernel[2],
+                 (int)w.kernel_count, (int)params->fused.epilogue.kind);
     else
         snprintf(options, sizeof options,
                  "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPLACES=%d "
@@ -343,7 +346,7 @@ static tn_status launch(const tn_launch *l, const tile *t)
     int64_t turns = t->narrow ? ceil_div(s.tiles, t->groups) : s.tiles;
     int64_t blocks = TN_MIN(turns, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
-                         .block = {(unsigned)(128 * t->groups + (t->narrow ? 32 : 64))},
+                         .block = {(unsigned)(128 * t->groups + (t->narrow ? 128 : 64))},
                          .shared_bytes = shared_bytes(t, &w),
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};

@@ -1,7 +1,7 @@
 /* Convolutions of 64 channels to as many at most by windows that lie side by side (9.0): what
  * conv_last_group.cu makes with PLACES, for so few channels that its tensor cores would wait for
- * shared memory. Here channels of y are the rows of the product and PIXELS places its columns, so
- * that less is read for each of them, and the weights of all taps stay in shared memory.
+ * shared memory. Here channels of y are the rows of the product and PIXELS places its columns: the
+ * weights of all taps stay in registers, as first operands, and shared memory is read for x alone.
  *
  *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n])
  *
@@ -9,11 +9,13 @@
  * multiplies. A warp brings what the windows of a tile reach, for all taps, into one of its group's
  * two places. Rows of tiles are places of x, some of which are no pixel of y, as there.
  *
- * TYPE: half or bf16. ACT: the activation. */
+ * TYPE: half or bf16. TAPS: how many columns of them and how many in all. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
 #define GROUPS 2
 #define PIXELS 104
+#define TAPS_ACROSS 3
+#define TAPS 9
 #define ACT 1
 #endif
 typedef TYPE T;
@@ -24,7 +26,7 @@ typedef TYPE T;
 
 enum {
     MULTIPLIERS = 128 * GROUPS,
-    THREADS = MULTIPLIERS + 32, /* with the warp that brings */
+    THREADS = MULTIPLIERS + 128, /* with those that bring, of which one does */
     LINE = 128,                 /* bytes of 64 channels */
     W_BYTES = 64 * LINE,        /* of a tap */
     Y_BYTES = PIXELS * LINE,
@@ -48,6 +50,16 @@ struct barriers { /* by their addresses in shared memory */
     }
 };
 
+/* Registers go from the threads that bring to those that multiply. */
+static __device__ __forceinline__ void registers_give()
+{
+    hopper_asm("setmaxnreg.dec.sync.aligned.u32 24;");
+}
+static __device__ __forceinline__ void registers_take()
+{
+    hopper_asm("setmaxnreg.inc.sync.aligned.u32 240;");
+}
+
 /* The tiles of a group, one by one; those of all groups have their turns at the same time. */
 struct tiles {
     int tile;
@@ -67,10 +79,9 @@ struct tiles {
 
 static __device__ void bring(const shape &s, const barriers &b, uint32 w, uint32 x)
 {
-    int taps = s.taps[0] * s.taps[1];
     if (!s.weights) tn_wait_for_producer();
-    barrier_expect(b.weights(), taps * W_BYTES);
-    for (int tap = 0; tap < taps; tap++)
+    barrier_expect(b.weights(), TAPS * W_BYTES);
+    for (int tap = 0; tap < TAPS; tap++)
         copy_box(w + tap * W_BYTES, s.w, tap * s.channels, 0, b.weights());
     tn_wait_for_producer();
     for (tiles all(0); all.more(s); all.next())
@@ -88,13 +99,33 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 w, uint32
         }
 }
 
-static __device__ __forceinline__ void add_up(const shape &s, uint32 w, uint32 x, float (*sum)[4])
-{
-    for (int down = 0; down < s.taps[0]; down++, x += s.tap_bytes[0]) {
-        uint32 from = x;
-        for (int across = 0; across < s.taps[1]; across++, from += s.tap_bytes[1], w += W_BYTES)
-            begin_step(w, from, sum);
+struct weights {
+    uint32 at[TAPS][4][4];
+    __device__ __forceinline__ void take(const char *w)
+    {
+        int row = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 16, half = threadIdx.x % 32 / 16;
+#pragma unroll
+        for (int tap = 0; tap < TAPS; tap++)
+#pragma unroll
+            for (int step = 0; step < 4; step++)
+                load_matrices<false>(at[tap][step], w + tap * W_BYTES + row * LINE +
+                                                        ((step * 2 + half) ^ row % 8) * 16);
     }
+};
+
+static __device__ __forceinline__ void add_up(const shape &s, const weights &w, uint32 x,
+                                              float (*sum)[4])
+{
+    settle(sum);
+    multiply_begin();
+#pragma unroll
+    for (int tap = 0; tap < TAPS; tap++) {
+        uint64 from = matrix_at(x + tap / TAPS_ACROSS * s.tap_bytes[0] +
+                                tap % TAPS_ACROSS * s.tap_bytes[1]);
+#pragma unroll
+        for (int step = 0; step < 4; step++) multiply_by(T(), sum, w.at[tap][step], from + step * 2);
+    }
+    multiply_end();
     multiply_wait<0>();
     settle(sum);
 }
@@ -130,12 +161,34 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], co
     sync_group(group);
 }
 
+static __device__ __forceinline__ void multiply_all(const shape &s, const barriers &b, const char *w_at,
+                                                    const char *x, char *y, int group)
+{
+    float bias[2];
+    weights w;
+    tn_wait_for_producer();
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        int channel = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
+        bias[i] = s.bias && channel < s.n ? to_float(s.bias[channel]) : 0;
+    }
+    barrier_wait_block(b.weights(), 0);
+    w.take(w_at);
+    for (tiles now(group); now.more(s); now.next()) {
+        float sum[EIGHTS][4] = {};
+        barrier_wait_block(b.full(group, now.place.at), now.place.parity);
+        add_up(s, w, shared_address(x) + (group * PLACES + now.place.at) * s.place_bytes, sum);
+        give_back(b.empty(group, now.place.at));
+        write(s, sum, bias, y, now.row(s));
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     conv_last_narrow(const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
     int group = threadIdx.x / 128;
-    char *x = memory + s.taps[0] * s.taps[1] * W_BYTES;
+    char *x = memory + TAPS * W_BYTES;
     char *y = x + GROUPS * PLACES * s.place_bytes;
     barriers b = {shared_address(y + GROUPS * Y_BYTES)};
     tn_start_consumer();
@@ -146,23 +199,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     }
     __syncthreads();
     if (group == GROUPS) {
+        registers_give();
         if (threadIdx.x == MULTIPLIERS) bring(s, b, shared_address(memory), shared_address(x));
-        return;
-    }
-    tn_wait_for_producer();
-    float bias[2];
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        int channel = threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4 + i * 8;
-        bias[i] = s.bias && channel < s.n ? to_float(s.bias[channel]) : 0;
-    }
-    barrier_wait_block(b.weights(), 0);
-    for (tiles now(group); now.more(s); now.next()) {
-        float sum[EIGHTS][4] = {};
-        barrier_wait_block(b.full(group, now.place.at), now.place.parity);
-        add_up(s, shared_address(memory),
-               shared_address(x) + (group * PLACES + now.place.at) * s.place_bytes, sum);
-        give_back(b.empty(group, now.place.at));
-        write(s, sum, bias, y + group * Y_BYTES, now.row(s));
+    } else {
+        registers_take();
+        multiply_all(s, b, memory, x, y + group * Y_BYTES, group);
     }
 }

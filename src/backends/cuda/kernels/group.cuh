@@ -113,12 +113,7 @@ static __device__ __forceinline__ void settle(float (*c)[4])
     NAMES_96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, "    \
              "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "      \
              "%123, %124, %125, %126, %127"
-#if PRODUCT_COLUMNS == 32
-#define COLUMNS "n32"
-#define NAMES NAMES_16
-#define SUMS SIXTEEN(0)
-#define OPERANDS "%16, %17"
-#elif PRODUCT_COLUMNS == 64
+#if PRODUCT_COLUMNS == 64
 #define COLUMNS "n64"
 #define NAMES NAMES_32
 #define SUMS SIXTEEN(0), SIXTEEN(4)
@@ -128,11 +123,6 @@ static __device__ __forceinline__ void settle(float (*c)[4])
 #define NAMES NAMES_52
 #define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), FOUR(12)
 #define OPERANDS "%52, %53"
-#elif PRODUCT_COLUMNS == 112
-#define COLUMNS "n112"
-#define NAMES NAMES_52 ", %52, %53, %54, %55"
-#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), FOUR(12), FOUR(13)
-#define OPERANDS "%56, %57"
 #elif PRODUCT_COLUMNS == 128
 #define COLUMNS "n128"
 #define NAMES NAMES_64
@@ -167,6 +157,23 @@ static __device__ __forceinline__ void multiply(bf16, float (*c)[4], uint64 x, u
     MULTIPLY("bf16");
 }
 
+#if PRODUCT_COLUMNS == 104
+/* The same with x in registers, as multiply_add has them. */
+#define MULTIPLY_BY(type)                                                                          \
+    hopper_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;"                                          \
+               "wgmma.mma_async.sync.aligned.m64" COLUMNS "k16.f32." type "." type " {" NAMES      \
+               "}, {%52, %53, %54, %55}, %56, add, 1, 1, 0; }"                                     \
+               : SUMS                                                                              \
+               : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "l"(w))
+static __device__ __forceinline__ void multiply_by(half, float (*c)[4], const uint32 *x, uint64 w)
+{
+    MULTIPLY_BY("f16");
+}
+static __device__ __forceinline__ void multiply_by(bf16, float (*c)[4], const uint32 *x, uint64 w)
+{
+    MULTIPLY_BY("bf16");
+}
+#endif
 /* 64 channels of rows of x and of w. */
 static __device__ __forceinline__ void begin_step(uint32 x_at, uint32 w_at, float (*sum)[4])
 {
