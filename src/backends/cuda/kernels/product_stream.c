@@ -13,7 +13,7 @@ enum { WARPS = 8, TILE = 16, DEEP = 64 }; /* as in the kernel: columns, and k of
 typedef struct shape { /* as the kernel takes it */
     const void *x, *c, *residual, *w;
     void *y;
-    int32_t m, n, k, chunks;
+    int32_t m, n, k, chunks, kept;
     int64_t lda, c_row, c_column, y_row;
     float alpha, beta, act_alpha, act_beta;
 } shape;
@@ -102,7 +102,8 @@ static tn_verdict accepts(const tn_problem *p)
 static tn_status launch(const tn_launch *l)
 {
     enum { CARD = 132, STAGE_TILES = 8 }; /* multiprocessors; of 2 KiB, in a warp's ring */
-    enum { KEPT = 40 << 20 };             /* of the second cache */
+    /* Of weights of at most so many bytes the second cache is to keep so many for the next run. */
+    enum { KEPT_OF = 40 << 20, KEPT = 16 << 20, SHARES = 64 };
     const tn_problem *p = l->problem;
     const tn_cuda_function *function;
     tn_cuda_product x;
@@ -112,7 +113,8 @@ static tn_status launch(const tn_launch *l)
     int64_t tiles = tiles_of(&x), blocks = blocks_of(&x);
     int eights = x.m <= 8 ? 1 : x.m <= 16 ? 2 : 4;
     int splits = blocks * 2 <= CARD && ceil_div(x.k, DEEP) >= 4 * WARPS ? 2 : 1;
-    int stages = (int)(STAGE_TILES / tiles), keep = packed_bytes(p) <= KEPT ? 1 : 2;
+    int stages = (int)(STAGE_TILES / tiles);
+    int64_t bytes = (int64_t)packed_bytes(p), kept = bytes > KEPT_OF ? 0 : TN_MIN(bytes, KEPT);
     shape s = {.x = x.a,
                .c = x.c,
                .residual = x.residual,
@@ -122,6 +124,7 @@ static tn_status launch(const tn_launch *l)
                .n = (int32_t)x.n,
                .k = (int32_t)x.k,
                .chunks = (int32_t)ceil_div(x.k, DEEP),
+               .kept = (int32_t)(kept * SHARES / bytes),
                .lda = x.lda,
                .c_row = x.c_row,
                .c_column = x.c_column,
@@ -132,9 +135,9 @@ static tn_status launch(const tn_launch *l)
                .act_beta = x.epilogue.beta};
     int aligned = tn_cuda_product_vector(8, tn_cuda_place(x.a, x.dtype) | (uint64_t)(x.lda | x.k));
     snprintf(options, sizeof options,
-             "-DTYPE=%s -DTILES_N=%d -DEIGHTS=%d -DSPLITS=%d -DSTAGES=%d -DKEEP=%d -DALIGNED=%d "
+             "-DTYPE=%s -DTILES_N=%d -DEIGHTS=%d -DSPLITS=%d -DSTAGES=%d -DALIGNED=%d "
              "-DACT=%d",
-             tn_cuda_type(x.dtype), (int)tiles, eights, splits, stages, keep, aligned == 8,
+             tn_cuda_type(x.dtype), (int)tiles, eights, splits, stages, aligned == 8,
              (int)x.epilogue.kind);
     int64_t values = tiles * TILE * eights * 8;
     size_t shared = (size_t)(WARPS * stages * (tiles * TILE * DEEP * 2 + 8));

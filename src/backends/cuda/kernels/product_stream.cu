@@ -6,12 +6,12 @@
  * A block makes 16 TILES_N columns of y; its warps share k, and the SPLITS blocks of a cluster do. Each
  * warp has a ring of its own in shared memory, which the copy engine fills with chunks of 64 k, one
  * behind the other in memory; the first are on their way before the kernel ahead has ended, when x
- * does not exist yet. The weights are the first operand: a lane's four words of each 16x16 lie
+ * does not exist yet. Some may stay in the second cache for the next run, so the others, which would
+ * push them out, leave it first. The weights are the first operand: a lane's four words of each 16x16 lie
  * together. Which k they are is free: as x is read, 16 of them in each lane of four, 32 bytes.
  * At the end warps add up what they have, in order.
  *
- * TYPE: half or bf16. EIGHTS: of rows, at most. STAGES: chunks in a ring. KEEP: 1: weights that the second
- * cache is to keep for the next run, 2: to give up first. ALIGNED: rows of x are vectors of 16
+ * TYPE: half or bf16. EIGHTS: of rows, at most. STAGES: chunks in a ring. ALIGNED: rows of x are vectors of 16
  * bytes. ACT: the activation. */
 #ifndef TYPE
 #define TYPE half
@@ -19,7 +19,6 @@
 #define EIGHTS 1
 #define SPLITS 1
 #define STAGES 4
-#define KEEP 1
 #define ALIGNED 1
 #define ACT 1
 #endif
@@ -41,6 +40,7 @@ struct shape { /* mirrored in product_stream.c */
     const char *w;
     T *y;
     int32 m, n, k, chunks;
+    int32 kept; /* of 64 chunks so many the second cache is to keep for the next run */
     int64 lda, c_row, c_column, y_row;
     float alpha, beta, act_alpha, act_beta;
 };
@@ -51,23 +51,16 @@ struct shape { /* mirrored in product_stream.c */
 #define nine_asm(...)
 #endif
 
-/* Says what the second cache is to do with what is copied. */
-static __device__ __forceinline__ uint64 keeping()
+/* A chunk; the second cache gives it up first, or last. */
+static __device__ __forceinline__ void bring(uint32 to, const char *from, uint32 barrier, bool keep)
 {
-    uint64 policy = 0;
-#if KEEP == 1
-    nine_asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-#else
-    nine_asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-#endif
-    return policy;
-}
-static __device__ __forceinline__ void bring(uint32 to, const char *from, uint32 barrier, uint64 policy)
-{
+    uint64 first = 0, last = 0;
+    nine_asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(first));
+    nine_asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(last));
     barrier_expect(barrier, CHUNK);
     nine_asm("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], "
              "[%1], %2, [%3], %4;" ::"r"(to),
-             "l"(from), "r"((uint32)CHUNK), "r"(barrier), "l"(policy)
+             "l"(from), "r"((uint32)CHUNK), "r"(barrier), "l"(keep ? last : first)
              : "memory");
 }
 
@@ -123,13 +116,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) product_stream(const __gri
     const char *from = s.w + ((int64)tile * s.chunks + begin) * CHUNK;
     char *ring = memory + warp * STAGES * CHUNK, *behind = memory + WARPS * STAGES * CHUNK;
     uint32 to = shared_address(ring), full = shared_address(behind) + warp * STAGES * 8;
-    uint64 policy = keeping();
+    int kept = (count * s.kept + 63) / 64;
     tn_start_consumer();
     if (lane == 0) {
         for (int i = 0; i < STAGES; i++) barrier_make(full + i * 8);
         barrier_made();
         for (int i = 0; i < STAGES && i < count; i++)
-            bring(to + i * CHUNK, from + i * CHUNK, full + i * 8, policy);
+            bring(to + i * CHUNK, from + i * CHUNK, full + i * 8, i < kept);
     }
     __syncwarp();
     if (SPLITS > 1) cluster_arrive();
@@ -153,7 +146,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) product_stream(const __gri
             }
         __syncwarp();
         if (lane == 0 && i + STAGES < count)
-            bring(to + stage * CHUNK, from + (i + STAGES) * CHUNK, full + stage * 8, policy);
+            bring(to + stage * CHUNK, from + (i + STAGES) * CHUNK, full + stage * 8,
+                  i + STAGES < kept);
         now = next;
         if (++stage == STAGES) {
             stage = 0;
