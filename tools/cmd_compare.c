@@ -118,28 +118,33 @@ static tn_status see_inside(comparison *c, tn_model *model, const build_flags *g
 {
     compare_run inside = {0};
     tn_status status = model ? run_model(c, model, given, true, &inside)
-                             : run_engine_file(c, run->path, true, &inside);
+                             : run_engine_file(c, run->path, WITH_VALUES, &inside);
     inside.limit = run->limit;
     if (!status) status = compare_values(c, &inside, &run->values);
     run_close(&inside);
     return status;
 }
 
-/* Two models by reference kernels alone: what differs then is in the models. */
-static tn_status compare_models(comparison *c, tn_model *other, compare_run *run)
+/* Another model, or the graph of an engine, by reference kernels alone: what differs then is in it,
+ * and not in what was made of it. */
+static tn_status compare_graphs(comparison *c, tn_model *other, compare_run *run)
 {
     build_flags slow = flags_of(c, TN_PRECISION_F32);
-    compare_run plain = {.limit = run->limit};
+    compare_run plain = {0};
     slow.no_optimize = true;
     slow.device = "cpu";
-    tn_status status = run_model(c, other, &slow, true, &plain);
+    tn_status status = other ? run_model(c, other, &slow, true, &plain)
+                             : run_engine_file(c, run->path, ITS_GRAPH, &plain);
     plain.limit = run->limit;
     if (!status) status = compare_outputs(c, &plain, &plain.outputs);
     if (!status && !all_within(&plain.outputs)) {
         free(run->values.at);
         run->values = (compared_list){0};
         status = compare_values(c, &plain, &run->values);
-        if (!status) find_fault(c, other, &run->values, "the models, unoptimised", &run->fault);
+        if (!status)
+            find_fault(c, other, &run->values,
+                       other ? "the models, unoptimised" : "the graph of the engine, unoptimised",
+                       &run->fault);
     }
     run_close(&plain);
     return status;
@@ -152,7 +157,7 @@ static tn_status look_closer(comparison *c, tn_model *model, const build_flags *
     tn_status status = NULL;
     if (own.values || (own.bisect && !good)) status = see_inside(c, model, given, run);
     if (status || !own.bisect || good) return status;
-    if (model && model != c->model) status = compare_models(c, model, run);
+    if (model != c->model) status = compare_graphs(c, model, run);
     if (!status && !run->fault.looked) find_fault(c, NULL, &run->values, "the engine", &run->fault);
     return status;
 }
@@ -188,8 +193,8 @@ static int add_engine(comparison *c, const char *path, tn_precision precision, c
     tn_status status = is_file || is_same ? NULL : model_open(path, &flags.model, &model);
     tn_model *used = is_file ? NULL : is_same ? c->model : model;
     if (!status)
-        status =
-            is_file ? run_engine_file(c, path, false, run) : run_model(c, used, &given, false, run);
+        status = is_file ? run_engine_file(c, path, AS_IT_IS, run)
+                         : run_model(c, used, &given, false, run);
     const char *word = is_file ? "" : precision_word(precision);
     if (is_same) snprintf(run->label, sizeof(run->label), "%s", word);
     else snprintf(run->label, sizeof(run->label), "%s%s%s", name, is_file ? "" : " ", word);

@@ -129,8 +129,9 @@ typedef struct comparison {
  * that is still in it. Built, given the inputs and run. */
 tn_status run_model(comparison *c, tn_model *model, const build_flags *flags, bool expose,
                     compare_run *out) TN_MUST_USE;
-/* The same for an engine file. */
-tn_status run_engine_file(comparison *c, const char *path, bool expose,
+/* The same for an engine file; or for the graph in it, by reference kernels. */
+typedef enum engine_view { AS_IT_IS, WITH_VALUES, ITS_GRAPH } engine_view;
+tn_status run_engine_file(comparison *c, const char *path, engine_view view,
                           compare_run *out) TN_MUST_USE;
 /* Takes what the flags of a precision are. */
 build_flags flags_of(const comparison *c, tn_precision precision);

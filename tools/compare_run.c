@@ -107,18 +107,20 @@ tn_status run_model(comparison *c, tn_model *model, const build_flags *given, bo
     return status ? status : start(c, out);
 }
 
-tn_status run_engine_file(comparison *c, const char *path, bool expose, compare_run *out)
+tn_status run_engine_file(comparison *c, const char *path, engine_view view, compare_run *out)
 {
     const build_flags *flags = c->flags;
-    tn_status status = tn_engine_load(path, flags->device, flags->threads, &out->engine);
+    const char *device = view == ITS_GRAPH ? "cpu" : flags->device;
+    tn_status status = tn_engine_load(path, device, flags->threads, &out->engine);
     if (status) return status;
     out->precision = engine_precision(out->engine);
-    if (expose) {
+    if (view != AS_IT_IS) {
         const tn_build_config config = {.size = sizeof(config),
-                                        .device = flags->device,
+                                        .device = device,
                                         .threads = flags->threads,
                                         .budget_ms = -1,
                                         .no_check = true,
+                                        .no_optimize = view == ITS_GRAPH,
                                         .expose = true};
         tn_engine *whole = out->engine;
         out->engine = NULL;

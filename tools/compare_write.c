@@ -33,9 +33,34 @@ static void print_limit(const tensor_limit *limit)
     else printf("|got - want| <= %g + %g |want|", limit->atol, limit->rtol);
 }
 
+static bool only_moves(const char *op)
+{
+    static const char *const names[] = {"Reshape", "Transpose", "Slice",   "Concat",  "Split",
+                                        "Squeeze", "Unsqueeze", "Flatten", "Identity"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(op, names[i])) return true;
+    return false;
+}
+
+/* Layers that compute, as far as there is room; the rest is counted. */
+static void print_suspects(const comparison *c, const fault *f)
+{
+    enum { SHOWN = 16 };
+    char text[400];
+    int shown = 0;
+    printf("    what it is made of was not compared up to here, as the engine has these layers as "
+           "one; the fault is in one of them:\n");
+    for (int i = 0; i < f->suspect_count && shown < SHOWN; i++) {
+        if (only_moves(c->layers.at[f->suspect[i]].op)) continue;
+        printf("      %s\n", layer_text(c, f->suspect[i], text, sizeof(text)));
+        shown++;
+    }
+    if (f->suspect_count > shown)
+        printf("      and %d more, most of which move data\n", f->suspect_count - shown);
+}
+
 static void print_fault(const comparison *c, const compare_run *run)
 {
-    enum { SHOWN = 8 };
     const fault *f = &run->fault;
     const tensor_stats *s = &f->first.stats;
     char text[400];
@@ -53,12 +78,7 @@ static void print_fault(const comparison *c, const compare_run *run)
                    (long long)s->first);
         else printf("another shape\n");
         if (f->why) printf("    %s\n", f->why);
-        if (f->suspect_count > 1)
-            printf("    what it is made of was not compared up to here (the engine has these as "
-                   "one): the fault is in one of\n");
-        for (int i = 1; i < f->suspect_count && i < SHOWN; i++)
-            printf("      %s\n", layer_text(c, f->suspect[i], text, sizeof(text)));
-        if (f->suspect_count > SHOWN) printf("      and %d more\n", f->suspect_count - SHOWN);
+        if (f->suspect_count > 1) print_suspects(c, f);
     }
     if (f->steepest >= 0)
         printf("  largest step: %s, from relative L2 %.3g to %.3g\n",

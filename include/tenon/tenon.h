@@ -449,7 +449,8 @@ typedef struct tn_build_config {
     int hold_count;
     /* To look into an engine: tensors between its steps are outputs too, behind the model's, each
      * by the name it has in the model. What was fused away is not there. tn_engine_tune with it
-     * keeps the kernels that an engine has. */
+     * keeps the kernels that an engine has; with no_optimize too, it gives the graph that the
+     * engine carries by reference kernels, which is the model's where it was built for a refit. */
     bool expose;
 } tn_build_config;
 

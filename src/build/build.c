@@ -570,7 +570,8 @@ static tn_status tune(builder *b, tn_graph **source)
         b->before = &b->tuned->layers;
     }
     b->source = *source;
-    b->again = b->config.expose; /* to see what the engine's own kernels compute */
+    /* to see what the engine's own kernels compute */
+    b->again = b->config.expose && !b->config.no_optimize;
     TN_TRY(read_profiles(b, b->tuned));
     if (b->config.precision == TN_PRECISION_F32) {
         TN_TRY(tn_exec_engine_meta(b->tuned, "precision", &b->arena, &word));
