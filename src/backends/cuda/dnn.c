@@ -12,6 +12,7 @@
 /* ---- The library -----------------------------------------------------------------------------*/
 
 static struct {
+    void *library;
     tn_dnn calls;
     size_t (*version)(void);
     bool usable;
@@ -25,15 +26,15 @@ static void open_library(void)
     static const tn_cuda_symbol rows[] = {TN_DNN_CALLS(ROW)};
 #undef ROW
     static const char *const versions[] = {"9", NULL};
-    void *library = tn_cuda_library("libcudnn.so", versions);
-    if (!library) {
+    dnn.library = tn_cuda_library("libcudnn.so", versions);
+    if (!dnn.library) {
         snprintf(dnn.why, sizeof dnn.why, "cuDNN was not found (libcudnn.so.9)");
         return;
     }
-    const char *missing = tn_cuda_fill(library, rows, TN_COUNT(rows), &dnn.calls);
+    const char *missing = tn_cuda_fill(dnn.library, rows, TN_COUNT(rows), &dnn.calls);
     if (missing) snprintf(dnn.why, sizeof dnn.why, "cuDNN has no %s", missing);
     dnn.usable = !missing;
-    void *version = dlsym(library, "cudnnGetVersion");
+    void *version = dlsym(dnn.library, "cudnnGetVersion");
     memcpy(&dnn.version, &version, sizeof version);
 }
 
@@ -48,6 +49,12 @@ size_t tn_dnn_version(void)
 {
     const char *why;
     return tn_dnn_open(&why) && dnn.version ? dnn.version() : 0;
+}
+
+bool tn_dnn_fill(const tn_cuda_symbol *rows, size_t count, void *calls)
+{
+    const char *why;
+    return tn_dnn_open(&why) && !tn_cuda_fill(dnn.library, rows, count, calls);
 }
 
 static tn_status fail(tn_dnn_result result, const char *what)

@@ -1,5 +1,5 @@
-/* cuDNN 9, opened where it is there: declared by its ABI, like the driver's calls (driver.h). Only
- * convolutions are asked of it. */
+/* cuDNN 9, opened where it is there: declared by its ABI, like the driver's calls (driver.h). Here is
+ * what convolutions ask of it; others have tables of their own. */
 #ifndef TN_BACKENDS_CUDA_DNN_H
 #define TN_BACKENDS_CUDA_DNN_H
 
@@ -77,6 +77,8 @@ typedef struct tn_dnn {
 /* Opened once for the process; NULL where it is missing or too old, and *why then says so. */
 const tn_dnn *tn_dnn_open(const char **why);
 size_t tn_dnn_version(void); /* 0: missing, or it does not say */
+/* Fills a struct of other calls; false where the library or one of them is missing. */
+bool tn_dnn_fill(const tn_cuda_symbol *rows, size_t count, void *calls);
 
 /* The library's handle of a stream, and one of a card's own for questions, which enters that card;
  * NULL where it does not start. */

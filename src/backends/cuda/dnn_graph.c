@@ -251,11 +251,8 @@ static bool begin(void)
 #define ROW(member, name, parameters) {name, offsetof(calls, member)},
     static const tn_cuda_symbol rows[] = {CALLS(ROW)};
 #undef ROW
-    static const char *const versions[] = {"9", NULL};
-    if (all.begun) return all.usable;
+    if (!all.begun) all.usable = tn_dnn_fill(rows, TN_COUNT(rows), &all.calls);
     all.begun = true;
-    void *library = tn_cuda_library("libcudnn.so", versions);
-    all.usable = library && !tn_cuda_fill(library, rows, TN_COUNT(rows), &all.calls);
     return all.usable;
 }
 

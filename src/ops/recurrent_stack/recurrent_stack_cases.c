@@ -50,6 +50,14 @@ const tn_case tn_recurrent_stack_cases[] = {
     {.problem = "RecurrentStack{hidden_size=72, layers=2, directions=2} f16[5,9,64] none none "
                 "f16[2,288,64]! f16[2,288,72]! f16[2,576]! f16[2,288,144]! f16[2,288,72]! "
                 "f16[2,576]! -> 3"},
+    /* More units than a cluster holds. */
+    {.problem = "RecurrentStack{hidden_size=400, layers=2} f32[3,5,24] f32[2,5,400] f32[2,5,400] "
+                "f32[1,1600,24]! f32[1,1600,400]! f32[1,3200]! f32[1,1600,400]! f32[1,1600,400]! "
+                "f32[1,3200]! -> 3"},
+    {.problem = "RecurrentStack{mode=gru, hidden_size=448, directions=2, linear_before_reset=1} "
+                "f16[3,4,40] none none f16[2,1344,40]! f16[2,1344,448]! f16[2,2688]! -> 2"},
+    {.problem = "RecurrentStack{hidden_size=512, batch_first=1} f16[2,3,64] none none "
+                "f16[1,2048,64]! f16[1,2048,512]! f16[1,4096]! -> 3"},
     {.problem = "RecurrentStack{hidden_size=200} f32[4,33,8] none none f32[1,800,8]! "
                 "f32[1,800,200]! f32[1,1600]! -> 3"},
     {.problem = "RecurrentStack{mode=gru, hidden_size=258, linear_before_reset=1} f32[3,20,8] none "

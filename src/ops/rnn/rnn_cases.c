@@ -18,6 +18,8 @@ const tn_case tn_rnn_cases[] = {
                 "f32[2,33,4]! f32[2,33,33]! f32[2,66]! "
                 "i32[11]={6,1,5,0,3,2,6,4,1,6,5} f32[2,11,33] -> 2"},
     {.problem = "RNN{direction=bidirectional} f16[4,2,3] f16[2,5,3] f16[2,5,5] -> 2"},
+    {.problem = "RNN{activations=[Relu]} f16[9,21,8] f16[1,40,8]! f16[1,40,40]! f16[1,80]! -> 2"},
+    {.problem = "RNN{direction=bidirectional, layout=1} f32[3,1,4] f32[2,6,4]! f32[2,6,6]! -> 2"},
     {0},
 };
 
@@ -39,6 +41,10 @@ const tn_case tn_gru_cases[] = {
                 "f32[2,54,18]! f32[2,108]! i32[10]={1,6,5,0,3,2,6,4,1,6} f32[2,10,18] -> 2"},
     {.problem = "GRU{direction=bidirectional, clip=0.75} f32[6,10,3] f32[2,54,3]! f32[2,54,18]! "
                 "f32[2,108]! i32[10]={1,6,5,0,3,2,6,4,1,6} f32[2,10,18] -> 2"},
+    {.problem = "GRU{linear_before_reset=1} f32[6,3,9] f32[1,66,9]! f32[1,66,22]! f32[1,132]! none "
+                "f32[1,3,22] -> 2"},
+    {.problem = "GRU{linear_before_reset=1, direction=bidirectional} f16[6,1,8] f16[2,72,8]! "
+                "f16[2,72,24]! f16[2,144]! none f16[2,1,24] -> 2"},
     {.problem = "GRU{layout=1, direction=reverse} f64[2,7,5] f64[1,12,5] f64[1,12,4] -> 2"},
     {0},
 };
@@ -63,5 +69,7 @@ const tn_case tn_lstm_cases[] = {
                 "none f32[1,15] -> 3"},
     {.problem = "LSTM f32[20,2,64] f32[1,256,64]! f32[1,256,64]! f32[1,512]! -> 1"},
     {.problem = "LSTM bf16[4,3,2] bf16[1,12,2] bf16[1,12,3] -> 3"},
+    {.problem = "LSTM bf16[5,3,8] bf16[1,192,8]! bf16[1,192,48]! bf16[1,384]! none bf16[1,3,48] "
+                "bf16[1,3,48] -> 3"},
     {0},
 };
