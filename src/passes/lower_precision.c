@@ -25,6 +25,7 @@ static const char *const lowered[] = {
     "Dropout",
     "Einsum",
     "Elu",
+    "EmbeddingNorm",
     "Erf",
     "Expand",
     "Flatten",

@@ -13,13 +13,13 @@
 
 extern const tn_pass tn_pass_fuse_quantized, tn_pass_fold_constants, tn_pass_inline_if,
     tn_pass_shape_simplify, tn_pass_remove_identity, tn_pass_order_operands, tn_pass_merge_same,
-    tn_pass_merge_transposes, tn_pass_merge_patches, tn_pass_fuse_layer_norm, tn_pass_fuse_gelu,
-    tn_pass_fuse_conv_norm, tn_pass_fuse_gemm, tn_pass_fuse_linear, tn_pass_fuse_conv_epilogue,
-    tn_pass_pack_qkv, tn_pass_fuse_attention, tn_pass_fuse_windows, tn_pass_narrow_masks,
-    tn_pass_fuse_recurrent_stack, tn_pass_pick_rows_early, tn_pass_channels_last,
-    tn_pass_merge_projections, tn_pass_fuse_conv_pool, tn_pass_fuse_halves,
-    tn_pass_fuse_norm_linear, tn_pass_simplify_elements, tn_pass_simplify_targets,
-    tn_pass_drop_dead, tn_pass_fold_for_files;
+    tn_pass_merge_transposes, tn_pass_merge_patches, tn_pass_fuse_layer_norm,
+    tn_pass_fuse_embedding, tn_pass_fuse_gelu, tn_pass_fuse_conv_norm, tn_pass_fuse_gemm,
+    tn_pass_fuse_linear, tn_pass_fuse_conv_epilogue, tn_pass_pack_qkv, tn_pass_fuse_attention,
+    tn_pass_fuse_windows, tn_pass_narrow_masks, tn_pass_fuse_recurrent_stack,
+    tn_pass_pick_rows_early, tn_pass_channels_last, tn_pass_merge_projections,
+    tn_pass_fuse_conv_pool, tn_pass_fuse_halves, tn_pass_fuse_norm_linear,
+    tn_pass_simplify_elements, tn_pass_simplify_targets, tn_pass_drop_dead, tn_pass_fold_for_files;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
 static const tn_pass *const passes[] = {
@@ -34,6 +34,7 @@ static const tn_pass *const passes[] = {
     &tn_pass_merge_transposes,
     &tn_pass_merge_patches,
     &tn_pass_fuse_layer_norm,
+    &tn_pass_fuse_embedding,
     &tn_pass_fuse_gelu,
     &tn_pass_fuse_conv_norm,
     &tn_pass_fuse_gemm,

@@ -53,7 +53,9 @@ const tn_case tn_recurrent_stack_cases[] = {
     /* More units than a cluster holds. */
     {.problem = "RecurrentStack{hidden_size=400, layers=2} f32[3,5,24] f32[2,5,400] f32[2,5,400] "
                 "f32[1,1600,24]! f32[1,1600,400]! f32[1,3200]! f32[1,1600,400]! f32[1,1600,400]! "
-                "f32[1,3200]! -> 3"},
+                "f32[1,3200]! -> 3",
+     .lo = -0.1,
+     .hi = 0.1},
     {.problem = "RecurrentStack{mode=gru, hidden_size=448, directions=2, linear_before_reset=1} "
                 "f16[3,4,40] none none f16[2,1344,40]! f16[2,1344,448]! f16[2,2688]! -> 2"},
     {.problem = "RecurrentStack{hidden_size=512, batch_first=1} f16[2,3,64] none none "

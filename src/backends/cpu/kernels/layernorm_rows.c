@@ -1,8 +1,9 @@
 /* LayerNormalization in f32: mean, then distances from it, then the result, over a row in the
- * cache. */
+ * cache. EmbeddingNorm adds up the row there first. */
 #include "backends/cpu/kernels/simd.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
+#include "ops/embedding_norm/embedding_norm.h"
 #include "ops/norm/norm.h"
 
 enum { GRAIN = 16384 }; /* elements worth a thread */
@@ -109,6 +110,63 @@ static tn_status launch(const tn_launch *l)
     return tn_pool_run(l->pool, rows, 1 + GRAIN / (1 + j.count), run_share, &j);
 }
 
+/* ---- Of sums of rows of tables ---------------------------------------------------------------*/
+
+typedef struct embedding_job {
+    job norm;
+    tn_embedding_norm_shape shape;
+} embedding_job;
+
+static tn_verdict accepts_embedding(const tn_problem *p)
+{
+    return p->out[0].dtype == TN_DTYPE_F32 ? TN_YES : TN_NO("the operands are not f32");
+}
+
+static tn_status add_rows(const embedding_job *j, int64_t row)
+{
+    float *y = j->norm.y + row * j->norm.count;
+    const float *from[TN_EN_TABLES] = {NULL};
+    int64_t at, count = j->norm.count;
+    for (int t = 0; t < j->shape.tables; t++) {
+        TN_TRY(tn_embedding_row(&j->shape.table[t], row, &at));
+        from[t] = (const float *)j->shape.table[t].rows->data + at * count;
+    }
+    for (int64_t i = 0; i < count; i += VF32_LANES) {
+        int64_t some = count - i < VF32_LANES ? count - i : VF32_LANES;
+        vf32 sum = vf32_load_some(from[0] + i, some);
+        for (int t = 1; t < j->shape.tables; t++) sum += vf32_load_some(from[t] + i, some);
+        vf32_store_some(y + i, sum, some);
+    }
+    return NULL;
+}
+
+static tn_status run_embedding_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const embedding_job *j = arg;
+    (void)thread;
+    for (int64_t row = begin; row < end; row++) {
+        TN_TRY(add_rows(j, row));
+        run_row(&j->norm, row);
+    }
+    return NULL;
+}
+
+static tn_status launch_embedding(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_embedding_norm_params *params = p->params;
+    embedding_job j;
+    tn_embedding_norm_shape_of(p, &j.shape);
+    j.norm = (job){.x = p->out[0].data,
+                   .scale = p->in[TN_EN_SCALE].data,
+                   .bias = has(p, TN_EN_SHIFT) ? p->in[TN_EN_SHIFT].data : NULL,
+                   .y = p->out[0].data,
+                   .count = j.shape.width,
+                   .epsilon = params->epsilon};
+    return tn_pool_run(l->pool, j.shape.rows, 1 + GRAIN / (1 + j.shape.width), run_embedding_share,
+                       &j);
+}
+
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[] = {
     {
@@ -117,6 +175,13 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_layernorm_rows)[] = {
         .revision = 2,
         .accepts = accepts,
         .launch = launch,
+    },
+    {
+        .name = "cpu.embeddingnorm.f32.rows." TN_VARIANT_TEXT,
+        .op = "EmbeddingNorm",
+        .revision = 1,
+        .accepts = accepts_embedding,
+        .launch = launch_embedding,
     },
     {0},
 };

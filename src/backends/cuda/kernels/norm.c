@@ -1,7 +1,10 @@
-/* Layer, RMS, instance and group normalisation; batch normalisation with given statistics. */
+/* Layer, RMS, instance and group normalisation, and of sums of rows of tables; batch normalisation
+ * with given statistics. */
 #include <stdio.h>
+#include <string.h>
 
 #include "backends/cuda/index.h"
+#include "ops/embedding_norm/embedding_norm.h"
 #include "ops/norm/norm.h"
 
 extern const tn_cuda_source tn_cuda_source_norm;
@@ -18,16 +21,23 @@ enum {
     MODE_CHANNEL
 };
 
-typedef struct task { /* as the kernel takes it */
+typedef struct table { /* as the kernel takes it, like what follows */
+    const void *rows, *ids;
+    int32_t count, period, wide;
+} table;
+
+typedef struct task {
     const void *x, *scale, *bias;
     void *y, *mean, *inverse;
     int32_t rows, length, groups, each, inner;
     float epsilon;
     int32_t early;
+    table of[TN_EN_TABLES]; /* where there are tables */
 } task;
 
 typedef struct types {
     tn_dtype x, y, scale, statistics;
+    int tables;
 } types;
 
 static bool floats_only(const tn_problem *p)
@@ -63,6 +73,7 @@ static int vector_of(const task *args, const types *t, int mode)
     vector = tn_cuda_vector_dividing(vector, args->length);
     vector = tn_cuda_vector_at(vector, args->x, x);
     vector = tn_cuda_vector_at(vector, args->y, y);
+    for (int i = 0; i < t->tables; i++) vector = tn_cuda_vector_at(vector, args->of[i].rows, x);
     if (mode == MODE_CHANNEL) return vector;
     vector = tn_cuda_vector_at(vector, args->scale, scale);
     return args->bias ? tn_cuda_vector_at(vector, args->bias, scale) : vector;
@@ -90,6 +101,10 @@ static tn_status run_rows(const tn_launch *l, task *args, const types *t, int mo
              tn_cuda_type(t->x), tn_cuda_type(t->y), tn_cuda_type(t->scale),
              tn_cuda_type(t->statistics), wide_of(t), vector, elements, kept ? warps : 1, lanes,
              repeat, mode);
+    if (t->tables) {
+        size_t used = strlen(options);
+        snprintf(options + used, sizeof options - used, " -DTABLES=%d", t->tables);
+    }
     tn_cuda_grid grid = {.grid = {(unsigned)args->rows}, .block = {1024}, .overlap = true};
     if (kept) grid.block[0] = (unsigned)warps * 32;
     if (kept && warps == 1) {
@@ -150,7 +165,7 @@ static tn_status launch_along(const tn_launch *l, int mode)
                  .length = (int32_t)length,
                  .epsilon = params->epsilon,
                  .early = (p->in_constant & 2) && (!tn_cuda_has(p, 2) || (p->in_constant & 4))};
-    types t = {p->in[0].dtype, p->out[0].dtype, p->in[1].dtype, TN_DTYPE_F32};
+    types t = {p->in[0].dtype, p->out[0].dtype, p->in[1].dtype, TN_DTYPE_F32, 0};
     for (int i = 1; i < 3; i++)
         if (tn_cuda_wants(p, i)) t.statistics = p->out[i].dtype;
     return run_rows(l, &args, &t, mode);
@@ -164,6 +179,46 @@ static tn_status launch_layer(const tn_launch *l)
 static tn_status launch_rms(const tn_launch *l)
 {
     return launch_along(l, MODE_RMS);
+}
+
+/* ---- Of sums of rows of tables ---------------------------------------------------------------*/
+
+static tn_verdict accepts_embedding(const tn_problem *p)
+{
+    int64_t width = p->in[TN_EN_SCALE].dim[0];
+    if (!tn_cuda_is_float(p->out[0].dtype)) return TN_NO("an operand is no float");
+    if (width == 0) return TN_NO("rows are empty");
+    if (width > 32 * WARPS_MAX * ELEMENTS_MAX) return TN_NO("rows are of more than 16384 elements");
+    return tn_cuda_fits(p) ? TN_YES : TN_CUDA_TOO_LARGE;
+}
+
+static tn_status launch_embedding(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_embedding_norm_params *params = p->params;
+    const uint64_t both = 1u << TN_EN_SCALE | 1u << TN_EN_SHIFT;
+    bool shift = tn_cuda_has(p, TN_EN_SHIFT);
+    tn_embedding_norm_shape s;
+    tn_embedding_norm_shape_of(p, &s);
+    if (s.rows == 0) return NULL;
+    task args = {.scale = p->in[TN_EN_SCALE].data,
+                 .bias = shift ? p->in[TN_EN_SHIFT].data : NULL,
+                 .y = p->out[0].data,
+                 .rows = (int32_t)s.rows,
+                 .length = (int32_t)s.width,
+                 .epsilon = params->epsilon,
+                 .early = (p->in_constant & both) == (shift ? both : 1u << TN_EN_SCALE)};
+    for (int i = 0; i < s.tables; i++) {
+        const tn_embedding_table *t = &s.table[i];
+        args.of[i] = (table){.rows = t->rows->data,
+                             .ids = t->ids ? t->ids->data : NULL,
+                             .count = (int32_t)t->count,
+                             .period = (int32_t)t->period,
+                             .wide = t->ids && t->ids->dtype == TN_DTYPE_I64};
+    }
+    tn_dtype dtype = p->out[0].dtype;
+    types t = {dtype, dtype, dtype, TN_DTYPE_F32, s.tables};
+    return run_rows(l, &args, &t, MODE_LAYER);
 }
 
 /* ---- By channel ------------------------------------------------------------------------------*/
@@ -193,7 +248,7 @@ static tn_status launch_channel(const tn_launch *l, int64_t groups, float epsilo
                  .each = (int32_t)each,
                  .inner = (int32_t)inner,
                  .epsilon = epsilon};
-    types t = {x->dtype, p->out[0].dtype, p->in[1].dtype, TN_DTYPE_F32};
+    types t = {x->dtype, p->out[0].dtype, p->in[1].dtype, TN_DTYPE_F32, 0};
     return run_rows(l, &args, &t, MODE_CHANNEL);
 }
 
@@ -228,7 +283,7 @@ static tn_status launch_batch(const tn_launch *l)
     const tn_tensor *x = &p->in[0], *y = &p->out[0];
     int64_t inner = tn_dims_product(x->dim, TN_MIN(2, x->rank), x->rank);
     uint32_t count = (uint32_t)tn_tensor_count(x);
-    types t = {x->dtype, y->dtype, p->in[1].dtype, p->in[3].dtype};
+    types t = {x->dtype, y->dtype, p->in[1].dtype, p->in[3].dtype, 0};
     char options[240];
     if (count == 0) return NULL;
     int vector = tn_cuda_vector_dividing(tn_cuda_vector(tn_cuda_bytes(x)), inner);
@@ -274,6 +329,14 @@ const tn_tactic tn_cuda_norm[] = {
         .needs = TN_SM75,
         .accepts = accepts_layer,
         .launch = launch_rms,
+    },
+    {
+        .name = "cuda.embeddingnorm.float.rows",
+        .op = "EmbeddingNorm",
+        .revision = 1,
+        .needs = TN_SM75,
+        .accepts = accepts_embedding,
+        .launch = launch_embedding,
     },
     {
         .name = "cuda.instancenormalization.float.rows",

@@ -6,7 +6,7 @@
  * rows: a row in registers: WARPS warps for each, or LANES threads of one, which then have REPEAT
  * rows on their way at once; ELEMENTS of a row in each thread, VEC side by side.
  * stream: a row of any length, read three times. affine: BatchNormalization with given statistics.
- */
+ * TABLES: rows is given as many tables in place of x, and adds up a row of each (EmbeddingNorm). */
 #ifndef TX
 #define TX float
 #define TY float
@@ -20,8 +20,18 @@
 #define REPEAT 1
 #define MODE 0
 #endif
+#ifndef TABLES
+#define TABLES 0
+#endif
 
-struct task { /* mirrored in norm.c */
+/* Row r takes the row ids[r % period], or r % period without ids. */
+struct table { /* mirrored in norm.c, like what follows */
+    const TX *rows;
+    const void *ids; /* int64 if wide, else int32; may be NULL */
+    int32 count, period, wide;
+};
+
+struct task {
     const TX *x;
     const TS *scale, *bias; /* bias, mean and inverse may be NULL */
     TY *y;
@@ -30,6 +40,44 @@ struct task { /* mirrored in norm.c */
     int32 groups, each, inner; /* MODE 2: row r, element i is of channel r % groups * each + i / inner */
     float epsilon;
     int32 early; /* scale and bias are of no kernel ahead */
+#if TABLES
+    table of[TABLES];
+#endif
+};
+
+/* Where the elements of a row come from. What is not there is zero. */
+struct origin {
+    const TX *x[TABLES ? TABLES : 1];
+
+    __device__ __forceinline__ origin(const task &p, int64 row)
+    {
+#if TABLES
+#pragma unroll
+        for (int t = 0; t < TABLES; t++) {
+            int place = row < p.rows ? (int)row % p.of[t].period : 0;
+            int64 id = place;
+            if (p.of[t].ids && p.of[t].wide) id = ((const int64 *)p.of[t].ids)[place];
+            else if (p.of[t].ids) id = ((const int32 *)p.of[t].ids)[place];
+            if (id < 0) id += p.of[t].count;
+            bool there = row < p.rows && id >= 0 && id < p.of[t].count;
+            x[t] = there ? p.of[t].rows + id * p.length : NULL;
+        }
+#else
+        x[0] = row < p.rows ? p.x + row * p.length : NULL;
+#endif
+    }
+    __device__ __forceinline__ void read(int at, bool inside, TW *value) const
+    {
+#pragma unroll
+        for (int t = 0; t < (TABLES ? TABLES : 1); t++) {
+            bool there = inside && x[t];
+            vec<TX, VEC> in;
+            if (there) in = *(const vec<TX, VEC> *)(x[t] + at);
+#pragma unroll
+            for (int i = 0; i < VEC; i++)
+                value[i] = (t ? value[i] : (TW)0) + (there ? as<TW>(in.at[i]) : (TW)0);
+        }
+    }
 };
 
 /* Over so many neighbouring lanes. */
@@ -111,15 +159,10 @@ extern "C" __global__ void __launch_bounds__(WARPS > 1 ? WARPS * 32 : 128)
     for (int r = 0; r < REPEAT; r++) {
         row[r] = ((int64)blockIdx.x * REPEAT + r) * teams + team;
         mean[r] = square[r] = 0;
+        origin from(p, row[r]);
 #pragma unroll
-        for (int j = 0; j < ELEMENTS; j += VEC) {
-            int at = first + j * TEAM;
-            bool there = at < p.length && row[r] < p.rows;
-            vec<TX, VEC> in;
-            if (there) in = *(const vec<TX, VEC> *)(p.x + row[r] * p.length + at);
-#pragma unroll
-            for (int i = 0; i < VEC; i++) value[r][j + i] = there ? as<TW>(in.at[i]) : (TW)0;
-        }
+        for (int j = 0; j < ELEMENTS; j += VEC)
+            from.read(first + j * TEAM, first + j * TEAM < p.length, value[r] + j);
     }
 #pragma unroll
     for (int r = 0; r < REPEAT; r++) {
