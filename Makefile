@@ -45,7 +45,7 @@ test-gpu: all
 	@scripts/test_gpu $(BUILD)
 
 bench-gpu: tool
-	@python3 bench/gpu.py $(BUILD)/tenon
+	@python3 bench/gpu.py $(BUILD)/tenon $(ARGS)
 
 dist:
 	@scripts/dist
