@@ -54,6 +54,7 @@ static tn_status print_backend(const tn_backend *backend, tn_text *out)
                            tn_cpu_cache_bytes(3) >> 10);
         tn_text_printf(out, "  tactics: %d, of which %d are references\n", tactics,
                        tactics - kernels);
+        if (why) tn_text_printf(out, "  note: %s\n", why);
     }
     return NULL;
 }

@@ -289,7 +289,8 @@ typedef struct tn_card_calls {
 
 typedef struct tn_backend {
     const char *name; /* "cpu" */
-    /* How many devices; 0 is not an error, *why then says what is missing, in a sentence. */
+    /* How many devices; 0 is not an error. *why says what is missing, in a sentence: for there to
+     * be one, or for those that there are to be faster; else it is NULL. */
     tn_status (*devices)(tn_device_info *out, int max, int *count, const char **why);
     /* All tactics, best kernels first, references last; ends by NULL. The table is made on the
      * first call and lives for ever. */

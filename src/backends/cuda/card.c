@@ -63,6 +63,21 @@ static tn_status describe(const tn_cu *cu, int ordinal, tn_cuda_card *out)
     return NULL;
 }
 
+/* What is not there of what would make engines faster. */
+static struct {
+    char text[600];
+    pthread_once_t once;
+} missing = {.once = PTHREAD_ONCE_INIT};
+
+static void find_missing(void)
+{
+    const char *lt, *dnn;
+    bool has_lt = tn_lt_open(&lt), has_dnn = tn_dnn_open(&dnn);
+    if (has_lt && has_dnn) return;
+    snprintf(missing.text, sizeof missing.text, "%s%s%s; its kernels are left out",
+             has_lt ? "" : lt, has_lt || has_dnn ? "" : ", and ", has_dnn ? "" : dnn);
+}
+
 static tn_status devices(tn_device_info *out, int max, int *count, const char **why)
 {
     int found = 0;
@@ -72,6 +87,8 @@ static tn_status devices(tn_device_info *out, int max, int *count, const char **
     if (!tn_nvrtc_open(why)) return NULL;
     TN_CU("counting cards", cu->device_count(&found));
     *why = found ? NULL : "the NVIDIA driver sees no card";
+    if (found) pthread_once(&missing.once, find_missing);
+    if (missing.text[0]) *why = missing.text;
     for (int i = 0; i < found && i < max; i++) {
         tn_cuda_card card = {.card = {.ordinal = i}};
         TN_TRY(describe(cu, i, &card));

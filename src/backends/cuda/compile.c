@@ -17,7 +17,7 @@
 
 /* ---- Compiling -------------------------------------------------------------------------------*/
 
-enum { OPTIONS_MAX = 40 };
+enum { OPTIONS_MAX = 40, INVALID_OPTION = 5 };
 
 static tn_status take_code(const tn_nvrtc *rtc, tn_nvrtc_program program,
                            const tn_cuda_source *source, bool ptx, tn_arena *arena,
@@ -42,6 +42,15 @@ static tn_status compile(const tn_nvrtc *rtc, tn_nvrtc_program program,
     for (char *rest = options, *word; (word = strtok_r(rest, " ", &rest)) && count < OPTIONS_MAX;)
         option[count++] = word;
     tn_cu_result result = rtc->compile(program, count, option);
+    if (result == INVALID_OPTION) {
+        int version[2] = {0, 0};
+        rtc->version(&version[0], &version[1]);
+        TN_FAIL(
+            TN_UNAVAILABLE,
+            "CUDA's run-time compiler %d.%d does not take %s: a card of this kind needs that of "
+            "a newer CUDA toolkit",
+            version[0], version[1], arch);
+    }
     if (result) {
         size_t log_bytes = 0;
         char *log = rtc->log_bytes(program, &log_bytes) || log_bytes == 0

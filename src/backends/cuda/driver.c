@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *tn_cuda_fill(void *library, const tn_cuda_symbol *rows, size_t count, void *calls)
 {
@@ -89,28 +90,59 @@ static void *try_folder(const char *folder, const char *between, const char *nam
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
-/* PREFIX/lib/python3.12/site-packages/nvidia/<package>/lib */
+/* <path>/<package>/lib */
+static void *try_packages(const char *path, const char *name, const char *version)
+{
+    char folder[4096];
+    void *library = NULL;
+    DIR *packages = opendir(path);
+    for (struct dirent *p; packages && !library && (p = readdir(packages));) {
+        if (p->d_name[0] == '.') continue;
+        int bytes = snprintf(folder, sizeof folder, "%s/%s", path, p->d_name);
+        if (bytes > 0 && (size_t)bytes < sizeof folder)
+            library = try_folder(folder, "/lib", name, version);
+    }
+    if (packages) closedir(packages);
+    return library;
+}
+
+/* PREFIX/lib/python3.12/site-packages/nvidia, or dist-packages where the system's pip installs. */
 static void *try_python(const char *prefix, const char *name, const char *version)
 {
-    char folder[4096], path[4096];
+    static const char *const kinds[] = {"site", "dist"};
+    char path[4096];
     void *library = NULL;
-    snprintf(folder, sizeof folder, "%s/lib", prefix);
-    DIR *lib = opendir(folder);
+    snprintf(path, sizeof path, "%s/lib", prefix);
+    DIR *lib = opendir(path);
     for (struct dirent *at; lib && !library && (at = readdir(lib));) {
         if (strncmp(at->d_name, "python3", 7)) continue;
-        int bytes =
-            snprintf(path, sizeof path, "%s/lib/%s/site-packages/nvidia", prefix, at->d_name);
-        DIR *packages = bytes > 0 && (size_t)bytes < sizeof path ? opendir(path) : NULL;
-        for (struct dirent *p; packages && !library && (p = readdir(packages));) {
-            if (p->d_name[0] == '.') continue;
-            bytes = snprintf(folder, sizeof folder, "%s/%s", path, p->d_name);
-            if (bytes > 0 && (size_t)bytes < sizeof folder)
-                library = try_folder(folder, "/lib", name, version);
+        for (size_t k = 0; k < TN_COUNT(kinds) && !library; k++) {
+            int bytes = snprintf(path, sizeof path, "%s/lib/%s/%s-packages/nvidia", prefix,
+                                 at->d_name, kinds[k]);
+            if (bytes > 0 && (size_t)bytes < sizeof path)
+                library = try_packages(path, name, version);
         }
-        if (packages) closedir(packages);
     }
     if (lib) closedir(lib);
     return library;
+}
+
+/* Of the first python3 of the PATH: PREFIX/bin/python3. */
+static void *try_path(const char *name, const char *version)
+{
+    const char *at = getenv("PATH");
+    char file[4096], prefix[4096];
+    for (; at && *at; at += strcspn(at, ":"), at += *at == ':') {
+        int bytes = (int)TN_MIN(strcspn(at, ":"), sizeof prefix - 1);
+        snprintf(prefix, sizeof prefix, "%.*s", bytes, at);
+        int length = snprintf(file, sizeof file, "%s/python3", prefix);
+        if (length < 0 || (size_t)length >= sizeof file || access(file, X_OK)) continue;
+        char *bin = strrchr(prefix, '/');
+        if (!bin || strcmp(bin, "/bin")) return NULL;
+        *bin = 0;
+        return try_python(prefix, name, version);
+    }
+    return NULL;
 }
 
 static void *try_version(const char *name, const char *version)
@@ -126,15 +158,18 @@ static void *try_version(const char *name, const char *version)
         snprintf(plain, sizeof plain, "%s%s%s", name, version[0] ? "." : "", version);
         library = dlopen(plain, RTLD_NOW | RTLD_LOCAL);
     }
-    for (size_t i = 1; i < TN_COUNT(homes) && !library; i++)
-        if ((folder = getenv(homes[i]))) library = try_folder(folder, "/lib64", name, version);
+    for (size_t i = 1; i < TN_COUNT(homes); i++)
+        for (size_t k = 1; k < TN_COUNT(between) && !library; k++)
+            if ((folder = getenv(homes[i])))
+                library = try_folder(folder, between[k], name, version);
     if (!library) library = try_folder("/usr/local/cuda", "/lib64", name, version);
     if (!library && (folder = getenv("CONDA_PREFIX"))) {
         library = try_folder(folder, "/lib", name, version);
         if (!library) library = try_python(folder, name, version);
     }
     if (!library && (folder = getenv("VIRTUAL_ENV"))) library = try_python(folder, name, version);
-    return library;
+    if (!library) library = try_path(name, version);
+    return library ? library : try_python("/usr/local", name, version);
 }
 
 void *tn_cuda_library(const char *name, const char *const *versions)
@@ -193,7 +228,11 @@ static void open_nvtx(void)
     static const tn_cuda_symbol rows[] = {{"nvtxRangePushA", offsetof(__typeof__(nvtx), push)},
                                           {"nvtxRangePop", offsetof(__typeof__(nvtx), pop)}};
     static const char *const versions[] = {"1", NULL};
-    void *library = getenv("TENON_NVTX") ? tn_cuda_library("libnvToolsExt.so", versions) : NULL;
+    /* The second is what CUDA 13 has in place of the first. */
+    static const char *const names[] = {"libnvToolsExt.so", "libnvtx3interop.so"};
+    void *library = NULL;
+    for (size_t i = 0; getenv("TENON_NVTX") && i < TN_COUNT(names) && !library; i++)
+        library = tn_cuda_library(names[i], versions);
     nvtx.usable = library && !tn_cuda_fill(library, rows, TN_COUNT(rows), &nvtx);
 }
 
