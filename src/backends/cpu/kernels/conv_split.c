@@ -218,13 +218,17 @@ static void copy_block(int64_t rows, int64_t columns, const float *src, int64_t 
         memcpy(dst + i * dst_step, src + i * src_step, (size_t)columns * sizeof(float));
 }
 
-/* The block that is to come, and what is added to it. */
+/* Asks for the lines that a block is written to, or that are added to it, which otherwise come from
+ * memory one row after the other: they lie too far apart for the processor to foresee. */
 static void fetch_block(const job *j, const conv_unit *u, int64_t o)
 {
-    int64_t size = j->cut.planes.w.out_count, rows = TN_MIN(SPLIT_BLOCK, j->cut.outputs - o);
-    int64_t at = (u->channel + o) * size + u->first;
-    split_fetch(j->y + at, size, rows, u->count);
-    split_fetch(j->end.residual ? j->end.residual + at : NULL, size, rows, u->count);
+    const int64_t line = SPLIT_LINE / (int64_t)sizeof(float);
+    int64_t size = j->cut.planes.w.out_count, at = (u->channel + o) * size + u->first;
+    for (int64_t i = 0; i < TN_MIN(SPLIT_BLOCK, j->cut.outputs - o); i++, at += size)
+        for (int64_t k = 0; k < u->count; k += line) {
+            __builtin_prefetch(j->y + at + k, 1);
+            if (j->end.residual) __builtin_prefetch(j->end.residual + at + k);
+        }
 }
 
 /* A strip of weights, from output o on, by panel number `index` of `count`. */

@@ -162,17 +162,6 @@ static const uint8_t *next_panel(int parts, const job *j, int64_t at)
     return j->packed + (panel * j->steps + j->pass * j->depth) * parts * SPLIT_STEP;
 }
 
-/* The block that is to come, and what is added to it. */
-static void fetch_block(const job *j, int64_t batch, int64_t strip, int64_t panel)
-{
-    const product *w = &j->w;
-    int64_t row = strip * SPLIT_BLOCK, column = panel * SPLIT_BLOCK, n = w->plan.n;
-    int64_t rows = TN_MIN(SPLIT_BLOCK, w->plan.m - row), columns = TN_MIN(SPLIT_BLOCK, n - column);
-    int64_t at = (batch * w->plan.m + row) * n + column;
-    split_fetch(j->y + at, n, rows, columns);
-    split_fetch(w->end.residual ? w->end.residual + at : NULL, n, rows, columns);
-}
-
 /* Units are groups of strips by panels, panels first. */
 SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
 {
@@ -183,12 +172,9 @@ SIMD_INLINE void run_units(int parts, const job *j, int64_t begin, int64_t end)
         int64_t first = group * GROUP, count = TN_MIN(j->strips - first, GROUP);
         const uint8_t *next = next_panel(parts, j, at + 1 < end ? at + 1 : at);
         int64_t steps = TN_MIN(j->depth, j->steps - j->pass * j->depth);
-        fetch_block(j, batch, first, at % j->panels);
-        for (int64_t i = 0; i < count; i++) {
-            if (i + 1 < count) fetch_block(j, batch, first + i + 1, at % j->panels);
+        for (int64_t i = 0; i < count; i++)
             run_block(parts, j, batch, first + i, at % j->panels,
                       split_next_of(parts, next, steps, i, count));
-        }
     }
     split_end();
 }

@@ -56,15 +56,6 @@ static inline split_next split_next_of(int parts, const uint8_t *panel, int64_t 
     return (split_next){panel + index * steps * lines * SPLIT_LINE, lines};
 }
 
-/* Asks for the lines that a block is written to, which otherwise come from memory one row after the
- * other: they lie too far apart for the processor to foresee. Of NULL: nothing. */
-static inline void split_fetch(const float *c, int64_t ldc, int64_t rows, int64_t columns)
-{
-    for (int64_t i = 0; c && i < rows; i++, c += ldc)
-        for (int64_t k = 0; k < columns; k += SPLIT_LINE / (int64_t)sizeof *c)
-            __builtin_prefetch(c + k, 1);
-}
-
 /* Of one part: in the upper 16 bits. What it leaves of x is exact. */
 SIMD_INLINE vu32 split_part(vf32 *x)
 {

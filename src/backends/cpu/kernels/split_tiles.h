@@ -71,8 +71,17 @@ SIMD_INLINE void split_tiles(int parts, bool high, int64_t steps, const uint8_t 
             PRODUCTS                   /* m h */
                 A_PART(0) PRODUCTS     /* h h */
                     B_PART(1) PRODUCTS /* h m */
-        } else {
-            A_PART(0) B_PART(0) PRODUCTS
+        } else { /* a load is as long as a product: in turns, and each tile is free early */
+            AMX_LOAD(6, b, 128);
+            AMX_LOAD(4, a, 64);
+            AMX_BF16(0, 4, 6);
+            if (high) {
+                AMX_LOAD(5, a + SPLIT_TILE, 64);
+                AMX_BF16(2, 5, 6);
+            }
+            AMX_LOAD(7, b + 64, 128);
+            AMX_BF16(1, 4, 7);
+            if (high) AMX_BF16(3, 5, 7);
         }
     }
     AMX_STORE(0, c, step);
