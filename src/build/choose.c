@@ -16,6 +16,7 @@
 
 #define CLEAR_MARGIN 0.95
 #define HOPELESS 1.9
+#define PLENTY_MS 20   /* for each: then even the hopeless ones are measured */
 #define CARD_LEFT_MS 1 /* a card's tactics take a few ms each: the last ones get that, too */
 
 bool tn_tactic_is_reference(const tn_tactic *tactic)
@@ -81,14 +82,15 @@ static void remove_candidate(candidates *list, int index)
             sizeof(candidate) * (size_t)(list->count - index));
 }
 
-/* Not worth measuring: what is estimated at far more than another and was not measured before. The
- * margin is wide, as estimates know little of the machine. These go behind the others, whose number
- * is *count. */
+/* Not worth measuring: what is estimated at far more than another and was not measured before,
+ * unless there is plenty of time, `share` in all. The margin is wide, as estimates know little of
+ * the machine. These go behind the others, whose number is *count. */
 static tn_status set_apart(const tn_chooser *c, const char *problem, const tn_problem *p,
-                           candidates *list, int *count)
+                           double share, candidates *list, int *count)
 {
     candidates hopeless = {0};
     double least = INFINITY, ns;
+    bool plenty = share > PLENTY_MS * list->count;
     *count = 0;
     for (int i = 0; i < list->count; i++) {
         const tn_tactic *tactic = list->at[i].tactic;
@@ -98,7 +100,7 @@ static tn_status set_apart(const tn_chooser *c, const char *problem, const tn_pr
     for (int i = 0; i < list->count; i++) {
         bool measured;
         TN_TRY(tn_timings_find(c->timings, problem, list->at[i].tactic, &measured, &ns));
-        bool apart = list->at[i].estimated_ns > HOPELESS * least && !measured;
+        bool apart = list->at[i].estimated_ns > HOPELESS * least && !measured && !plenty;
         if (apart) hopeless.at[hopeless.count++] = list->at[i];
         else list->at[(*count)++] = list->at[i];
     }
@@ -151,10 +153,10 @@ static tn_status rank(tn_chooser *c, const char *problem, const tn_problem *p, c
 {
     bool all_known = true, measured;
     int count;
-    TN_TRY(set_apart(c, problem, p, list, &count));
-    if (count < 2) return NULL;
     double share =
         c->budget_ms > 0 ? c->budget_ms / (double)TN_MAX(c->problems_left, INT64_C(1)) : 0;
+    TN_TRY(set_apart(c, problem, p, share, list, &count));
+    if (count < 2) return NULL;
     if (c->problems_left > 1) c->problems_left--;
     for (int i = 0; i < count;) {
         bool failed = false;
