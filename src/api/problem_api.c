@@ -1,4 +1,5 @@
 /* A model of one operator, from the text of a problem: to time a kernel alone. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,13 +48,32 @@ static tn_status write_inputs(tn_problem *p, tn_arena *arena, tn_text *out, tn_t
     return NULL;
 }
 
+/* A problem has words as they are, a graph's text in quotes. */
+static void write_head(const char *problem, tn_text *out)
+{
+    const char *at = problem, *end = problem + head_bytes(problem);
+    while (at < end) {
+        size_t bytes = strcspn(at, "=");
+        bytes = TN_MIN(bytes + 1, (size_t)(end - at));
+        tn_text_printf(out, "%.*s", (int)bytes, at);
+        at += bytes;
+        bytes = at < end ? strcspn(at, ",} ") : 0;
+        bool number = bytes == 3 && (!strncmp(at, "inf", 3) || !strncmp(at, "nan", 3));
+        bool word = bytes && !number && isalpha((unsigned char)*at);
+        if (!word) continue;
+        tn_text_printf(out, "\"%.*s\"", (int)bytes, at);
+        at += bytes;
+    }
+}
+
 static void write_node(const char *problem, const tn_problem *p, tn_text *out)
 {
     const tn_op *op = tn_op_find_any(p->op);
     const char *domain = op->domain ? op->domain : "";
     for (int32_t i = 0; i < p->out_count; i++) tn_text_printf(out, "%s%%y%d", i ? ", " : "", i);
-    tn_text_printf(out, " = %s%s%.*s(", domain, *domain ? "." : "", (int)head_bytes(problem),
-                   problem);
+    tn_text_printf(out, " = %s%s", domain, *domain ? "." : "");
+    write_head(problem, out);
+    tn_text_printf(out, "(");
     for (int32_t i = 0; i < p->in_count; i++) {
         tn_text_printf(out, i ? ", " : "");
         if (p->in[i].dtype == TN_DTYPE_NONE) tn_text_printf(out, "_");

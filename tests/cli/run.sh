@@ -114,6 +114,7 @@ expect 1 'error:.*' run "$work/short.engine"
 # the summary, line by line as trtexec prints it
 expect 0 'f32.tiles' bench --problem='MatMul f32[4,80] f32[80,50]!' --duration=0.05 --warmUp=5 --budget=50
 expect 0 'PASSED' bench --problem='Split{axis=0} f32[6,2] i64[3]={1,2,3} -> 3' --duration=0.05 --warmUp=5
+expect 0 'f32.tiles.*estimated' bench --problem='Linear{activation=relu} f32[4,80] f32[80,50]! f32[50]!' --duration=0.05 --warmUp=5 --budget=90
 expect 1 'there is no operator "Nope"' bench --problem='Nope f32[2]'
 expect 0 'PASSED' bench --onnx=bilstm10/lstm.onnx --duration=0.2 --warmUp=20 --verbose
 stamp='\[[0-9/]+-[0-9:]+\] \[I\]'
