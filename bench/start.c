@@ -4,10 +4,10 @@
  * where it is of integers
  *
  * prints JSON: milliseconds to load, and from before that to the first answer; KiB of memory gained
- * by both, the code of the library included; bytes of intermediates; percentiles of the inferences.
- * A loop of multiplications that takes as long as an inference has turns in between: how uneven its
- * times are is what the machine does, not the engine. Floats are random, integers 1. Linked with
- * libtenon. */
+ * by both, the code of the library included; bytes of intermediates and outputs; percentiles of the
+ * inferences. A loop of multiplications that takes as long as an inference has turns in between:
+ * how uneven its times are is what the machine does, not the engine. Floats are random, integers 1.
+ * Linked with libtenon. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +130,13 @@ int main(int count, char **word)
     for (int i = 0; i < 2; i++) check(tn_context_run(context));
     long after = resident_kib();
     check(tn_context_memory_bytes(context, &block));
+    for (int i = 0; i < tn_engine_output_count(engine); i++) {
+        tn_io io;
+        tn_tensor y;
+        check(tn_engine_output(engine, i, &io));
+        check(tn_context_output(context, io.name, &y));
+        block += (size_t)tn_tensor_bytes(&y);
+    }
     printf("{\"load_ms\": %.3f, \"first_ms\": %.3f, \"gained_kib\": %ld, \"block_bytes\": %zu",
            loaded - begin, answered - begin, after - before, block);
     if (atof(word[3]) > 0) time_runs(context, atof(word[3]));

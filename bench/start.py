@@ -4,7 +4,7 @@ usage: start.py BUILD [--only W1,W6] [--threads 1,2] [--seconds 2] [--processes 
 
 BUILD holds `tenon` and libtenon.so. The networks are those of networks.py. Each figure is from processes of their own (start.c),
 the engine file in the page cache: the median of their loads and first answers (from before the load to the first result), the most
-memory that any gained, the code of the library included. "beyond" is that less the weights, as float32, and the intermediates. Then
+memory that any gained, the code of the library included. "beyond" is that less the weights, as float32, intermediates and outputs. Then
 one process runs inferences; "loop" is p99 / p50 of a loop of multiplications that takes as long as an inference does.
 Results: OUT/start-DATE.md.
 """

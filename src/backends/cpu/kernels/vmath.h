@@ -75,7 +75,7 @@ static inline vf32 vf32_tanh(vf32 x)
 }
 
 /* tanh as a fraction, x P(x^2) over Q(x^2): P and Q are fits on [-9, 9] with a relative error of
- * 2e-8. Together with the division: 5 ulp, so 3e-7 near 1, which it may pass by one ulp; two thirds
+ * 2e-8. Together with the division: 6 ulp, so 3e-7 near 1, which it may pass by one ulp; two thirds
  * of the work of vf32_tanh. Products of such fractions need one division. *below is 1 to 420. */
 static inline vf32 vf32_tanh_fraction(vf32 x, vf32 *below)
 {
