@@ -56,6 +56,7 @@ const tn_case tn_linear_cases[] = {
     {.problem = "Linear{activation=leaky_relu, alpha=0.1} f16[65,1030] f16[1030,34]! f16[34]!"},
     {.problem = "Linear{activation=clip, alpha=-1, beta=2} bf16[129,128] bf16[128,129]!"},
     {.problem = "Linear{activation=gelu} f16[140,136] f16[136,70] f16[70] f16[140,70]"},
+    {.problem = "Linear f16[70,136] f16[136,72]! f16[72]"},
     /* few rows by many weights */
     {.problem = "Linear{activation=relu} f16[1,1032] f16[1032,2056]! f16[2056]!"},
     {.problem = "Linear bf16[20,4096] bf16[4096,72]! bf16[72]! bf16[20,72]"},

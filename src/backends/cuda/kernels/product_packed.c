@@ -357,14 +357,17 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     if (!aligned) return launch_warps(l, &tile_any);
     if (x.m == 0 || x.n == 0) return NULL;
     uint64_t row = tn_cuda_place(x.y, x.dtype) | tn_cuda_place(x.residual, x.dtype);
-    bool flat = x.c && x.c_row == 0 && x.c_column == 1;
+    /* A constant row is read while the kernel ahead still runs. */
+    bool flat = x.c && x.c_row == 0 && x.c_column == 1 && l->problem->in_constant & 4;
     if (flat) row |= tn_cuda_place(x.c, x.dtype);
     int vy = tn_cuda_product_vector(8, row | (uint64_t)(x.n | x.y_row));
     /* Eight at once: where four lanes have four times as many. */
     if (vy < 8 || element_bytes(&x) > 2 || t->n / 8 / t->splits % 4) vy = TN_MIN(vy, 2);
     size_t room = (size_t)(t->m * t->n / t->splits * (t->splits - 1)) * sizeof(float);
     if (norm) room = (size_t)(t->m + t->n + LINE / element_bytes(&x)) * 2 * sizeof(float);
-    size_t stage = (size_t)((t->m + t->n) * LINE);
+    int64_t tiles_m = ceil_div(x.m, t->m), tiles_n = ceil_div(x.n, t->n);
+    int64_t rows = ceil_div(x.m, tiles_m * GROUP) * GROUP; /* tiles alike in height */
+    size_t stage = (size_t)((rows + t->n) * LINE);
     int stages = (int)TN_MIN(TN_MAX((SHARED_HALF - room) / stage, (size_t)3), (size_t)8);
     stages = (int)TN_MIN(stages, ceil_div(steps_of(&x), t->splits));
     snprintf(options, sizeof options,
@@ -376,14 +379,13 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     size_t shared = (size_t)stages * (stage + 2 * sizeof(uint64_t)) + room + sizeof(uint64_t);
     TN_TRY(tn_cuda_function_get(tn_cuda_stream_of(l)->card, &tn_cuda_source_product_ring,
                                 "product_ring", options, shared, &function));
-    int64_t tiles_m = ceil_div(x.m, t->m), tiles_n = ceil_div(x.n, t->n);
     ring_shape s = {
         .m = (int32_t)x.m,
         .n = (int32_t)x.n,
         .k = (int32_t)x.k,
         .tiles_n = (int32_t)tiles_n,
         .groups = (int32_t)ceil_div(x.n, GROUP),
-        .rows = (int32_t)(ceil_div(x.m, tiles_m * GROUP) * GROUP), /* tiles alike in height */
+        .rows = (int32_t)rows,
         .c_row = x.c_row,
         .c_column = x.c_column,
         .y_row = x.y_row,

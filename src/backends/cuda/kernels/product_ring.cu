@@ -27,7 +27,8 @@
  * of c, which is a.
  *
  * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VY: elements of y
- * written at once: 8, 2 or 1. ADD: c is 0 nothing, 1 a row for all, read like y, 2 anything.
+ * written at once: 8, 2 or 1. ADD: c is 0 nothing, 1 a row for all, constant, read like y, 2
+ * anything.
  * RESIDUAL: is there one. */
 #ifndef TYPE
 #define TYPE half
@@ -46,11 +47,12 @@
 typedef TYPE T;
 
 enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof(T) };
-enum { A_BYTES = BM * LINE, B_BYTES = BN * LINE, STAGE_BYTES = A_BYTES + B_BYTES };
+enum { B_BYTES = BN * LINE };
 enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, PARTS_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
 enum { ROOM_BYTES = NORM ? (BM + BN + BK) * 8 : PARTS_BYTES, READERS = NORM ? 2 * WARPS : WARPS };
 enum { SHARERS = SHARE_M * SHARE_N, CLUSTER = SHARERS * SPLITS };
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
+static_assert((BM / 2 - 8) * LINE <= B_BYTES, "what is multiplied beyond a tile's rows is its w");
 static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
 static_assert(!NORM || (SPLITS == 1 && !ADD && !RESIDUAL), "a block sees all of its rows");
 
@@ -59,6 +61,9 @@ struct shape {
     int rows;                     /* of a tile; eights */
     int64 c_row, c_column, y_row;
     float alpha, beta, act_alpha, act_beta, epsilon;
+
+    __device__ __forceinline__ uint32 a_bytes() const { return (uint32)rows * LINE; }
+    __device__ __forceinline__ uint32 stage_bytes() const { return a_bytes() + B_BYTES; }
 };
 
 /* Where a block works: from which step on, and how many of them. Blocks of a cluster are numbered
@@ -154,7 +159,7 @@ static __device__ __forceinline__ void bring(const tensor_map *map, const char *
                                              const place &at, uint32 stages, uint32 barriers)
 {
     uint32 weights = (uint32)min(BN, (s.groups - at.column / 8) * 8) * LINE;
-    uint32 bytes = weights + (uint32)s.rows * LINE, w_mask = 0, a_mask = 0;
+    uint32 a_bytes = s.a_bytes(), bytes = weights + a_bytes, w_mask = 0, a_mask = 0;
     int64 step_bytes = (int64)s.groups * (8 * LINE);
     for (int i = 0; i < SHARE_M; i++) w_mask |= 1u << at.number(i, at.beside, at.rank);
     for (int i = 0; i < SHARE_N; i++) a_mask |= 1u << at.number(at.below, i, at.rank);
@@ -163,7 +168,7 @@ static __device__ __forceinline__ void bring(const tensor_map *map, const char *
         barrier_expect(full(barriers, i), bytes);
         if (SHARE_M > 1 && i == 0) cluster_wait(); /* the others' barriers are made */
         if (i % SHARE_M == at.below)
-            copy_piece(stages + i * STAGE_BYTES + A_BYTES, w + i * step_bytes, weights,
+            copy_piece(stages + i * s.stage_bytes() + a_bytes, w + i * step_bytes, weights,
                        full(barriers, i), w_mask);
     }
     if (at.row == 0)
@@ -172,12 +177,12 @@ static __device__ __forceinline__ void bring(const tensor_map *map, const char *
     if (CLUSTER > 1 && SHARE_M == 1) cluster_wait();
     tn_wait_for_producer();
     for (int i = 0, now = 0, turn = 1; i < at.count; i++) {
-        uint32 to = stages + now * STAGE_BYTES, barrier = full(barriers, now);
+        uint32 to = stages + now * s.stage_bytes(), barrier = full(barriers, now);
         if (i >= STAGES) {
             barrier_wait_block(empty(barriers, now), turn);
             barrier_expect(barrier, bytes);
             if (i % SHARE_M == at.below)
-                copy_piece(to + A_BYTES, w + i * step_bytes, weights, barrier, w_mask);
+                copy_piece(to + a_bytes, w + i * step_bytes, weights, barrier, w_mask);
         }
         if (i % SHARE_N == at.beside)
             copy_box(to, map, (at.step + i) * BK, at.row, barrier, a_mask);
@@ -249,15 +254,15 @@ static __device__ __forceinline__ void group_multiply_add(float, float (*c)[4], 
 
 /* At least one step, so that nothing else defines the sums; it stays under way while the next is
  * waited for. */
-static __device__ __forceinline__ void multiply(float (*sum)[4], const place &at, uint32 stages,
-                                                uint32 barriers)
+static __device__ __forceinline__ void multiply(float (*sum)[4], const shape &s, const place &at,
+                                                uint32 stages, uint32 barriers)
 {
-    uint32 own = threadIdx.x / 128 * 64 * LINE;
+    uint32 own = threadIdx.x / 128 * 64 * LINE, stage = stages;
     int lane = threadIdx.x % 32, sharer = at.number(0, lane, at.rank);
     int i = 0, now = 0, turn = 0, last = 0;
     do {
-        uint64 left = matrix_in_lines(stages + now * STAGE_BYTES + own);
-        uint64 right = matrix_in_lines(stages + now * STAGE_BYTES + A_BYTES);
+        uint64 left = matrix_in_lines(stage + own), right = matrix_in_lines(stage + s.a_bytes());
+        asm volatile("" : "+l"(left), "+l"(right)); /* made before they are waited for */
         barrier_wait_block(full(barriers, now), turn);
         group_settle(sum);
         group_asm("wgmma.fence.sync.aligned;" ::: "memory");
@@ -270,7 +275,8 @@ static __device__ __forceinline__ void multiply(float (*sum)[4], const place &at
         if (i > 0 && i - 1 + STAGES < at.count && lane < SHARERS)
             stage_release(cluster_address(empty(barriers, last), sharer));
         last = now;
-        if (++now == STAGES) now = 0, turn ^= 1;
+        stage += s.stage_bytes();
+        if (++now == STAGES) now = 0, turn ^= 1, stage = stages;
     } while (++i < at.count);
     group_wait<0>();
     group_settle(sum);
@@ -338,31 +344,51 @@ struct spot {
     }
 };
 
-struct added {
-    pack<T, 2> row[ADD == 1 ? OWN : 1], residual[RESIDUAL ? OWN : 1][2];
+/* Two neighbours as they are in memory: who takes them apart at once waits for them at once. */
+struct two {
+    pack<uint32, sizeof(T) / 2> words;
 
-    static __device__ __forceinline__ pack<T, 2> two(const T *from, int left)
+    __device__ __forceinline__ void read(const T *from, int left)
     {
-        pack<T, 2> x = {};
-        if (VY > 1 && left > 0) x = *(const pack<T, 2> *)from;
+        words = {};
+        if (VY > 1 && left > 0) words = *(const pack<uint32, sizeof(T) / 2> *)from;
         if (VY == 1)
             for (int v = 0; v < 2; v++)
-                if (v < left) x.at[v] = from[v];
-        return x;
+                if (v < left) put(v, from[v]);
     }
-    __device__ __forceinline__ added(const shape &s, const spot &at, const T *c,
-                                     const T *more)
+    __device__ __forceinline__ void put(int v, float x) { words.at[v] = __float_as_uint(x); }
+    template <class H> __device__ __forceinline__ void put(int v, H x)
+    {
+        words.at[0] |= (uint32)x.bits << 16 * v;
+    }
+    __device__ __forceinline__ float get(float, int v) const
+    {
+        return __uint_as_float(words.at[v]);
+    }
+    template <class H> __device__ __forceinline__ float get(H x, int v) const
+    {
+        x.bits = (uint16)(words.at[0] >> 16 * v);
+        return to_float(x);
+    }
+};
+
+struct added {
+    two row[ADD == 1 ? OWN : 1], residual[RESIDUAL ? OWN : 1][2];
+
+    __device__ __forceinline__ void read_row(const shape &s, const spot &at, const T *c)
     {
 #pragma unroll
-        for (int q = 0; q < OWN; q++) {
-            int left = s.n - at.column - q * 8;
-            if (ADD == 1) row[q] = two(c + at.column + q * 8, left);
-            if (!RESIDUAL) continue;
+        for (int q = 0; ADD == 1 && q < OWN; q++)
+            row[q].read(c + at.column + q * 8, s.n - at.column - q * 8);
+    }
+    __device__ __forceinline__ void read_residual(const shape &s, const spot &at, const T *more)
+    {
 #pragma unroll
-            for (int h = 0; h < 2; h++)
-                residual[q][h] = two(more + (at.row + h * 8) * s.y_row + at.column + q * 8,
-                                     at.inside[h] ? left : 0);
-        }
+        for (int h = 0; RESIDUAL && h < 2; h++)
+#pragma unroll
+            for (int q = 0; q < OWN; q++)
+                residual[q][h].read(more + (at.row + h * 8) * s.y_row + at.column + q * 8,
+                                    at.inside[h] ? s.n - at.column - q * 8 : 0);
     }
 };
 
@@ -397,10 +423,10 @@ static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int
             value = fmaf(value - norm->row[own].at[0] * norm->weights[from], norm->row[own].at[1],
                          norm->bias[from]);
         }
-        if (ADD == 1) value += s.beta * to_float(by.row[q].at[v]);
+        if (ADD == 1) value += s.beta * by.row[q].get(T(), v);
         if (ADD == 2 && at.inside[h] && column + v < s.n)
             value += s.beta * to_float(c[row * s.c_row + (column + v) * s.c_column]);
-        if (RESIDUAL) value += to_float(by.residual[q][h].at[v]);
+        if (RESIDUAL) value += by.residual[q][h].get(T(), v);
         from_float(activate_for<ACT, T>(value, s.act_alpha, s.act_beta), &out.at[v]);
     }
     return out;
@@ -421,8 +447,8 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
             pack<uint32, 4> out;
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                pack<T, 2> two = result(sum[q + i], q + i, h, s, at, by, c, norm);
-                out.at[i] = two.at[0].bits | (uint32)two.at[1].bits << 16;
+                pack<T, 2> pair = result(sum[q + i], q + i, h, s, at, by, c, norm);
+                out.at[i] = pair.at[0].bits | (uint32)pair.at[1].bits << 16;
             }
             turn_in_fours(out.at);
             if (at.inside[h] && first + q * 8 < s.n)
@@ -445,7 +471,7 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
 
 /* ---- The warps that look at rows ---------------------------------------------------------------*/
 
-/* The thread's second half of each line of a row. */
+/* The thread's half of each line of a row. */
 static __device__ __forceinline__ void look(const shape &s, const place &at, const char *memory,
                                             uint32 barriers, const float *about, const T *x,
                                             known *norm, T *y)
@@ -472,8 +498,8 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
     for (int i = 0; i < PARTS; i++)
         if (makes && column + i * EACH < s.k) kept[i] = *(const pack<T, EACH> *)(x + i * EACH);
     for (int i = 0, now = 0, turn = 0; i < at.count; i++) {
-        const char *line = memory + now * STAGE_BYTES + own * LINE;
         barrier_wait_block(full(barriers, now), turn);
+        const char *line = memory + now * s.stage_bytes() + own * LINE;
 #pragma unroll
         for (int k = 0; k < PARTS; k++) {
             pack<T, EACH> some =
@@ -520,7 +546,7 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
 {
     extern __shared__ __align__(1024) char memory[];
     place at(s);
-    char *room = memory + STAGES * STAGE_BYTES;
+    char *room = memory + STAGES * s.stage_bytes();
     uint32 stages = shared_address(memory), barriers = shared_address(room) + ROOM_BYTES;
     bool bringer = threadIdx.x == WARPS * 32;
     if (bringer) {
@@ -548,11 +574,13 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
     }
     float sum[EIGHTS][4] = {};
     spot mine(s, at);
+    added by;
+    by.read_row(s, mine, c);
     if (CLUSTER > 1) cluster_wait(); /* the others' barriers are made */
     tn_wait_for_producer();
     tn_start_consumer();
-    added by(s, mine, c, residual);
-    multiply(sum, at, stages, barriers);
+    by.read_residual(s, mine, residual);
+    multiply(sum, s, at, stages, barriers);
     const known *norm = (const known *)room;
     if (NORM) barrier_wait_block(partial(barriers), 0);
     if constexpr (SPLITS > 1) {
