@@ -1,5 +1,5 @@
-/* cuDNN 9, opened where it is there: declared by its ABI, like the driver's calls (driver.h). Here is
- * what convolutions ask of it; others have tables of their own. */
+/* cuDNN 9, opened where it is there: declared by its ABI, like the driver's calls (driver.h). Here
+ * is what convolutions ask of it; others have tables of their own. */
 #ifndef TN_BACKENDS_CUDA_DNN_H
 #define TN_BACKENDS_CUDA_DNN_H
 
