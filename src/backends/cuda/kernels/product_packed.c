@@ -364,7 +364,8 @@ static tn_status launch_ring(const tn_launch *l, const tile *t)
     /* Eight at once: where four lanes have four times as many. */
     if (vy < 8 || element_bytes(&x) > 2 || t->n / 8 / t->splits % 4) vy = TN_MIN(vy, 2);
     size_t room = (size_t)(t->m * t->n / t->splits * (t->splits - 1)) * sizeof(float);
-    if (norm) room = (size_t)(t->m + t->n + LINE / element_bytes(&x)) * 2 * sizeof(float);
+    if (norm)
+        room = (size_t)(t->m * t->share_n + t->n + LINE / element_bytes(&x)) * 2 * sizeof(float);
     int64_t tiles_m = ceil_div(x.m, t->m), tiles_n = ceil_div(x.n, t->n);
     int64_t rows = ceil_div(x.m, tiles_m * GROUP) * GROUP; /* tiles alike in height */
     size_t stage = (size_t)((rows + t->n) * LINE);
@@ -440,11 +441,15 @@ static tn_status launch(const tn_launch *l, const tile *t)
 /* A block sees all of its rows. */
 #define EACH_NORM(X)                                                                               \
     X(ring_64x64, RING(64, 64, 1, 1, 1))                                                           \
+    X(ring_64x64_n4, RING(64, 64, 1, 1, 4))                                                        \
     X(ring_64x64_m2_n2, RING(64, 64, 1, 2, 2))                                                     \
+    X(ring_64x64_m2_n4, RING(64, 64, 1, 2, 4))                                                     \
     X(ring_64x64_m4, RING(64, 64, 1, 4, 1))                                                        \
     X(ring_64x64_m4_n2, RING(64, 64, 1, 4, 2))                                                     \
     X(ring_64x96, RING(64, 96, 1, 1, 1))                                                           \
+    X(ring_64x96_n4, RING(64, 96, 1, 1, 4))                                                        \
     X(ring_64x96_m2_n2, RING(64, 96, 1, 2, 2))                                                     \
+    X(ring_64x96_m2_n4, RING(64, 96, 1, 2, 4))                                                     \
     X(ring_64x96_m4, RING(64, 96, 1, 4, 1))                                                        \
     X(ring_128x64_m2_n2, RING(128, 64, 1, 2, 2))                                                   \
     X(ring_128x128, RING(128, 128, 1, 1, 1))                                                       \

@@ -21,7 +21,8 @@
  *
  *     y = activation((sum - mean * (sum over k of w)) / deviation + bias)
  *
- * As many warps again add up the rows and their squares as they come by. Two rows of floats lie
+ * As many warps again add up the rows and their squares as they come by; blocks side by side share
+ * that, each what it brings. Two rows of floats lie
  * behind w, of 128 columns and more: the sums over k and the bias; behind them scale and shift.
  * 2: the normalised rows are wanted as well; each column of tiles makes one step along k of them,
  * of c, which is a.
@@ -49,7 +50,8 @@ typedef TYPE T;
 enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof(T) };
 enum { B_BYTES = BN * LINE };
 enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, PARTS_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
-enum { ROOM_BYTES = NORM ? (BM + BN + BK) * 8 : PARTS_BYTES, READERS = NORM ? 2 * WARPS : WARPS };
+enum { ROOM_BYTES = NORM ? (BM * SHARE_N + BN + BK) * 8 : PARTS_BYTES };
+enum { READERS = NORM ? 2 * WARPS : WARPS };
 enum { SHARERS = SHARE_M * SHARE_N, CLUSTER = SHARERS * SPLITS };
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
 static_assert((BM / 2 - 8) * LINE <= B_BYTES, "what is multiplied beyond a tile's rows is its w");
@@ -324,9 +326,28 @@ static __device__ __forceinline__ void share(const float (*sum)[4], char *room, 
 
 /* What warps tell each other of rows that are normalised. */
 struct known {
-    pack<float, 2> row[BM];         /* mean, and one by the deviation */
+    pack<float, 2> found[SHARE_N][BM]; /* sums of a row and of its squares, by who looked */
     float weights[BN], bias[BN];    /* of the tile's columns */
     float scale[BK], shift[BK];     /* of the step that the tile makes */
+
+    /* The mean, and one by the deviation. */
+    __device__ __forceinline__ pack<float, 2> of_row(int own, const shape &s) const
+    {
+        float all = 0, two = 0, by = 1.0f / s.k;
+#pragma unroll
+        for (int n = 0; n < SHARE_N; n++) {
+            all += found[n][own].at[0];
+            two += found[n][own].at[1];
+        }
+        float mean = all * by;
+        return {{mean, rsqrtf(fmaxf(two * by - mean * mean, 0.0f) + s.epsilon)}};
+    }
+    /* Until all have found theirs. */
+    static __device__ __forceinline__ void wait(uint32 barriers)
+    {
+        if (SHARE_N > 1) barrier_wait(partial(barriers), 0);
+        else barrier_wait_block(partial(barriers), 0);
+    }
 };
 
 /* A thread's two rows of y, and its first column. */
@@ -374,6 +395,7 @@ struct two {
 
 struct added {
     two row[ADD == 1 ? OWN : 1], residual[RESIDUAL ? OWN : 1][2];
+    pack<float, 2> mean_and[2];
 
     __device__ __forceinline__ void read_row(const shape &s, const spot &at, const T *c)
     {
@@ -418,10 +440,9 @@ static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int
     for (int v = 0; v < 2; v++) {
         float value = sum[h * 2 + v] * s.alpha;
         if (NORM) {
-            int own = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + h * 8;
             int from = q * 8 + threadIdx.x % 4 * 2 + v;
-            value = fmaf(value - norm->row[own].at[0] * norm->weights[from], norm->row[own].at[1],
-                         norm->bias[from]);
+            value = fmaf(value - by.mean_and[h].at[0] * norm->weights[from],
+                         by.mean_and[h].at[1], norm->bias[from]);
         }
         if (ADD == 1) value += s.beta * by.row[q].get(T(), v);
         if (ADD == 2 && at.inside[h] && column + v < s.n)
@@ -471,7 +492,8 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
 
 /* ---- The warps that look at rows ---------------------------------------------------------------*/
 
-/* The thread's half of each line of a row. */
+/* The thread's half of each line of a row. Blocks side by side have the same rows: each looks at
+ * the steps that it brings, and sends the others what it found. */
 static __device__ __forceinline__ void look(const shape &s, const place &at, const char *memory,
                                             uint32 barriers, const float *about, const T *x,
                                             known *norm, T *y)
@@ -500,8 +522,9 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
     for (int i = 0, now = 0, turn = 0; i < at.count; i++) {
         barrier_wait_block(full(barriers, now), turn);
         const char *line = memory + now * s.stage_bytes() + own * LINE;
+        bool mine = i % SHARE_N == at.beside;
 #pragma unroll
-        for (int k = 0; k < PARTS; k++) {
+        for (int k = 0; mine && k < PARTS; k++) {
             pack<T, EACH> some =
                 *(const pack<T, EACH> *)(line + ((half_of * PARTS + k) ^ own % 8) * 16);
 #pragma unroll
@@ -516,24 +539,30 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
             stage_release(cluster_address(empty(barriers, now), sharer));
         if (++now == STAGES) now = 0, turn ^= 1;
     }
-    float all = sum[0] + sum[1] + (sum[2] + sum[3]), by = 1.0f / s.k;
+    float all = sum[0] + sum[1] + (sum[2] + sum[3]);
     float two = squares[0] + squares[1] + (squares[2] + squares[3]);
     all += __shfl_xor_sync(0xffffffffu, all, 1);
     two += __shfl_xor_sync(0xffffffffu, two, 1);
-    float mean = all * by, inverse = rsqrtf(fmaxf(two * by - mean * mean, 0.0f) + s.epsilon);
-    if (half_of == 0) norm->row[own] = {{mean, inverse}};
+    const float found[2] = {all, two};
+    uint32 place = shared_address(&norm->found[at.beside][own]), done = partial(barriers);
+    for (int n = 0; half_of == 0 && n < SHARE_N; n++) {
+        int block = at.number(at.below, n, at.rank);
+        if (n == at.beside) norm->found[n][own] = {{all, two}};
+        else cluster_send(cluster_address(place, block), found, cluster_address(done, block));
+    }
     __syncwarp();
     if (lane == 0) barrier_arrive(partial(barriers));
     if (NORM != 2) return;
-    barrier_wait_block(partial(barriers), 0);
+    known::wait(barriers);
     y += (int64)(at.row + own) * s.k + column;
+    pack<float, 2> mean_and = norm->of_row(own, s);
 #pragma unroll
     for (int i = 0; i < PARTS; i++) {
         pack<T, EACH> out;
 #pragma unroll
         for (int e = 0; e < EACH; e++) {
             int k = half_of * (BK / 2) + i * EACH + e;
-            float value = (to_float(kept[i].at[e]) - mean) * inverse;
+            float value = (to_float(kept[i].at[e]) - mean_and.at[0]) * mean_and.at[1];
             from_float(fmaf(value, norm->scale[k], norm->shift[k]), &out.at[e]);
         }
         if (makes && column + i * EACH < s.k) *(pack<T, EACH> *)(y + i * EACH) = out;
@@ -554,9 +583,10 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
             barrier_make(full(barriers, i), 1);
             barrier_make(empty(barriers, i), READERS * SHARERS);
         }
-        barrier_make(partial(barriers), NORM ? WARPS : 1);
+        barrier_make(partial(barriers), NORM ? WARPS + (SHARE_N > 1) : 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
+        if (NORM && SHARE_N > 1) barrier_expect(partial(barriers), (SHARE_N - 1) * BM * 8);
     }
     if (CLUSTER > 1) cluster_arrive();
     __syncthreads();
@@ -582,7 +612,11 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
     by.read_residual(s, mine, residual);
     multiply(sum, s, at, stages, barriers);
     const known *norm = (const known *)room;
-    if (NORM) barrier_wait_block(partial(barriers), 0);
+    if (NORM) {
+        int own = threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
+        known::wait(barriers);
+        for (int h = 0; h < 2; h++) by.mean_and[h] = norm->of_row(own + h * 8, s);
+    }
     if constexpr (SPLITS > 1) {
         float own[OWN][4];
         share(sum, room, partial(barriers), at, own);
