@@ -8,6 +8,9 @@
  * read them. Warpgroups go their own ways, some multiplying while others turn scores into weights.
  * TYPE: of elements. HEAD: columns of a head. MASK: its type.
  *
+ * TEAM: so many warpgroups share the keys of the same 64 queries, by turns, each with a ring of its
+ * own; in the end each puts a part of the columns of all sums together. For few queries.
+ *
  * Weights are 2^(score - top), for a top of each query that is good enough: the largest score of
  * the first keys, raised only when weights become large. Where keys are not masked scores begin
  * with nothing; else with the mask, divided by the scale.
@@ -19,6 +22,7 @@
 #define TYPE half
 #define HEAD 64
 #define GROUPS 2
+#define TEAM 1
 #define STAGES 6
 #define BLOCKS 2
 #define MASK half
@@ -36,9 +40,11 @@ typedef TYPE T;
 #define SAFE 16777216.0f  /* of tops: their rounding is half a unit there */
 #define MOST 4096.0f      /* weights of a tile and a thread that do not raise the top */
 
+static_assert(TEAM == 1 || GROUPS == 1, "keys are shared for the queries of one warpgroup");
+
 enum {
-    THREADS = 128 * GROUPS,
-    WARPS = THREADS / 32,
+    THREADS = 128 * GROUPS * TEAM,
+    WARPS = 4 * GROUPS, /* that read a ring */
     BK = 64,
     CHUNK = HEAD % 64 ? 32 : 64, /* columns that lie side by side in shared memory */
     CHUNKS = HEAD / CHUNK,
@@ -62,12 +68,16 @@ struct problem { /* mirrored in attention_keys.c; k and v come as maps of tensor
     float scale;
 };
 
-/* What all threads of a block know. */
+/* What all threads of a ring know. */
 struct block {
     uint8 *room;     /* of the ring */
     uint32 barriers; /* that each stage is full, then that it is free */
     int head, batch; /* of the keys */
-    int end;         /* tiles of them */
+    int own;         /* which of those that share the keys */
+    int end;         /* tiles of its keys */
+
+    /* A tile's first key. */
+    __device__ __forceinline__ int key(int n) const { return (n * TEAM + own) * BK; }
 };
 
 /* What a thread knows of its queries. */
@@ -85,7 +95,7 @@ static __device__ __forceinline__ void fetch_tile(const tensor_map *keys, const 
     barrier_expect(full, STAGE);
 #pragma unroll
     for (int i = 0; i < 2 * CHUNKS; i++)
-        copy_tensor(to + i * BK * ROW, i < CHUNKS ? keys : values, i % CHUNKS * CHUNK, n * BK,
+        copy_tensor(to + i * BK * ROW, i < CHUNKS ? keys : values, i % CHUNKS * CHUNK, b.key(n),
                     b.head, b.batch, full);
 }
 
@@ -209,17 +219,17 @@ static __device__ __forceinline__ void take_keys(const problem &p, const tensor_
     float s[TILES][4], scale = p.scale * LOG2E;
     uint32 weights[TILES / 2][4];
     MASK early[2];
-    fetch_mask(p, mask, 0, early);
-    bool some = begin_scores(p, mask, early, 0, s);
+    fetch_mask(p, mask, b.key(0), early);
+    bool some = begin_scores(p, mask, early, b.key(0), s);
     barrier_wait_block(b.barriers, 0);
     multiply<false, true>(b, 0, weights, now, a, some, s);
     for (int n = 0;; n++) {
-        fetch_mask(p, mask, (n + 1) * BK, early);
+        fetch_mask(p, mask, b.key(n + 1), early);
         wait(s, now); /* these scores are there, and the last tile is done with */
         if (n > 0 && threadIdx.x % 32 == 0)
             barrier_arrive(b.barriers + (STAGES + (n - 1) % STAGES) * 8);
         int next = n + STAGES - LAG;
-        if (threadIdx.x == n % WARPS * 32 && n >= LAG && next < b.end) /* warps take turns */
+        if (threadIdx.x % (WARPS * 32) == n % WARPS * 32 && n >= LAG && next < b.end) /* by turns */
             fetch_tile(keys, values, b, next);
         __syncwarp();
         float added[2] = {};
@@ -231,7 +241,7 @@ static __device__ __forceinline__ void take_keys(const problem &p, const tensor_
         now->total[0] += added[0];
         now->total[1] += added[1];
         if (n + 1 == b.end) break;
-        some = begin_scores(p, mask, early, (n + 1) * BK, s);
+        some = begin_scores(p, mask, early, b.key(n + 1), s);
         barrier_wait_block(b.barriers + (n + 1) % STAGES * 8, (n + 1) / STAGES & 1);
         multiply<true, true>(b, n, weights, now, a, some, s);
     }
@@ -239,27 +249,83 @@ static __device__ __forceinline__ void take_keys(const problem &p, const tensor_
     wait(s, now);
 }
 
+/* Of queries and the keys of this ring. Returns whether a top was beyond. */
+static __device__ __forceinline__ bool sum_totals(const problem &p, state *now)
+{
+    for (int i = 0; i < 2; i++)
+        for (int n = 1; n < 4; n <<= 1)
+            now->total[i] += __shfl_xor_sync(FULL, now->total[i], n);
+    float scale = p.scale * LOG2E;
+    return !(fabsf(now->top[0]) * scale <= SAFE && fabsf(now->top[1]) * scale <= SAFE);
+}
+
+/* Sums of all who share the keys: each has every TEAM-th eight columns of them then, in place of
+ * its first ones. `room` is of all rings, whose keys nobody needs any more. Returns whether a top
+ * that counts was beyond. */
+static __device__ __forceinline__ bool put_together(const problem &p, uint8 *room, float2 *about,
+                                                    int own, state *now)
+{
+    int thread = threadIdx.x % 128, row = thread / 32 * 16 + thread % 32 / 4;
+    float by[2], scale = p.scale * LOG2E;
+    bool wild = false;
+    for (int i = 0; i < 2; i++)
+        if (thread % 4 == 0)
+            about[own * 64 + row + i * 8] = make_float2(now->top[i], now->total[i]);
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float most = NEVER, total = 0;
+        for (int k = 0; k < TEAM; k++) most = fmaxf(most, about[k * 64 + row + i * 8].x);
+        for (int k = 0; k < TEAM; k++) {
+            float2 one = about[k * 64 + row + i * 8];
+            total += one.y * exp2_approx((one.x - most) * scale);
+        }
+        by[i] = exp2_approx((now->top[i] - most) * scale);
+        wild = wild || (by[i] > 0 && !(fabsf(now->top[i]) * scale <= SAFE));
+        now->total[i] = total;
+    }
+#pragma unroll
+    for (int e = 0; e < HEAD / 8; e++) {
+        const float *x = now->sum[e * 8 / CHUNK][e % (CHUNK / 8)];
+        ((float4 *)room)[(own * (HEAD / 8) + e) * 128 + thread] =
+            make_float4(x[0] * by[0], x[1] * by[0], x[2] * by[1], x[3] * by[1]);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int e = 0; e < HEAD / 8 / TEAM; e++) {
+        float *x = now->sum[0][e];
+        for (int i = 0; i < 4; i++) x[i] = 0;
+        for (int k = 0; k < TEAM; k++) {
+            float4 one = ((const float4 *)room)[(k * (HEAD / 8) + e * TEAM + own) * 128 + thread];
+            x[0] += one.x;
+            x[1] += one.y;
+            x[2] += one.z;
+            x[3] += one.w;
+        }
+    }
+    return wild;
+}
+
 /* Returns whether these results cannot be had so fast. */
-static __device__ __forceinline__ bool put_rows(const problem &p, state *now, int first, T *y)
+static __device__ __forceinline__ bool put_rows(const problem &p, const state *now, int first,
+                                                int own, T *y)
 {
     int lane = threadIdx.x % 32;
     bool wild = false;
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         int row = first + i * 8 + lane / 4;
-        for (int n = 1; n < 4; n <<= 1)
-            now->total[i] += __shfl_xor_sync(FULL, now->total[i], n);
         float by = 1 / now->total[i];
-        T *to = y + row * p.at_y.row + lane % 4 * 2;
-        wild = wild || !(fabsf(now->top[i]) * (p.scale * LOG2E) <= SAFE);
+        T *to = y + row * p.at_y.row + own * 8 + lane % 4 * 2;
 #pragma unroll
-        for (int c = 0; c < HEAD / 8; c++) {
+        for (int c = 0; c < HEAD / 8 / TEAM; c++) {
             const float *x = now->sum[c * 8 / CHUNK][c % (CHUNK / 8)] + 2 * i;
             wild = wild || !isfinite(x[0]) || !isfinite(x[1]);
-            if (row < p.q_rows) *(uint32 *)(to + c * 8) = pair_of(T(), x[0] * by, x[1] * by);
+            if (row < p.q_rows)
+                *(uint32 *)(to + c * TEAM * 8) = pair_of(T(), x[0] * by, x[1] * by);
         }
     }
-    return __any_sync(FULL, wild);
+    return wild;
 }
 
 /* The score of a key, and whether it is seen at all. */
@@ -307,13 +373,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
               const __grid_constant__ tensor_map values)
 {
     extern __shared__ __align__(1024) uint8 memory[];
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, own = warp / WARPS;
     int tile = blockIdx.x % p.tiles, head = blockIdx.x / p.tiles % p.heads;
     int batch = blockIdx.x / p.tiles / p.heads, kv = head / p.sharing;
-    int first = (tile * GROUPS + warp / 4) * 64 + warp % 4 * 16;
-    block b = {memory, shared_address(memory + STAGES * STAGE), kv, batch, (p.rows + BK - 1) / BK};
+    int first = tile * GROUPS * 64 + warp % WARPS * 16;
+    uint8 *after = memory + TEAM * STAGES * STAGE;
+    block b = {memory + own * STAGES * STAGE,
+               shared_address(after) + own * STAGES * 16,
+               kv,
+               batch,
+               own,
+               ((p.rows + BK - 1) / BK + TEAM - 1 - own) / TEAM};
     tn_start_consumer();
-    if (threadIdx.x == 0) {
+    if (threadIdx.x % (WARPS * 32) == 0) {
         fetch_map(&keys);
         fetch_map(&values);
         for (int i = 0; i < 2 * STAGES; i++)
@@ -323,7 +395,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     __syncthreads();
     tn_wait_for_producer();
     if (lane == 0)
-        for (int n = warp; n < min(b.end, STAGES); n += WARPS) fetch_tile(&keys, &values, b, n);
+        for (int n = warp % WARPS; n < min(b.end, STAGES); n += WARPS)
+            fetch_tile(&keys, &values, b, n);
     __syncwarp();
     const T *q = p.q + batch * p.at_q.batch + head * p.at_q.head, *rows[2];
     const MASK *mask = p.mask ? p.mask + (int64)(batch % p.mask_batches) * p.mask_batch : nullptr;
@@ -334,9 +407,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     read_queries<T, HEAD>(rows, a);
     state now = {};
     now.top[0] = now.top[1] = NEVER;
-    take_keys(p, &keys, &values, b, mask, a, &now);
+    if (b.end > 0) take_keys(p, &keys, &values, b, mask, a, &now);
+    bool wild = sum_totals(p, &now);
+    if (TEAM > 1) wild = put_together(p, memory, (float2 *)(after + TEAM * STAGES * 16), own, &now);
     T *y = p.y + batch * p.at_y.batch + head * p.at_y.head;
-    if (put_rows(p, &now, first, y))
+    wild = put_rows(p, &now, first, own, y) || wild;
+    if (TEAM > 1 ? __syncthreads_or(wild) && own == 0 : __any_sync(FULL, wild))
         put_carefully(p, mask, q, p.k + batch * p.at_k.batch + kv * p.at_k.head,
                       p.v + batch * p.at_v.batch + kv * p.at_v.head, first, y);
 }

@@ -32,6 +32,7 @@ typedef struct shape {
 enum {
     ROWS_MAX = 4096, /* keys: their mask lies in shared memory */
     HEAD_MAX = 128,
+    CARD = 132,                  /* multiprocessors of a large card */
     SHARED_MAX = 160 << 10,      /* what cards of data centres have from 8.0 on */
     GROUP_SHARED_MAX = 200 << 10 /* and 9.0 */
 };
@@ -129,6 +130,7 @@ static int keys_of(const work *w, const shape *s)
 
 static int stages_of(const work *w, const shape *s)
 {
+    if (s->groups && s->key_warps > 1) return w->p.rows > 64 * s->key_warps ? 2 : 1;
     if (s->groups) return s->query_warps == 4 && w->head == 64 ? 3 : 6;
     return w->p.rows > keys_of(w, s) * s->key_warps ? 2 : 1;
 }
@@ -137,8 +139,11 @@ static size_t shared_bytes(const work *w, const shape *s)
 {
     size_t keys = (size_t)keys_of(w, s), element = (size_t)tn_dtype_bits(w->dtype) / 8;
     size_t rows = ((size_t)w->p.rows + keys - 1) / keys * keys;
-    if (s->groups) /* and two barriers a stage */
-        return (size_t)stages_of(w, s) * (2 * keys * (size_t)w->head * element + 16);
+    if (s->groups) { /* two barriers a stage, and what those who share keys know of their queries */
+        size_t stages = (size_t)(stages_of(w, s) * s->key_warps);
+        return stages * (2 * keys * (size_t)w->head * element + 16) +
+               (s->key_warps > 1 ? (size_t)s->key_warps * 64 * 2 * sizeof(float) : 0);
+    }
     size_t tiles =
         (size_t)(s->key_warps * stages_of(w, s) * 2) * keys * ((size_t)w->head * element + 16);
     size_t parts = (size_t)(s->key_warps * s->query_warps * 16 * s->sets) * ((size_t)w->head + 6) *
@@ -180,10 +185,15 @@ static tn_verdict fits(const work *w, const shape *s, bool half)
     if (!s->groups && queries > 64 && w->head > 64)
         return TN_NO("heads are too long for so many queries");
     if (s->groups && p->q_rows <= queries / 2) return TN_NO("there are few queries");
+    if (s->groups && s->key_warps > 2 && w->head > 64)
+        return TN_NO("heads are too long for so many warps");
+    if (s->groups && s->key_warps > 1 && p->rows <= 64) return TN_NO("there are few keys");
     tiles = (p->q_rows + queries - 1) / queries;
     if (!tn_mul_i64(w->batch, p->heads, &blocks) || !tn_mul_i64(blocks, tiles, &blocks) ||
         blocks > INT32_MAX)
         return TN_NO("there are too many queries");
+    if (s->groups && s->key_warps > 1 && blocks > 2 * CARD)
+        return TN_NO("queries alone keep the card busy");
     return TN_YES;
 }
 
@@ -216,15 +226,15 @@ static tn_status run(const tn_launch *l, work *w, const shape *s)
     tn_cu_map keys, values;
     char options[240];
     int queries = 16 * s->sets * s->query_warps, at,
-        blocks = w->head > 64 ? 1 : 16 / s->query_warps;
+        blocks = w->head > 64 ? 1 : 16 / (s->query_warps * s->key_warps);
     if (w->batch == 0 || w->p.heads == 0 || w->p.q_rows == 0) return NULL;
     TN_CHECK(is_aligned(w), TN_INVALID, "attention: operands do not begin at 16 bytes");
     const char *mask = w->mask == TN_DTYPE_NONE ? "float" : tn_cuda_type(w->mask);
     at = snprintf(options, sizeof options, "-DTYPE=%s -DHEAD=%d -DSTAGES=%d -DMASK=%s",
                   tn_cuda_type(w->dtype), (int)w->head, stages_of(w, s), mask);
     if (s->groups)
-        snprintf(options + at, sizeof options - (size_t)at, " -DGROUPS=%d -DBLOCKS=%d",
-                 s->query_warps / 4, blocks);
+        snprintf(options + at, sizeof options - (size_t)at, " -DGROUPS=%d -DTEAM=%d -DBLOCKS=%d",
+                 s->query_warps / 4, s->key_warps, blocks);
     else
         snprintf(options + at, sizeof options - (size_t)at,
                  " -DBK=%d -DQUERY_WARPS=%d -DKEY_WARPS=%d -DSETS=%d", keys_of(w, s),
@@ -248,7 +258,7 @@ static tn_status run(const tn_launch *l, work *w, const shape *s)
 static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
                    shape_32 = {1, 4, 2, false}, shape_16 = {1, 4, 1, false},
                    shape_32_pairs = {2, 4, 1, false}, shape_group_128 = {8, 1, 1, true},
-                   shape_group_64 = {4, 1, 1, true};
+                   shape_group_64 = {4, 1, 1, true}, shape_group_64_k4 = {4, 4, 1, true};
 
 #define TACTIC(read, queries)                                                                      \
     static tn_verdict accepts_##read##_half_##queries(const tn_problem *p)                         \
@@ -284,12 +294,14 @@ static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
 #define ALL(op_name, text, read)                                                                   \
     ROW(op_name, text, read, half, "group_128", group_128, TN_SM90A, TN_PRECISION_F32),            \
         ROW(op_name, text, read, half, "group_64", group_64, TN_SM90A, TN_PRECISION_F32),          \
+        ROW(op_name, text, read, half, "group_64_k4", group_64_k4, TN_SM90A, TN_PRECISION_F32),    \
         ROWS(op_name, text, read, 64), ROWS(op_name, text, read, 128),                             \
         ROWS(op_name, text, read, 32), ROWS(op_name, text, read, 32_pairs),                        \
         ROWS(op_name, text, read, 16)
 #define EVERY(read)                                                                                \
     TACTIC(read, group_128)                                                                        \
     TACTIC(read, group_64)                                                                         \
+    TACTIC(read, group_64_k4)                                                                      \
     BOTH(read, 128)                                                                                \
     BOTH(read, 64)                                                                                 \
     BOTH(read, 32)                                                                                 \
