@@ -10,6 +10,7 @@ fp16) lower=(--fp16 --l2=5e-3) ;;
 bf16) lower=(--bf16 --l2=2e-2) ;;
 *) lower=() ;;
 esac
+[ -z "${TN_CHECK:-}" ] || lower+=("$TN_CHECK") # one more flag for all
 cd "$(dirname "$0")/../.."
 passed=0 failed=0 skipped=0
 
@@ -50,7 +51,7 @@ tell() { # what was said, in order; the first line of each says how it went
 check examples/bilstm10/lstm.onnx examples/bilstm10 --rtol=0 --atol=1.5e-5
 for name in curve/curve mnist/mnist bert/bert; do check examples/$name.onnx examples/${name%/*}; done
 
-models=../shared/models
+models=${TN_MODELS:-../shared/models}
 if [ -d $models ]; then
     check $models/bilstm10/lstm.onnx $models/bilstm10 --rtol=0 --atol=1.5e-5
     # static exports: one at length 1, one at length 7
@@ -78,7 +79,7 @@ else
     skipped=1
 fi
 tell
-[ $skipped = 0 ] || echo "SKIP ../shared/models is not here: only the exports in examples/ were checked"
+[ $skipped = 0 ] || echo "SKIP $models is not here: only the exports in examples/ were checked"
 # One engine serves every batch and length: the gate compares it with the reference at the smallest, a
 # middle and the largest shapes, and fails the build where they differ.
 sweep() { # MODEL INPUT INPUT
