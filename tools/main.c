@@ -107,7 +107,12 @@ int main(int argc, char **argv)
     }
     const tool_command *chosen = find_command(name);
     if (!chosen) {
-        fprintf(stderr, "tenon: there is no command '%s'; `tenon --help` lists them\n", name);
+        const char *names[COMMAND_COUNT];
+        for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i]->name;
+        const char *nearest = option_nearest(name, names, COMMAND_COUNT);
+        fprintf(stderr, "tenon: there is no command '%s'", name);
+        if (nearest) fprintf(stderr, "; did you mean %s?", nearest);
+        fprintf(stderr, "\n`tenon --help` lists the commands\n");
         return EXIT_USAGE;
     }
     if (chosen->main) return chosen->main(argc - 2, argv + 2);

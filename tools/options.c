@@ -37,7 +37,8 @@ static const tool_option *find_option(const tool_option *option, int count, cons
 const char *option_nearest(const char *name, const char *const *names, int count)
 {
     const char *nearest = NULL;
-    int best = 4;
+    int best = (int)strlen(name); /* one with other letters throughout is not near */
+    if (best > 4) best = 4;
     for (int i = 0; i < count; i++) {
         int d = names[i] ? distance(name, names[i]) : best;
         if (d < best) {

@@ -25,7 +25,8 @@ expect() {
 expect 2 'usage: tenon COMMAND'
 expect 0 'usage: tenon COMMAND' --help
 expect 0 'tenon [0-9]+\.' --version
-expect 2 "no command 'biuld'" biuld
+expect 2 "no command 'biuld'; did you mean build" biuld
+expect 2 "no command 'x'$" x
 for command in build tune refit run bench check inspect report compare devices; do expect 0 "usage: tenon $command" $command --help; done
 expect 2 'did you mean --shapes' run bilstm10/lstm.onnx --shpaes=input:1x3x10
 expect 2 'wants a number' run bilstm10/lstm.onnx --seed=x

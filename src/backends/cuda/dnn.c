@@ -45,6 +45,16 @@ const tn_dnn *tn_dnn_open(const char **why)
     return dnn.usable ? &dnn.calls : NULL;
 }
 
+int tn_dnn_type(tn_dtype dtype)
+{
+    switch (dtype) {
+    case TN_DTYPE_F32: return TN_DNN_F32;
+    case TN_DTYPE_F16: return TN_DNN_F16;
+    case TN_DTYPE_BF16: return TN_DNN_BF16;
+    default: return -1;
+    }
+}
+
 size_t tn_dnn_version(void)
 {
     const char *why;

@@ -76,7 +76,8 @@ typedef struct tn_dnn {
 
 /* Opened once for the process; NULL where it is missing or too old, and *why then says so. */
 const tn_dnn *tn_dnn_open(const char **why);
-size_t tn_dnn_version(void); /* 0: missing, or it does not say */
+int tn_dnn_type(tn_dtype dtype); /* its number of the type; -1: not f32, f16 or bf16 */
+size_t tn_dnn_version(void);     /* 0: missing, or it does not say */
 /* Fills a struct of other calls; false where the library or one of them is missing. */
 bool tn_dnn_fill(const tn_cuda_symbol *rows, size_t count, void *calls);
 

@@ -5,16 +5,6 @@
 #include "backends/cuda/kernels/product.h"
 #include "ops/wide/wide.h"
 
-static int type_of(tn_dtype dtype)
-{
-    switch (dtype) {
-    case TN_DTYPE_F32: return TN_DNN_F32;
-    case TN_DTYPE_F16: return TN_DNN_F16;
-    case TN_DTYPE_BF16: return TN_DNN_BF16;
-    default: return -1;
-    }
-}
-
 /* Its padding is the same at both ends. What differs at the far end does not matter as long as the
  * same number of windows fits. */
 static bool pads_fit(const tn_window *w)
@@ -33,7 +23,7 @@ static tn_verdict describe(const tn_problem *p, int algorithm, tn_dnn_conv *out)
     const tn_tensor *tensors[] = {x, weights, y};
     tn_window w;
     tn_conv_window(p, 1, &w);
-    *out = (tn_dnn_conv){.type = type_of(x->dtype),
+    *out = (tn_dnn_conv){.type = tn_dnn_type(x->dtype),
                          .axes = x->rank == 5 ? 3 : 2,
                          .groups = (int32_t)params->group,
                          .algorithm = algorithm};

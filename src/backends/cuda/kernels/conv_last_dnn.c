@@ -5,12 +5,6 @@
 #include "backends/cuda/index.h"
 #include "backends/cuda/kernels/conv_last.h"
 
-static int type_of(tn_dtype dtype)
-{
-    if (dtype == TN_DTYPE_F16) return TN_DNN_F16;
-    return dtype == TN_DTYPE_BF16 ? TN_DNN_BF16 : TN_DNN_F32;
-}
-
 /* Is the rest of the epilogue in the graph too? */
 static bool is_whole(const tn_conv_last_params *params)
 {
@@ -35,7 +29,7 @@ static tn_verdict describe(const tn_problem *p, tn_dnn_graph *out)
     if (each % (half ? 8 : 4) || outputs / group % (half ? 8 : 4))
         return TN_NO("the channels are not whole vectors of 16 bytes");
     *out = (tn_dnn_graph){
-        .conv = {.type = type_of(x->dtype), .axes = 2, .groups = (int32_t)group},
+        .conv = {.type = tn_dnn_type(x->dtype), .axes = 2, .groups = (int32_t)group},
         .bias = whole && tn_cuda_has(p, 2),
         .residual = whole && tn_cuda_has(p, 3),
         .relu = params->fused.epilogue.kind == TN_EPILOGUE_RELU,

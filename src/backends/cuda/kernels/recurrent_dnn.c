@@ -155,16 +155,6 @@ typedef struct words {
 
 enum { BATCH_MAX = 4096 };
 
-static int type_of(tn_dtype dtype)
-{
-    switch (dtype) {
-    case TN_DTYPE_F32: return TN_DNN_F32;
-    case TN_DTYPE_F16: return TN_DNN_F16;
-    case TN_DTYPE_BF16: return TN_DNN_BF16;
-    default: return -1;
-    }
-}
-
 /* How X and Y lie, or 0: the directions of a step are not side by side. */
 static int layout_of(const tn_recurrent *r)
 {
@@ -195,7 +185,7 @@ static bool words_make(const tn_recurrent *r, const manner *how, tn_dnn_handle h
     static const int cells[] = {LSTM, GRU, TANH, RELU};
     const char *why;
     const tn_dnn *dnn = tn_dnn_open(&why);
-    int type = type_of(r->x->dtype), seq = (int)r->seq, batch = (int)r->batch;
+    int type = tn_dnn_type(r->x->dtype), seq = (int)r->seq, batch = (int)r->batch;
     int units = (int)r->units, both = r->directions * units, lens[BATCH_MAX];
     int math = type == TN_DNN_F32 ? how->math : TN_DNN_MATH_TENSOR, layout = layout_of(r);
     int dim[] = {r->layers * r->directions, batch, units}, step[] = {batch * units, units, 1};
@@ -245,7 +235,7 @@ static bool is_laid_out(const tn_recurrent *r, tn_dnn_handle handle, words *d)
 static tn_verdict read(const tn_problem *p, const manner *how, tn_recurrent *out)
 {
     tn_dtype dtype = p->in[0].dtype;
-    if (type_of(dtype) < 0) return TN_NO("the operands are not f32, f16 or bf16");
+    if (tn_dnn_type(dtype) < 0) return TN_NO("the operands are not f32, f16 or bf16");
     if (!how->halves && dtype != TN_DTYPE_F32) return TN_NO("the operands are not f32");
     if (!how->floats && dtype != TN_DTYPE_F16) return TN_NO("the operands are not f16");
     tn_verdict verdict = tn_recurrent_read(p, out);
