@@ -7,6 +7,7 @@
 #include "backends/cpu/cpu.h"
 #include "base/log.h"
 #include "build/stage.h"
+#include "passes/fuse_conv_pair.h"
 #include "passes/lower_precision.h"
 #include "passes/passes.h"
 #include "passes/remove_padding.h"
@@ -171,6 +172,14 @@ static bool is_padded_batch(const builder *b)
     return false;
 }
 
+/* Where so many pixels are expected that it gains. */
+static tn_status pair_convolutions(builder *b)
+{
+    int64_t *values, pairs = 0;
+    TN_TRY(evaluate_shapes(b, b->lowered, &values));
+    return values ? tn_fuse_conv_pairs(b->lowered, values, b->lowered->exprs->count, &pairs) : NULL;
+}
+
 /* What suits the device but not every other one; the portable graph stays as it is. Values of 16
  * bits are for cards, and so is the layout that tensor cores want; on the CPU, kernels of lower
  * precision are enough. Sizes that only the data tells are for the CPU, and cost more than they
@@ -197,6 +206,7 @@ static tn_status lower(builder *b)
     tn_dtype dtype = b->config.precision == TN_PRECISION_F16 ? TN_DTYPE_F16 : TN_DTYPE_BF16;
     if (is_half(b)) TN_TRY(tn_lower_precision(b->lowered, dtype, &b->held, &b->record.lowered));
     TN_TRY(tn_passes_run_for(b->lowered, &(tn_pass_options){.for_card = true, .watch = &b->watch}));
+    if (is_half(b)) TN_TRY(pair_convolutions(b));
     TN_TRY(tn_trace_names(&trace, b->lowered));
     return tn_trace_end(&trace, &b->arena, &b->low);
 }

@@ -15,23 +15,11 @@ struct shape { /* mirrored in conv_last_group.c */
     float act_alpha, act_beta;
 };
 
-/* Where a row of the tiles stands in x and y. */
-struct pixel {
-    int n, h, w;
-    __device__ pixel(const shape &s, int row)
-    {
-        uint32 down, across;
-        n = (int)divide(divide((uint32)row, s.out[1], &across), s.out[0], &down);
-        h = (int)down;
-        w = (int)across;
-    }
-};
-
 /* The row of y that a row of the tiles is; -1: none. */
 static __device__ __forceinline__ int row_of_y(const shape &s, int row)
 {
     if (row >= s.m) return -1;
     if (!PLACES) return row;
-    pixel at(s, row);
+    pixel at(s.out, row);
     return at.h < s.size[0] && at.w < s.size[1] ? (at.n * s.size[0] + at.h) * s.size[1] + at.w : -1;
 }

@@ -182,9 +182,8 @@ static int type_of(const tn_tensor *t)
     return t->dtype == TN_DTYPE_F16 ? TN_CU_MAP_F16 : TN_CU_MAP_BF16;
 }
 
-/* Boxes of 64 columns of a dense [rows, columns]. */
-static tn_status map_rows(const tn_tensor *t, const void *at, int64_t rows, int64_t columns,
-                          int64_t box_rows, tn_cu_map *out)
+tn_status tn_cuda_map_rows(const tn_tensor *t, const void *at, int64_t rows, int64_t columns,
+                           int64_t box_rows, tn_cu_map *out)
 {
     const char *why;
     uint64_t dim[2] = {(uint64_t)columns, (uint64_t)rows}, step[1] = {(uint64_t)columns * 2};
@@ -195,11 +194,9 @@ static tn_status map_rows(const tn_tensor *t, const void *at, int64_t rows, int6
     return NULL;
 }
 
-/* 64 channels of `rows` windows of [n, h, w, channels]: those whose first taps are from `lower` on
- * to `upper` beyond the last pixel, along each axis. */
-static tn_status map_windows(const tn_tensor *t, const void *at, const int64_t *lower,
-                             const int64_t *upper, const int64_t *stride, int64_t rows,
-                             tn_cu_map *out)
+tn_status tn_cuda_map_windows(const tn_tensor *t, const void *at, const int64_t *lower,
+                              const int64_t *upper, const int64_t *stride, int64_t rows,
+                              tn_cu_map *out)
 {
     const char *why;
     int64_t height = t->rank == 4 ? t->dim[1] : 1, width = t->dim[t->rank - 2];
@@ -215,20 +212,26 @@ static tn_status map_windows(const tn_tensor *t, const void *at, const int64_t *
     return NULL;
 }
 
-/* The other x's single pixels, and their weights. */
-static tn_status map_more(const tn_problem *p, const tile *t, shape *s)
+tn_status tn_cuda_map_more(const tn_problem *p, int64_t rows, int32_t *stride, tn_cu_map *out)
 {
-    const tn_tensor *x = &p->in[TN_CONV_LAST_X2], *w = &p->in[TN_CONV_LAST_W2];
+    const tn_tensor *x = &p->in[TN_CONV_LAST_X2];
     const int64_t lower[2] = {0, 0};
     int64_t upper[2];
     tn_window more;
     tn_conv_last_more(p, &more);
     for (int i = 0; i < 2; i++) {
         upper[i] = (more.out[1 + i] - 1) * more.stride[1 + i] + 1 - more.in[1 + i];
-        s->more_stride[i] = (int32_t)more.stride[1 + i];
+        stride[i] = (int32_t)more.stride[1 + i];
     }
-    TN_TRY(map_windows(x, x->data, lower, upper, more.stride + 1, 64 * t->groups, &s->more_x));
-    return map_rows(w, w->data, s->n, w->dim[w->rank - 1], t->n, &s->more_w);
+    return tn_cuda_map_windows(x, x->data, lower, upper, more.stride + 1, rows, out);
+}
+
+/* The other x's single pixels, and their weights. */
+static tn_status map_more(const tn_problem *p, const tile *t, shape *s)
+{
+    const tn_tensor *w = &p->in[TN_CONV_LAST_W2];
+    TN_TRY(tn_cuda_map_more(p, 64 * t->groups, s->more_stride, &s->more_x));
+    return tn_cuda_map_rows(w, w->data, s->n, w->dim[w->rank - 1], t->n, &s->more_w);
 }
 
 /* x, y and what is added to it, where each tap of a window is brought by itself: */
@@ -240,10 +243,11 @@ static tn_status map_taps(const tn_problem *p, const tn_window *w, const tile *t
         lower[i] = -w->pad[1 + i];
         upper[i] = (w->out[1 + i] - 1) * w->stride[1 + i] + 1 - w->pad[1 + i] - w->in[1 + i];
     }
-    TN_TRY(
-        map_windows(&p->in[0], p->in[0].data, lower, upper, w->stride + 1, 64 * t->groups, &s->x));
-    TN_TRY(map_rows(y, y->data, s->m, s->n, PLATE, &s->y));
-    return s->residual_at ? map_rows(y, s->residual_at, s->m, s->n, PLATE, &s->residual) : NULL;
+    TN_TRY(tn_cuda_map_windows(&p->in[0], p->in[0].data, lower, upper, w->stride + 1,
+                               64 * t->groups, &s->x));
+    TN_TRY(tn_cuda_map_rows(y, y->data, s->m, s->n, PLATE, &s->y));
+    return s->residual_at ? tn_cuda_map_rows(y, s->residual_at, s->m, s->n, PLATE, &s->residual)
+                          : NULL;
 }
 
 /* and where all taps come at once. */
@@ -261,7 +265,7 @@ static tn_status map_places(const tn_problem *p, const tn_window *w, const tile 
     s->tap_bytes[1] = (int32_t)w->dilation[2] * LINE;
     s->tap_bytes[0] = (int32_t)(w->dilation[1] * line_of(w, 2)) * LINE;
     s->place_bytes = (int32_t)reach_of(w, t) * LINE;
-    return map_windows(&p->in[0], p->in[0].data, lower, upper, one, reach_of(w, t), &s->x);
+    return tn_cuda_map_windows(&p->in[0], p->in[0].data, lower, upper, one, reach_of(w, t), &s->x);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------*/
@@ -296,7 +300,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->by_width = tn_cuda_divider_of(w->kernel[2]);
     s->act_alpha = params->fused.epilogue.alpha;
     s->act_beta = params->fused.epilogue.beta;
-    TN_TRY(map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
+    TN_TRY(tn_cuda_map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
     if (more_steps(p)) TN_TRY(map_more(p, t, s));
     return t->places ? map_places(p, w, t, s) : map_taps(p, w, t, s);
 }

@@ -191,7 +191,7 @@ static __device__ void bring_windows(const shape &s, const barriers &b, uint32 p
     turn<PLACES> place;
     tn_wait_for_producer();
     for (tiles now; now.more(s); now.next()) {
-        pixel first(s, now.row(s));
+        pixel first(s.out, now.row(s));
         for (int i = 0; i < own.count; i++, place.next()) {
             uint32 full = b.x_full(place.at);
             barrier_wait_block(b.x_empty(place.at), place.parity ^ 1);
@@ -223,7 +223,7 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
         bring_weights(s, ahead, now.column(s), stages + i * STAGE, b.full(i));
     tn_wait_for_producer();
     for (; now.more(s); now.next()) {
-        pixel first(s, now.row(s));
+        pixel first(s.out, now.row(s));
         int h = first.h * s.stride[0] - s.pad[0], w = first.w * s.stride[1] - s.pad[1];
         tap at(s, part.first);
         for (int i = 0; i < part.count; i++, at.next(s), stage.next()) {
@@ -257,7 +257,8 @@ static __device__ void send_off(const shape &s, const barriers &b, uint32 tile_y
             for (int g = 0; g < GROUPS; g++)
                 store_box(s.y, now.column(s) + i * 64, now.row(s) + g * 64,
                           from + (i * GROUPS + g) * PLATE);
-        store_wait();
+        store_end();
+        store_wait<0>();
         barrier_arrive(b.sent(now.y.at));
     }
 }

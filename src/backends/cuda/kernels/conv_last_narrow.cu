@@ -50,16 +50,6 @@ struct barriers { /* by their addresses in shared memory */
     }
 };
 
-/* Registers go from the threads that bring to those that multiply. */
-static __device__ __forceinline__ void registers_give()
-{
-    hopper_asm("setmaxnreg.dec.sync.aligned.u32 24;");
-}
-static __device__ __forceinline__ void registers_take()
-{
-    hopper_asm("setmaxnreg.inc.sync.aligned.u32 240;");
-}
-
 /* The tiles of a group, one by one; those of all groups have their turns at the same time. */
 struct tiles {
     int tile;
@@ -90,7 +80,7 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 w, uint32
             tiles now = all;
             now.tile += g;
             if (!now.more(s)) break;
-            pixel first(s, now.row(s));
+            pixel first(s.out, now.row(s));
             uint32 full = b.full(g, now.place.at);
             barrier_wait_block(b.empty(g, now.place.at), now.place.parity ^ 1);
             barrier_expect(full, s.place_bytes);
@@ -199,10 +189,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     }
     __syncthreads();
     if (group == GROUPS) {
-        registers_give();
+        registers_give<24>();
         if (threadIdx.x == MULTIPLIERS) bring(s, b, shared_address(memory), shared_address(x));
     } else {
-        registers_take();
+        registers_take<240>();
         multiply_all(s, b, memory, x, y + group * Y_BYTES, group);
     }
 }

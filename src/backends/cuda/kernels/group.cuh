@@ -42,11 +42,23 @@ static __device__ __forceinline__ void store_box(const map &to, int column, int 
                "r"(column), "r"(row), "r"(from)
                : "memory");
 }
-/* Until what was stored has been read from shared memory. */
-static __device__ __forceinline__ void store_wait()
+/* What was stored is a group; until all but the LEFT last groups have been read from shared memory. */
+static __device__ __forceinline__ void store_end()
 {
     hopper_asm("cp.async.bulk.commit_group;" ::: "memory");
-    hopper_asm("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+template <int LEFT> static __device__ __forceinline__ void store_wait()
+{
+    hopper_asm("cp.async.bulk.wait_group.read %0;" ::"n"(LEFT) : "memory");
+}
+/* Registers go from the threads that bring to those that multiply. */
+template <int LEFT> static __device__ __forceinline__ void registers_give()
+{
+    hopper_asm("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(LEFT));
+}
+template <int ALL> static __device__ __forceinline__ void registers_take()
+{
+    hopper_asm("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(ALL));
 }
 /* What this thread wrote to shared memory is seen by the copy engine, after a barrier. */
 static __device__ __forceinline__ void show_to_copies()
@@ -118,11 +130,13 @@ static __device__ __forceinline__ void settle(float (*c)[4])
 #define NAMES NAMES_32
 #define SUMS SIXTEEN(0), SIXTEEN(4)
 #define OPERANDS "%32, %33"
+#define OPERANDS_BY "{%32, %33, %34, %35}, %36"
 #elif PRODUCT_COLUMNS == 104
 #define COLUMNS "n104"
 #define NAMES NAMES_52
 #define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), FOUR(12)
 #define OPERANDS "%52, %53"
+#define OPERANDS_BY "{%52, %53, %54, %55}, %56"
 #elif PRODUCT_COLUMNS == 128
 #define COLUMNS "n128"
 #define NAMES NAMES_64
@@ -157,12 +171,12 @@ static __device__ __forceinline__ void multiply(bf16, float (*c)[4], uint64 x, u
     MULTIPLY("bf16");
 }
 
-#if PRODUCT_COLUMNS == 104
+#ifdef OPERANDS_BY
 /* The same with x in registers, as multiply_add has them. */
 #define MULTIPLY_BY(type)                                                                          \
     hopper_asm("{ .reg .pred add; setp.eq.u32 add, 0, 0;"                                          \
                "wgmma.mma_async.sync.aligned.m64" COLUMNS "k16.f32." type "." type " {" NAMES      \
-               "}, {%52, %53, %54, %55}, %56, add, 1, 1, 0; }"                                     \
+               "}, " OPERANDS_BY ", add, 1, 1, 0; }"                                               \
                : SUMS                                                                              \
                : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "l"(w))
 static __device__ __forceinline__ void multiply_by(half, float (*c)[4], const uint32 *x, uint64 w)
@@ -191,6 +205,18 @@ static __device__ __forceinline__ void give_back(uint32 barrier)
 }
 
 /* ---- What is where -----------------------------------------------------------------------------*/
+
+/* Where a row of tiles stands in x and y, whose two axes are `size` long. */
+struct pixel {
+    int n, h, w;
+    __device__ pixel(const divider *size, int row)
+    {
+        uint32 down, across;
+        n = (int)divide(divide((uint32)row, size[1], &across), size[0], &down);
+        h = (int)down;
+        w = (int)across;
+    }
+};
 
 /* COUNT places go round; the parity of their phases turns with every round. */
 template <int COUNT> struct turn {

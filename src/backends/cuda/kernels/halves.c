@@ -1,11 +1,12 @@
-/* FeedForward, WindowBlock and NormLinear by the kernels of their parts, one behind the other:
- * where no kernel takes all of it, and where there are so many rows that libraries win. Each part
- * is done by the first tactic of its operator, in the order of the table, that the card has and
- * that wants no packed weights; of NormLinear, which is one product, the next ones are candidates
- * too. */
+/* FeedForward, WindowBlock, NormLinear and ConvPair by the kernels of their parts, one behind the
+ * other: where no kernel takes all of it, and where there are so many rows that libraries win. Each
+ * part is done by the first tactic of its operator, in the order of the table, that the card has
+ * and that wants no packed weights; of NormLinear, which is one product, the next ones are
+ * candidates too. */
 #include <string.h>
 
-#include "backends/cuda/cuda.h"
+#include "backends/cuda/kernels/halves.h"
+#include "ops/conv_pair/conv_pair.h"
 #include "ops/feed_forward/feed_forward.h"
 #include "ops/linear/linear.h"
 #include "ops/norm/norm.h"
@@ -13,7 +14,7 @@
 #include "ops/wide/wide.h"
 #include "ops/window_block/window_block.h"
 
-enum { PARTS_MAX = 4, OPERANDS = 4 };
+enum { PARTS_MAX = 4, OPERANDS = 6 };
 
 typedef struct part {
     tn_problem problem;
@@ -21,6 +22,7 @@ typedef struct part {
     union {
         tn_layer_norm_params norm;
         tn_linear_params linear;
+        tn_conv_last_params conv;
     } params;
 } part;
 
@@ -103,10 +105,32 @@ static void add_linear(chain *c, const tn_problem *p, int w, bool residual,
     x->problem.in_constant = 6;
 }
 
+static void add_convs(chain *c, const tn_problem *p)
+{
+    tn_tensor between, in[3];
+    tn_problem both[2];
+    tn_conv_pair_parts(p, &between, in, &both[0], &both[1]);
+    for (int i = 0; i < 2; i++) {
+        part *x = &c->at[c->count++];
+        x->out = both[i].out[0];
+        memcpy(x->in, both[i].in, (size_t)both[i].in_count * sizeof *x->in);
+        memcpy(&x->params.conv, both[i].params, sizeof x->params.conv);
+        x->problem = both[i];
+        x->problem.in = x->in;
+        x->problem.out = &x->out;
+        x->problem.params = &x->params;
+    }
+    c->wants_first = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
+}
+
 static void chain_of(const tn_problem *p, chain *c)
 {
     const tn_epilogue none = {0};
     memset(c, 0, sizeof *c);
+    if (!strcmp(p->op, "ConvPair")) {
+        add_convs(c, p);
+        return;
+    }
     if (!strcmp(p->op, "FeedForward")) {
         const tn_feed_forward_params *params = p->params;
         add_norm(c, p, params->epsilon);
@@ -155,7 +179,7 @@ static tn_verdict accepts(const tn_problem *p)
     return TN_YES;
 }
 
-static size_t scratch_bytes(const tn_problem *p)
+size_t tn_cuda_parts_scratch(const tn_problem *p)
 {
     chain c;
     size_t most = 0;
@@ -186,7 +210,7 @@ static tn_status launch_skipping(const tn_launch *l, int skip)
     return NULL;
 }
 
-static tn_status launch(const tn_launch *l)
+tn_status tn_cuda_parts_run(const tn_launch *l)
 {
     return launch_skipping(l, 0);
 }
@@ -205,7 +229,7 @@ CHOICES(LAUNCH)
      .revision = 1,                                                                                \
      .needs = TN_SM75,                                                                             \
      .accepts = accepts,                                                                           \
-     .scratch_bytes = scratch_bytes,                                                               \
+     .scratch_bytes = tn_cuda_parts_scratch,                                                       \
      .launch = launch_##skip},
 
 extern const tn_tactic tn_cuda_halves[];
@@ -216,8 +240,8 @@ const tn_tactic tn_cuda_halves[] = {
         .revision = 1,
         .needs = TN_SM75,
         .accepts = accepts,
-        .scratch_bytes = scratch_bytes,
-        .launch = launch,
+        .scratch_bytes = tn_cuda_parts_scratch,
+        .launch = tn_cuda_parts_run,
     },
     {
         .name = "cuda.window_block.any.parts",
@@ -225,8 +249,17 @@ const tn_tactic tn_cuda_halves[] = {
         .revision = 1,
         .needs = TN_SM75,
         .accepts = accepts,
-        .scratch_bytes = scratch_bytes,
-        .launch = launch,
+        .scratch_bytes = tn_cuda_parts_scratch,
+        .launch = tn_cuda_parts_run,
+    },
+    {
+        .name = "cuda.convpair.any.parts",
+        .op = "ConvPair",
+        .revision = 1,
+        .needs = TN_SM75,
+        .accepts = accepts,
+        .scratch_bytes = tn_cuda_parts_scratch,
+        .launch = tn_cuda_parts_run,
     },
     CHOICES(NORM_LINEAR){0},
 };
