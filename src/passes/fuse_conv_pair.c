@@ -14,7 +14,8 @@
 #include "ops/conv_pair/conv_pair.h"
 
 enum { X, W, BIAS, RESIDUAL, X2, W2, FIRST_INS };
-enum { ROWS_MIN = 16384, MIDDLE_MAX = 512, COLUMNS_MAX = 256 };
+enum { ROWS_MIN = 16384, COLUMNS_MAX = 256 };
+enum { WEIGHTS_MAX = 512 * 256 }; /* which every tile fetches */
 
 static tn_value *input(const tn_node *node, int index)
 {
@@ -49,31 +50,42 @@ static int64_t size_of(tn_expr dim, const int64_t *values, int64_t count)
     return dim != TN_EXPR_NONE && (int64_t)dim < count ? values[dim] : TN_EXPR_UNKNOWN;
 }
 
-/* Many pixels of channels that are not too many. */
-static bool is_worth_it(const tn_node *first, const int64_t *values, int64_t count)
+/* Of weights, which have no more than one tap. */
+static int64_t channels_of(const tn_node *node, int w, const int64_t *values, int64_t count)
+{
+    const tn_value *value = input(node, w);
+    return value ? size_of(value->type.dim[value->type.rank - 1], values, count) : 0;
+}
+
+/* Many pixels, and weights that are few beside them. */
+static bool is_worth_it(const tn_node *first, const tn_node *second, const int64_t *values,
+                        int64_t count)
 {
     const tn_type *m = &first->out[0]->type;
-    int64_t rows = 1, size, channels = size_of(m->dim[m->rank - 1], values, count);
+    int64_t rows = 1, size, columns = size_of(second->in[W]->type.dim[0], values, count);
+    int64_t middle = channels_of(second, W, values, count);
+    int64_t channels = channels_of(first, W, values, count);
+    int64_t more = channels_of(first, W2, values, count);
     for (int i = 0; i < m->rank - 1; i++) {
         size = size_of(m->dim[i], values, count);
         if (size <= 0 || !tn_mul_i64(rows, size, &rows)) return false;
     }
-    return rows >= ROWS_MIN && channels > 0 && channels <= MIDDLE_MAX && channels % 64 == 0;
+    if (columns < 8 || channels < 8 || more < 0 || middle < 64) return false;
+    return rows >= ROWS_MIN && middle % 64 == 0 && columns % 8 == 0 && columns <= COLUMNS_MAX &&
+           middle <= WEIGHTS_MAX && channels <= WEIGHTS_MAX && more <= WEIGHTS_MAX &&
+           middle * (channels + more + columns) <= WEIGHTS_MAX;
 }
 
 /* The first of those that read the result, if it is a product of it alone. */
 static tn_node *second_of(const tn_node *first)
 {
     const tn_value *m = first->out[0];
-    int64_t columns;
     for (tn_node *node = first->next; node; node = node->next) {
         int reads = 0;
         for (int i = 0; i < node->in_count; i++) reads += node->in[i] == m;
         if (!reads) continue;
         bool fits = reads == 1 && node->in[X] == m && is_of_pixels(node) &&
-                    is_all(node, "strides", 1) && !input(node, RESIDUAL) && !input(node, X2) &&
-                    tn_expr_is_const(node->graph->exprs, node->in[W]->type.dim[0], &columns) &&
-                    columns <= COLUMNS_MAX && columns % 8 == 0;
+                    is_all(node, "strides", 1) && !input(node, RESIDUAL) && !input(node, X2);
         return fits ? node : NULL;
     }
     return NULL;
@@ -124,10 +136,9 @@ tn_status tn_fuse_conv_pairs(tn_graph *graph, const int64_t *values, int64_t cou
 {
     *changed = 0;
     for (tn_node *node = graph->first, *next; node; node = next) {
-        bool fits = is_of_pixels(node) && is_worth_it(node, values, count);
-        tn_node *second = fits ? second_of(node) : NULL;
+        tn_node *second = is_of_pixels(node) ? second_of(node) : NULL;
         next = node->next;
-        if (!second) continue;
+        if (!second || !is_worth_it(node, second, values, count)) continue;
         TN_TRY(fuse(node, second));
         ++*changed;
     }
