@@ -522,7 +522,7 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
     for (int i = 0, now = 0, turn = 0; i < at.count; i++) {
         barrier_wait_block(full(barriers, now), turn);
         const char *line = memory + now * s.stage_bytes() + own * LINE;
-        bool mine = i % SHARE_N == at.beside;
+        bool mine = i % SHARE_N == at.beside && own < s.rows;
 #pragma unroll
         for (int k = 0; mine && k < PARTS; k++) {
             pack<T, EACH> some =
@@ -550,8 +550,7 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
         if (n == at.beside) norm->found[n][own] = {{all, two}};
         else cluster_send(cluster_address(place, block), found, cluster_address(done, block));
     }
-    __syncwarp();
-    if (lane == 0) barrier_arrive(partial(barriers));
+    barrier_arrive(partial(barriers));
     if (NORM != 2) return;
     known::wait(barriers);
     y += (int64)(at.row + own) * s.k + column;
@@ -583,7 +582,7 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
             barrier_make(full(barriers, i), 1);
             barrier_make(empty(barriers, i), READERS * SHARERS);
         }
-        barrier_make(partial(barriers), NORM ? WARPS + (SHARE_N > 1) : 1);
+        barrier_make(partial(barriers), NORM ? WARPS * 32 + (SHARE_N > 1) : 1);
         barrier_made();
         if (SPLITS > 1) barrier_expect(partial(barriers), ROOM_BYTES);
         if (NORM && SHARE_N > 1) barrier_expect(partial(barriers), (SHARE_N - 1) * BM * 8);

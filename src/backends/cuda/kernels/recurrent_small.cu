@@ -331,7 +331,12 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
             load_weights<per_h>(from, p.lane, r);
         }
         __syncthreads();
-        if (p.group >= rows) continue;
+        if (p.group >= rows) {
+            /* Who has no row meets as often as the others: racecheck knows a barrier of the block
+             * no longer once some of its threads have met more often than others. */
+            for (int s = 0; UW > 32 && s < count; s++) group_barrier(p);
+            continue;
+        }
         const float *gate = gates + p.group * UW + p.u;
         float x_next = *gate; /* read during the step before */
         for (int s = 0; s < count; s++) {
