@@ -19,7 +19,8 @@ extern const tn_pass tn_pass_fuse_quantized, tn_pass_fold_constants, tn_pass_inl
     tn_pass_fuse_windows, tn_pass_narrow_masks, tn_pass_fuse_recurrent_stack,
     tn_pass_pick_rows_early, tn_pass_channels_last, tn_pass_merge_projections,
     tn_pass_fuse_conv_pool, tn_pass_fuse_halves, tn_pass_fuse_norm_linear,
-    tn_pass_simplify_elements, tn_pass_simplify_targets, tn_pass_drop_dead, tn_pass_fold_for_files;
+    tn_pass_fuse_linear_norm_linear, tn_pass_simplify_elements, tn_pass_simplify_targets,
+    tn_pass_drop_dead, tn_pass_fold_for_files;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
 static const tn_pass *const passes[] = {
@@ -52,6 +53,7 @@ static const tn_pass *const passes[] = {
     &tn_pass_fuse_conv_pool,
     &tn_pass_fuse_halves,
     &tn_pass_fuse_norm_linear,
+    &tn_pass_fuse_linear_norm_linear,
     &tn_pass_simplify_targets,
     &tn_pass_drop_dead,
     NULL,

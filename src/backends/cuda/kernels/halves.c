@@ -1,14 +1,15 @@
-/* FeedForward, WindowBlock, NormLinear and ConvPair by the kernels of their parts, one behind the
- * other: where no kernel takes all of it, and where there are so many rows that libraries win. Each
- * part is done by the first tactic of its operator, in the order of the table, that the card has
- * and that wants no packed weights; of NormLinear, which is one product, the next ones are
- * candidates too. */
+/* FeedForward, WindowBlock, NormLinear, LinearNormLinear and ConvPair by the kernels of their
+ * parts, one behind the other: where no kernel takes all of it, and where there are so many rows
+ * that libraries win. Each part is done by the first tactic of its operator, in the order of the
+ * table, that the card has and that wants no packed weights; where products are not the inner parts
+ * of more, the next ones are candidates too. */
 #include <string.h>
 
 #include "backends/cuda/kernels/halves.h"
 #include "ops/conv_pair/conv_pair.h"
 #include "ops/feed_forward/feed_forward.h"
 #include "ops/linear/linear.h"
+#include "ops/linear_norm_linear/linear_norm_linear.h"
 #include "ops/norm/norm.h"
 #include "ops/norm_linear/norm_linear.h"
 #include "ops/wide/wide.h"
@@ -17,6 +18,7 @@
 enum { PARTS_MAX = 4, OPERANDS = 6 };
 
 typedef struct part {
+    bool wanted; /* by somebody else too, who gave it a place */
     tn_problem problem;
     tn_tensor in[OPERANDS], out;
     union {
@@ -30,7 +32,6 @@ typedef struct part {
  * wants them. */
 typedef struct chain {
     int count;
-    bool wants_first;
     part at[PARTS_MAX];
 } chain;
 
@@ -84,21 +85,21 @@ static const tn_tensor *input(const tn_problem *p, int i)
     return tn_wide_has(p, i) ? &p->in[i] : NULL;
 }
 
-static void add_norm(chain *c, const tn_problem *p, float epsilon)
+/* Scale and shift are p's inputs from `scale` on. */
+static void add_norm(chain *c, const tn_problem *p, const tn_tensor *rows, int scale, float epsilon)
 {
-    const tn_tensor *in[] = {&p->in[0], input(p, 1), input(p, 2)};
+    const tn_tensor *in[] = {rows, input(p, scale), input(p, scale + 1)};
     part *x = add(c, "LayerNormalization", in, 3, like(in[0], in[0]->dim[in[0]->rank - 1]));
     x->params.norm =
         (tn_layer_norm_params){.axis = -1, .stash_type = TN_DTYPE_F32, .epsilon = epsilon};
     x->problem.params_bytes = sizeof x->params.norm;
 }
 
-/* Of what the part before gives; the residual is X. */
-static void add_linear(chain *c, const tn_problem *p, int w, bool residual,
-                       const tn_epilogue *epilogue)
+/* Weights and bias are p's inputs from w on. */
+static void add_linear(chain *c, const tn_problem *p, const tn_tensor *from, int w,
+                       const tn_tensor *residual, const tn_epilogue *epilogue)
 {
-    const tn_tensor *from = &c->at[c->count - 1].out;
-    const tn_tensor *in[] = {from, &p->in[w], input(p, w + 1), residual ? &p->in[0] : NULL};
+    const tn_tensor *in[] = {from, &p->in[w], input(p, w + 1), residual};
     part *x = add(c, "Linear", in, residual ? 4 : 3, like(from, p->in[w].dim[1]));
     x->params.linear.epilogue = *epilogue;
     x->problem.params_bytes = sizeof x->params.linear;
@@ -120,7 +121,21 @@ static void add_convs(chain *c, const tn_problem *p)
         x->problem.out = &x->out;
         x->problem.params = &x->params;
     }
-    c->wants_first = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
+    c->at[0].wanted = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
+}
+
+/* What the last part gives. */
+static const tn_tensor *given(const chain *c)
+{
+    return &c->at[c->count - 1].out;
+}
+
+/* That it goes to an output of p, if it is asked for. */
+static void want(chain *c, const tn_problem *p, int out)
+{
+    part *x = &c->at[c->count - 1];
+    x->wanted = p->out_count > out && p->out[out].dtype != TN_DTYPE_NONE;
+    if (x->wanted) x->out.data = p->out[out].data;
 }
 
 static void chain_of(const tn_problem *p, chain *c)
@@ -133,27 +148,35 @@ static void chain_of(const tn_problem *p, chain *c)
     }
     if (!strcmp(p->op, "FeedForward")) {
         const tn_feed_forward_params *params = p->params;
-        add_norm(c, p, params->epsilon);
-        add_linear(c, p, TN_FF_W1, false, &params->epilogue);
-        add_linear(c, p, TN_FF_W2, true, &none);
+        add_norm(c, p, &p->in[0], TN_FF_SCALE, params->epsilon);
+        add_linear(c, p, given(c), TN_FF_W1, NULL, &params->epilogue);
+        add_linear(c, p, given(c), TN_FF_W2, &p->in[0], &none);
         return;
     }
     if (!strcmp(p->op, "NormLinear")) {
         const tn_norm_linear_params *params = p->params;
-        add_norm(c, p, params->epsilon);
-        add_linear(c, p, TN_NL_W, false, &params->epilogue);
-        c->wants_first = p->out_count > 1 && p->out[1].dtype != TN_DTYPE_NONE;
-        if (c->wants_first) c->at[0].out.data = p->out[1].data;
+        add_norm(c, p, &p->in[0], TN_NL_SCALE, params->epsilon);
+        want(c, p, 1);
+        add_linear(c, p, given(c), TN_NL_W, NULL, &params->epilogue);
+        return;
+    }
+    if (!strcmp(p->op, "LinearNormLinear")) {
+        const tn_linear_norm_linear_params *params = p->params;
+        add_linear(c, p, &p->in[0], TN_LNL_W1, input(p, TN_LNL_RESIDUAL), &none);
+        want(c, p, TN_LNL_H);
+        add_norm(c, p, given(c), TN_LNL_SCALE, params->epsilon);
+        want(c, p, TN_LNL_N);
+        add_linear(c, p, given(c), TN_LNL_W2, NULL, &params->epilogue);
         return;
     }
     const tn_window_block_params *params = p->params;
-    add_norm(c, p, params->epsilon);
-    add_linear(c, p, TN_WB_W1, false, &none);
-    const tn_tensor *in[] = {&c->at[1].out, input(p, TN_WB_TABLE)};
+    add_norm(c, p, &p->in[0], TN_WB_SCALE, params->epsilon);
+    add_linear(c, p, given(c), TN_WB_W1, NULL, &none);
+    const tn_tensor *in[] = {given(c), input(p, TN_WB_TABLE)};
     part *x = add(c, "WindowAttention", in, 2, like(&p->in[0], p->in[0].dim[3]));
     x->problem.params = &params->attention;
     x->problem.params_bytes = sizeof params->attention;
-    add_linear(c, p, TN_WB_W2, true, &none);
+    add_linear(c, p, given(c), TN_WB_W2, &p->in[0], &none);
 }
 
 /* Where results between the parts lie; how much that takes. */
@@ -163,7 +186,7 @@ static size_t place(chain *c, void *scratch)
     for (int i = 0; i < c->count; i++) {
         if (i > 0) c->at[i].in[0].data = c->at[i - 1].out.data;
         if (i == c->count - 1) break;
-        if (i == 0 && c->wants_first) continue;
+        if (c->at[i].wanted) continue;
         c->at[i].out.data = scratch ? (uint8_t *)scratch + at : NULL;
         at = tn_wide_add(at, ((size_t)tn_tensor_bytes(&c->at[i].out) + 255) / 256 * 256);
     }
@@ -223,14 +246,16 @@ tn_status tn_cuda_parts_run(const tn_launch *l)
     }
 CHOICES(LAUNCH)
 
-#define NORM_LINEAR(skip)                                                                          \
-    {.name = "cuda.norm_linear.any.parts_" #skip,                                                  \
-     .op = "NormLinear",                                                                           \
+#define ROW(skip, op_, text)                                                                       \
+    {.name = "cuda." text ".any.parts_" #skip,                                                     \
+     .op = op_,                                                                                    \
      .revision = 1,                                                                                \
      .needs = TN_SM75,                                                                             \
      .accepts = accepts,                                                                           \
      .scratch_bytes = tn_cuda_parts_scratch,                                                       \
      .launch = launch_##skip},
+#define NORM_LINEAR(skip) ROW(skip, "NormLinear", "norm_linear")
+#define LINEAR_NORM_LINEAR(skip) ROW(skip, "LinearNormLinear", "linear_norm_linear")
 
 extern const tn_tactic tn_cuda_halves[];
 const tn_tactic tn_cuda_halves[] = {
@@ -261,5 +286,5 @@ const tn_tactic tn_cuda_halves[] = {
         .scratch_bytes = tn_cuda_parts_scratch,
         .launch = tn_cuda_parts_run,
     },
-    CHOICES(NORM_LINEAR){0},
+    CHOICES(NORM_LINEAR) CHOICES(LINEAR_NORM_LINEAR){0},
 };

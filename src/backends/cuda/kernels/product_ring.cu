@@ -22,10 +22,14 @@
  *     y = activation((sum - mean * (sum over k of w)) / deviation + bias)
  *
  * As many warps again add up the rows and their squares as they come by; blocks side by side share
- * that, each what it brings. Two rows of floats lie
+ * that, each what it brings. Where TOLD the kernel ahead has done so, in s.told parts of each row,
+ * and stages are for those alone who multiply. Two rows of floats lie
  * behind w, of 128 columns and more: the sums over k and the bias; behind them scale and shift.
- * 2: the normalised rows are wanted as well; each column of tiles makes one step along k of them,
- * of c, which is a.
+ * 2: the normalised rows are wanted as well; the columns of tiles make them, of c, which is a, each
+ * one step along k, or where there are several times as many, a part of its rows.
+ *
+ * TELL: sums of what a block finishes of each row of y, and of its squares, go to `sums`, for the
+ * kernel behind, as [parts, m].
  *
  * TYPE: half, bf16, or float, which is multiplied as tf32. ACT: the activation. VY: elements of y
  * written at once: 8, 2 or 1. ADD: c is 0 nothing, 1 a row for all, constant, read like y, 2
@@ -44,6 +48,8 @@
 #define ADD 1
 #define RESIDUAL 1
 #define NORM 0
+#define TOLD 0
+#define TELL 0
 #endif
 typedef TYPE T;
 
@@ -51,16 +57,18 @@ enum { GROUPS = BM / 64, WARPS = GROUPS * 4, LINE = 128, BK = LINE / (int)sizeof
 enum { B_BYTES = BN * LINE };
 enum { EIGHTS = BN / 8, OWN = EIGHTS / SPLITS, PARTS_BYTES = (SPLITS - 1) * OWN * WARPS * 512 };
 enum { ROOM_BYTES = NORM ? (BM * SHARE_N + BN + BK) * 8 : PARTS_BYTES };
-enum { READERS = NORM ? 2 * WARPS : WARPS };
+enum { READERS = NORM && !TOLD ? 2 * WARPS : WARPS };
 enum { SHARERS = SHARE_M * SHARE_N, CLUSTER = SHARERS * SPLITS };
 static_assert(BM % 64 == 0 && BN % 8 == 0, "tiles are what groups multiply");
 static_assert((BM / 2 - 8) * LINE <= B_BYTES, "what is multiplied beyond a tile's rows is its w");
 static_assert(EIGHTS % SPLITS == 0, "blocks of a cluster finish equal parts");
-static_assert(!NORM || (SPLITS == 1 && !ADD && !RESIDUAL), "a block sees all of its rows");
+static_assert(!NORM || (SPLITS == 1 && !ADD && !RESIDUAL && !TELL), "a block sees all of its rows");
+static_assert(NORM || !TOLD, "who normalises is told");
 
 struct shape {
     int m, n, k, tiles_n, groups; /* groups of 8 columns */
     int rows;                     /* of a tile; eights */
+    int told;
     int64 c_row, c_column, y_row;
     float alpha, beta, act_alpha, act_beta, epsilon;
 
@@ -327,8 +335,8 @@ static __device__ __forceinline__ void share(const float (*sum)[4], char *room, 
 /* What warps tell each other of rows that are normalised. */
 struct known {
     pack<float, 2> found[SHARE_N][BM]; /* sums of a row and of its squares, by who looked */
-    float weights[BN], bias[BN];    /* of the tile's columns */
-    float scale[BK], shift[BK];     /* of the step that the tile makes */
+    float weights[BN], bias[BN];       /* of the tile's columns */
+    float scale[BK], shift[BK];        /* of the step that the tile makes */
 
     /* The mean, and one by the deviation. */
     __device__ __forceinline__ pack<float, 2> of_row(int own, const shape &s) const
@@ -453,10 +461,40 @@ static __device__ __forceinline__ pack<T, 2> result(const float *sum, int q, int
     return out;
 }
 
+/* What the kernel behind would have to look at: elements as they are written. */
+static __device__ __forceinline__ void count(const pack<T, 2> &pair, int left,
+                                             pack<float, 2> *sums)
+{
+#pragma unroll
+    for (int v = 0; v < 2; v++) {
+        float x = v < left ? to_float(pair.at[v]) : 0.0f;
+        sums->at[0] += x;
+        sums->at[1] = fmaf(x, x, sums->at[1]);
+    }
+}
+/* Four lanes have a row's columns of this block. */
+static __device__ __forceinline__ void tell(pack<float, 2> (&own)[2], const shape &s,
+                                            const spot &at, pack<float, 2> *sums)
+{
+    int part = at.column / (OWN * 8);
+#pragma unroll
+    for (int k = 1; k < 4; k *= 2)
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+#pragma unroll
+            for (int v = 0; v < 2; v++)
+                own[h].at[v] += __shfl_xor_sync(0xffffffffu, own[h].at[v], k);
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        if (threadIdx.x % 4 == 0 && at.inside[h] && part * OWN * 8 < s.n)
+            sums[(int64)part * s.m + at.row + h * 8] = own[h];
+}
+
 static __device__ __forceinline__ void finish(const float (*sum)[4], const shape &s,
                                               const spot &at, const added &by, const T *c, T *y,
-                                              const known *norm)
+                                              const known *norm, pack<float, 2> *sums)
 {
+    pack<float, 2> told[2] = {};
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         T *row = y + (at.row + h * 8) * s.y_row;
@@ -469,6 +507,7 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 pack<T, 2> pair = result(sum[q + i], q + i, h, s, at, by, c, norm);
+                if (TELL) count(pair, s.n - at.column - (q + i) * 8, &told[h]);
                 out.at[i] = pair.at[0].bits | (uint32)pair.at[1].bits << 16;
             }
             turn_in_fours(out.at);
@@ -480,6 +519,7 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
         for (int q = 0; q < OWN; q++) {
             int left = s.n - at.column - q * 8;
             pack<T, 2> out = result(sum[q], q, h, s, at, by, c, norm);
+            if (TELL) count(out, left, &told[h]);
             T *to = row + at.column + q * 8;
             if (VY == 2 && at.inside[h] && left > 0) *(pack<T, 2> *)to = out;
             if (VY == 1)
@@ -488,45 +528,40 @@ static __device__ __forceinline__ void finish(const float (*sum)[4], const shape
         }
 #endif
     }
+    if (TELL) tell(told, s, at, sums);
 }
 
 /* ---- The warps that look at rows ---------------------------------------------------------------*/
 
-/* The thread's half of each line of a row. Blocks side by side have the same rows: each looks at
- * the steps that it brings, and sends the others what it found. */
-static __device__ __forceinline__ void look(const shape &s, const place &at, const char *memory,
-                                            uint32 barriers, const float *about, const T *x,
-                                            known *norm, T *y)
+/* A thread has half of each line of a row. */
+struct half_row {
+    int own, half_of;
+
+    __device__ __forceinline__ half_row()
+    {
+        int thread = threadIdx.x - (WARPS * 32 + 32);
+        own = thread / 2;
+        half_of = thread % 2;
+    }
+};
+
+/* The sum of a row and that of its squares as stages come by. Blocks side by side have the same
+ * rows: each looks at the steps that it brings. */
+static __device__ __forceinline__ pack<float, 2> look(const shape &s, const place &at,
+                                                      const half_row &mine, const char *memory,
+                                                      uint32 barriers)
 {
     enum { PARTS = LINE / 32, EACH = 16 / (int)sizeof(T) };
-    int thread = threadIdx.x - (WARPS * 32 + 32), own = thread / 2, half_of = thread % 2;
-    int lane = threadIdx.x % 32, sharer = at.number(0, lane, at.rank), step = at.column / BN;
-    int columns = (s.n + 127) / 128 * 128, column = step * BK + half_of * (BK / 2);
-    bool makes = NORM == 2 && step < at.count && own < s.rows && at.row + own < s.m;
+    int lane = threadIdx.x % 32, sharer = at.number(0, lane, at.rank);
     float sum[4] = {}, squares[4] = {};
-    pack<T, EACH> kept[PARTS] = {};
-    for (int i = thread; i < BN; i += WARPS * 32) {
-        norm->weights[i] = about[at.column + i];
-        norm->bias[i] = about[columns + at.column + i];
-    }
-    about += 2 * columns;
-    for (int i = thread; NORM == 2 && step < at.count && i < BK; i += WARPS * 32) {
-        norm->scale[i] = about[step * BK + i];
-        norm->shift[i] = about[(at.count + step) * BK + i];
-    }
-    tn_wait_for_producer();
-    x += (int64)(at.row + own) * s.k + column;
-#pragma unroll
-    for (int i = 0; i < PARTS; i++)
-        if (makes && column + i * EACH < s.k) kept[i] = *(const pack<T, EACH> *)(x + i * EACH);
     for (int i = 0, now = 0, turn = 0; i < at.count; i++) {
         barrier_wait_block(full(barriers, now), turn);
-        const char *line = memory + now * s.stage_bytes() + own * LINE;
-        bool mine = i % SHARE_N == at.beside && own < s.rows;
+        const char *line = memory + now * s.stage_bytes() + mine.own * LINE;
+        bool ours = i % SHARE_N == at.beside && mine.own < s.rows;
 #pragma unroll
-        for (int k = 0; mine && k < PARTS; k++) {
-            pack<T, EACH> some =
-                *(const pack<T, EACH> *)(line + ((half_of * PARTS + k) ^ own % 8) * 16);
+        for (int k = 0; ours && k < PARTS; k++) {
+            pack<T, EACH> some = *(const pack<T, EACH> *)(line + ((mine.half_of * PARTS + k) ^
+                                                                  mine.own % 8) * 16);
 #pragma unroll
             for (int e = 0; e < EACH; e++) {
                 float value = to_float(some.at[e]);
@@ -539,38 +574,115 @@ static __device__ __forceinline__ void look(const shape &s, const place &at, con
             stage_release(cluster_address(empty(barriers, now), sharer));
         if (++now == STAGES) now = 0, turn ^= 1;
     }
-    float all = sum[0] + sum[1] + (sum[2] + sum[3]);
-    float two = squares[0] + squares[1] + (squares[2] + squares[3]);
-    all += __shfl_xor_sync(0xffffffffu, all, 1);
-    two += __shfl_xor_sync(0xffffffffu, two, 1);
-    const float found[2] = {all, two};
-    uint32 place = shared_address(&norm->found[at.beside][own]), done = partial(barriers);
-    for (int n = 0; half_of == 0 && n < SHARE_N; n++) {
+    return {{sum[0] + sum[1] + (sum[2] + sum[3]),
+             squares[0] + squares[1] + (squares[2] + squares[3])}};
+}
+
+/* The same of what the kernel ahead told: each block reads its share of the parts. */
+static __device__ __forceinline__ pack<float, 2> hear(const shape &s, const place &at,
+                                                      const half_row &mine,
+                                                      const pack<float, 2> *sums)
+{
+    pack<float, 2> all = {};
+    if (mine.own >= s.rows || at.row + mine.own >= s.m) return all;
+#pragma unroll 12
+    for (int i = at.beside * 2 + mine.half_of; i < s.told; i += 2 * SHARE_N) {
+        pack<float, 2> part = sums[(int64)i * s.m + at.row + mine.own];
+        all.at[0] += part.at[0];
+        all.at[1] += part.at[1];
+    }
+    return all;
+}
+
+/* The normalised rows: a column of tiles makes one step along k of them, or some rows of a step where
+ * there are several times as many columns as steps. A thread has 16 bytes of every so many rows. */
+struct maker {
+    enum { EACH = 16 / (int)sizeof(T), CHUNKS = LINE / 16, ROWS = WARPS * 32 / CHUNKS };
+    enum { TIMES = BM / ROWS };
+    int step, row, end, element; /* of the tile; of the step */
+    pack<T, EACH> kept[TIMES];
+
+    __device__ __forceinline__ maker(const shape &s, const place &at)
+    {
+        int thread = threadIdx.x - (WARPS * 32 + 32), tile = at.column / BN;
+        int parts = max(s.tiles_n / at.count, 1), part = tile / at.count;
+        int rows = (s.rows + parts - 1) / parts, first = part * rows;
+        step = tile % at.count;
+        row = first + thread / CHUNKS;
+        end = part < parts ? min(first + rows, min(s.rows, s.m - at.row)) : 0;
+        element = thread % CHUNKS * EACH;
+        if (step * BK + element >= s.k) end = 0;
+    }
+    __device__ __forceinline__ int64 place_of(const shape &s, const place &at, int row) const
+    {
+        return (int64)(at.row + row) * s.k + step * BK + element;
+    }
+    __device__ __forceinline__ void read(const shape &s, const place &at, const T *x)
+    {
+#pragma unroll
+        for (int i = 0; i < TIMES; i++)
+            if (row + i * ROWS < end)
+                kept[i] = *(const pack<T, EACH> *)(x + place_of(s, at, row + i * ROWS));
+    }
+    __device__ __forceinline__ void make(const shape &s, const place &at, const known *norm,
+                                         T *y) const
+    {
+#pragma unroll
+        for (int i = 0; i < TIMES; i++) {
+            if (row + i * ROWS >= end) continue;
+            pack<float, 2> mean_and = norm->of_row(row + i * ROWS, s);
+            pack<T, EACH> out;
+#pragma unroll
+            for (int e = 0; e < EACH; e++) {
+                float value = (to_float(kept[i].at[e]) - mean_and.at[0]) * mean_and.at[1];
+                from_float(fmaf(value, norm->scale[element + e], norm->shift[element + e]),
+                           &out.at[e]);
+            }
+            *(pack<T, EACH> *)(y + place_of(s, at, row + i * ROWS)) = out;
+        }
+    }
+};
+
+/* What those who multiply have to know of rows, told to the blocks side by side as well, of which
+ * each has looked at a part; and the normalised rows. */
+static __device__ __forceinline__ void normalise(const shape &s, const place &at,
+                                                 const char *memory, uint32 barriers,
+                                                 const float *about, const T *x,
+                                                 const pack<float, 2> *sums, known *norm, T *y)
+{
+    half_row mine;
+    maker rows(s, at);
+    int thread = threadIdx.x - (WARPS * 32 + 32), columns = (s.n + 127) / 128 * 128;
+    for (int i = thread; i < BN; i += WARPS * 32) {
+        norm->weights[i] = about[at.column + i];
+        norm->bias[i] = about[columns + at.column + i];
+    }
+    about += 2 * columns + rows.step * BK;
+    for (int i = thread; NORM == 2 && i < BK; i += WARPS * 32) {
+        norm->scale[i] = about[i];
+        norm->shift[i] = about[at.count * BK + i];
+    }
+    tn_wait_for_producer();
+    pack<float, 2> found = TOLD ? hear(s, at, mine, sums) : look(s, at, mine, memory, barriers);
+    if (NORM == 2) rows.read(s, at, x);
+#pragma unroll
+    for (int v = 0; v < 2; v++) found.at[v] += __shfl_xor_sync(0xffffffffu, found.at[v], 1);
+    uint32 place = shared_address(&norm->found[at.beside][mine.own]), done = partial(barriers);
+    for (int n = 0; mine.half_of == 0 && n < SHARE_N; n++) {
         int block = at.number(at.below, n, at.rank);
-        if (n == at.beside) norm->found[n][own] = {{all, two}};
-        else cluster_send(cluster_address(place, block), found, cluster_address(done, block));
+        if (n == at.beside) norm->found[n][mine.own] = found;
+        else cluster_send(cluster_address(place, block), found.at, cluster_address(done, block));
     }
     barrier_arrive(partial(barriers));
     if (NORM != 2) return;
     known::wait(barriers);
-    y += (int64)(at.row + own) * s.k + column;
-    pack<float, 2> mean_and = norm->of_row(own, s);
-#pragma unroll
-    for (int i = 0; i < PARTS; i++) {
-        pack<T, EACH> out;
-#pragma unroll
-        for (int e = 0; e < EACH; e++) {
-            int k = half_of * (BK / 2) + i * EACH + e;
-            float value = (to_float(kept[i].at[e]) - mean_and.at[0]) * mean_and.at[1];
-            from_float(fmaf(value, norm->scale[k], norm->shift[k]), &out.at[e]);
-        }
-        if (makes && column + i * EACH < s.k) *(pack<T, EACH> *)(y + i * EACH) = out;
-    }
+    rows.make(s, at, norm, y);
 }
 
-extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64 ? 2 : 1)
+extern "C" __global__ void __launch_bounds__((NORM ? 2 : 1) * WARPS * 32 + 32, NORM && BM == 64 ? 2 : 1)
     product_ring(const __grid_constant__ tensor_map a, const char *w, const T *c,
-                 const T *residual, T *y, T *normed, const __grid_constant__ shape s)
+                 const T *residual, T *y, T *normed, pack<float, 2> *sums,
+                 const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
     place at(s);
@@ -592,8 +704,8 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
     if (NORM && threadIdx.x >= WARPS * 32 + 32) {
         int64 steps = (s.k + BK - 1) / BK;
         if (CLUSTER > 1) cluster_wait();
-        look(s, at, memory, barriers, (const float *)(w + steps * s.groups * (8 * LINE)), c,
-             (known *)room, normed);
+        normalise(s, at, memory, barriers, (const float *)(w + steps * s.groups * (8 * LINE)), c,
+                  sums, (known *)room, normed);
         return;
     }
     if (threadIdx.x >= WARPS * 32) {
@@ -619,6 +731,6 @@ extern "C" __global__ void __launch_bounds__(READERS * 32 + 32, NORM && BM == 64
     if constexpr (SPLITS > 1) {
         float own[OWN][4];
         share(sum, room, partial(barriers), at, own);
-        finish(own, s, mine, by, c, y, norm);
-    } else finish(sum, s, mine, by, c, y, norm);
+        finish(own, s, mine, by, c, y, norm, sums);
+    } else finish(sum, s, mine, by, c, y, norm, sums);
 }
