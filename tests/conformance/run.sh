@@ -2,7 +2,7 @@
 # The ONNX suites against their manifests: run.sh [--bless] BUILD_FOLDER RESULTS_FOLDER
 # The archives are looked for in $TN_SUITES, then in ../shared/tests; suites whose archive is not there
 # are skipped and said so. RESULTS_FOLDER gets SUITE.MODE.txt, the output of each run, ended by "N passed,
-# N failed, N skipped". TN_MODES="given" runs only these modes.
+# N failed, N skipped". TN_MODES="given" runs only these modes; TN_SHARE=1 runs many cases in a process.
 set -u
 cd "$(dirname "$0")/../.."
 bless=()
@@ -15,7 +15,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 mkdir -p "$results" || exit 2
 [ -x "$runner" ] || { echo "there is no $runner; build first"; exit 2; }
 share=() # a process on a card takes longer to begin than its case
-case ${TENON_DEVICE:-cpu} in cpu) ;; *) share=(--share) ;; esac
+case ${TN_SHARE:-}${TENON_DEVICE:-cpu} in cpu) ;; *) share=(--share) ;; esac
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 code=0 summary=()
