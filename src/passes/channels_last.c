@@ -1,17 +1,21 @@
-/* Channels along memory: what tensor cores want of a convolution.
+/* Channels along memory: what tensor cores want of a convolution, and dot products of bytes.
  *
  * A Conv becomes a ChannelsLastConv between two Transposes. The one behind it sinks: a node that
  * reads Transpose(z) of [N, H, W, C] becomes one that reads z, and the Transpose goes on behind
  * that, until it meets the one before the next convolution, and both fall away. So a network is
  * turned at its two ends, and not even there where an axis is one wide, where a first layer may as
  * well read its few channels as they came, and where the weights behind a Flatten can be turned
- * instead. */
+ * instead.
+ *
+ * On the CPU a QLinearConv becomes a QuantizedConv the same way, and what is added to its result is
+ * added where its sums end. */
 #include <string.h>
 
 #include "ir/draft.h"
+#include "ops/quantize/quantized_conv.h"
 #include "passes/constants.h"
 
-enum { RANK = 4, FEW = 4, INPUTS_MAX = 64, ATTRS_MAX = 24, PARTS_MAX = 8 };
+enum { RANK = 4, FEW = 4, FULL = 16, INPUTS_MAX = 64, ATTRS_MAX = 24, PARTS_MAX = 8 };
 static const int64_t to_last[RANK] = {0, 2, 3, 1}, to_first[RANK] = {0, 3, 1, 2};
 
 /* ---- Questions -------------------------------------------------------------------------------*/
@@ -133,13 +137,42 @@ static tn_status turn_conv(tn_draft *d, tn_node *node)
                 again(d, node, "ChannelsLastConv", in, node->in_count, as_it_came ? &first : NULL));
 }
 
+/* Are a group's outputs, of constant weights, enough to fill vectors? */
+static bool is_wide(const tn_node *node)
+{
+    int64_t group = tn_node_int_attr(node, "group", 1);
+    const tn_value *w = node->in[TN_QCONV_W];
+    return tn_value_is_constant(w) && (group == 1 || dim_of(w, 0) / group >= FULL);
+}
+
+static tn_status turn_quantized(tn_draft *d, tn_node *node, bool *done)
+{
+    tn_value *in[TN_QCONV_BIAS + 1] = {NULL}, *x = node->in[TN_QCONV_X];
+    tn_attr first = tn_attr_int("x_first", 1);
+    if (x->type.rank != RANK || node->in[TN_QCONV_W]->type.rank != RANK || !is_wide(node))
+        return NULL;
+    *done = true;
+    int64_t channels = dim_of(x, 1);
+    bool as_it_came = channels > 1 && channels <= FEW && !source_of(x);
+    for (int i = 0; i < node->in_count; i++) in[i] = node->in[i];
+    if (!as_it_came) in[TN_QCONV_X] = turn(d, x, to_last);
+    in[TN_QCONV_W] = turn(d, in[TN_QCONV_W], to_last);
+    return give(d, node,
+                again(d, node, "QuantizedConv", in, node->in_count, as_it_came ? &first : NULL));
+}
+
+static bool is_byte(const tn_value *value)
+{
+    return value->type.dtype == TN_DTYPE_U8 || value->type.dtype == TN_DTYPE_I8;
+}
+
 static tn_status turn_pool(tn_draft *d, tn_node *node, bool *done)
 {
     tn_attr average = tn_attr_int("average", 1);
     bool is_max = !strcmp(node->op->name, "MaxPool");
     tn_value *x = source_of(node->in[0]);
     *done = x && (x->type.dtype == TN_DTYPE_F32 || x->type.dtype == TN_DTYPE_F16 ||
-                  x->type.dtype == TN_DTYPE_BF16);
+                  x->type.dtype == TN_DTYPE_BF16 || is_byte(x));
     if (node->out_count > 1 && node->out[1] && tn_value_has_users(node->out[1])) *done = false;
     if (!*done) return NULL;
     tn_node_remove_attr(node, "storage_order");
@@ -205,6 +238,42 @@ static tn_status sink_scaled(tn_draft *d, tn_node *node, bool *done)
     for (int i = 1; i < node->in_count; i++)
         if (node->in[i] && !is_one_wide(node->in[i])) return NULL;
     return sink_elementwise(d, node, done);
+}
+
+/* Does nobody but `reader` see z, turned? */
+static bool is_only_read_by(const tn_value *z, const tn_node *reader)
+{
+    for (int64_t i = 0; i < z->use_count; i++) {
+        const tn_node *node = z->use[i].node;
+        const tn_value *y = node->out[0];
+        if (!has_perm(node, to_first, RANK) || y->output_count) return false;
+        for (int64_t k = 0; k < y->use_count; k++)
+            if (y->use[k].node != reader) return false;
+    }
+    return !z->output_count;
+}
+
+/* A sum of two quantised tensors: by the convolution that gives one of them, if that is all that
+ * its result is for. */
+static tn_status sink_sum(tn_draft *d, tn_node *node, bool *done)
+{
+    enum { EACH = 3 }; /* a tensor, its scale, its zero point */
+    tn_value *in[TN_QCONV_INPUTS] = {NULL};
+    for (int side = 0; side < 2; side++) {
+        tn_value *z = source_of(node->in[side * EACH]), *other;
+        other = source_of(node->in[EACH - side * EACH]);
+        const tn_node *conv = z && other && z != other ? z->producer : NULL;
+        if (!conv || !is(conv, (const char *const[]){"QuantizedConv", NULL}) ||
+            conv->in_count > TN_QCONV_BIAS + 1 || !is_only_read_by(z, node))
+            continue;
+        *done = true;
+        for (int i = 0; i < conv->in_count; i++) in[i] = conv->in[i];
+        for (int i = 0; i < EACH; i++)
+            in[TN_QCONV_MORE + i] = i ? node->in[EACH - side * EACH + i] : other;
+        for (int i = 0; i < 2; i++) in[TN_QCONV_SUM_SCALE + i] = node->in[2 * EACH + i];
+        return give(d, node, again(d, conv, "QuantizedConv", in, TN_QCONV_INPUTS, NULL));
+    }
+    return sink_scaled(d, node, done);
 }
 
 /* In parts along an axis. */
@@ -422,10 +491,12 @@ static tn_status end_still(tn_draft *d, tn_node *node, bool *done)
 
 /* ---- The pass --------------------------------------------------------------------------------*/
 
-static const struct {
+typedef struct row {
     const char *op;
     tn_status (*step)(tn_draft *d, tn_node *node, bool *done);
-} steps[] = {
+} row;
+
+static const row steps[] = {
     {"MaxPool", turn_pool},
     {"AveragePool", turn_pool},
     {"Concat", sink_along},
@@ -443,9 +514,31 @@ static const struct {
     {"Transpose", end_tokens},
     {"QuantizeLinear", sink_scaled},
     {"DequantizeLinear", sink_scaled},
+    {NULL, NULL},
 };
 
-static tn_status visit(tn_draft *d, tn_node *node, bool *done)
+static tn_status turn_byte_pool(tn_draft *d, tn_node *node, bool *done)
+{
+    return is_byte(node->in[0]) ? turn_pool(d, node, done) : NULL;
+}
+
+/* On the CPU, where other kernels are as fast either way. */
+static const row byte_steps[] = {
+    {"QLinearConv", turn_quantized},
+    {"QuantizedAdd", sink_sum},
+    {"MaxPool", turn_byte_pool},
+    {"Concat", sink_along},
+    {"ReduceMean", sink_mean},
+    {"GlobalAveragePool", sink_mean},
+    {"Flatten", end_flat},
+    {"Reshape", end_flat},
+    {"Transpose", end_tokens},
+    {"QuantizeLinear", sink_scaled},
+    {"DequantizeLinear", sink_scaled},
+    {NULL, NULL},
+};
+
+static tn_status step_of(const row *of, tn_draft *d, tn_node *node, bool *done)
 {
     static const char *const elementwise[] = {
         "Abs",   "Add",        "Cast",     "Ceil",      "Clip", "Div",   "Elu",       "Erf",
@@ -453,12 +546,21 @@ static tn_status visit(tn_draft *d, tn_node *node, bool *done)
         "Min",   "Mish",       "Mul",      "Neg",       "Pow",  "Relu",  "Sigmoid",   "PRelu",
         "Sqrt",  "Softplus",   "Sub",      "Sum",       "Tanh", "Round", "Softsign",  "Swish",
         "Where", "Reciprocal", "Identity", NULL};
-    *done = is_conv(node);
-    if (*done) return turn_conv(d, node);
     if (is(node, elementwise)) return sink_elementwise(d, node, done);
-    for (size_t i = 0; i < TN_COUNT(steps); i++)
-        if (is(node, (const char *const[]){steps[i].op, NULL})) return steps[i].step(d, node, done);
+    for (; of->op; of++)
+        if (is(node, (const char *const[]){of->op, NULL})) return of->step(d, node, done);
     return NULL;
+}
+
+static tn_status visit(tn_draft *d, tn_node *node, bool *done)
+{
+    *done = is_conv(node);
+    return *done ? turn_conv(d, node) : step_of(steps, d, node, done);
+}
+
+static tn_status visit_bytes(tn_draft *d, tn_node *node, bool *done)
+{
+    return step_of(byte_steps, d, node, done);
 }
 
 static tn_status sweep(tn_graph *graph, tn_status (*step)(tn_draft *d, tn_node *node, bool *done),
@@ -490,10 +592,27 @@ static tn_status run(tn_graph *graph, int64_t *changed)
     return sweep(graph, end_still, changed);
 }
 
+/* All convolutions of bytes, or none. */
+static tn_status run_bytes(tn_graph *graph, int64_t *changed)
+{
+    for (const tn_node *node = graph->first; node; node = node->next)
+        if (is(node, (const char *const[]){"QLinearConv", NULL}) && !is_wide(node)) return NULL;
+    TN_TRY(sweep(graph, visit_bytes, changed));
+    return sweep(graph, end_still, changed);
+}
+
 const tn_pass tn_pass_channels_last = {
     .name = "channels_last",
     .about = "convolutions with their channels along memory, turned at the ends of a network",
     .run = run,
     .only_engines = true,
     .only_cards = true,
+};
+
+const tn_pass tn_pass_channels_last_bytes = {
+    .name = "channels_last_bytes",
+    .about = "the same of convolutions of bytes, with what is added to them",
+    .run = run_bytes,
+    .only_engines = true,
+    .only_cpu = true,
 };

@@ -20,7 +20,7 @@ extern const tn_pass tn_pass_fuse_quantized, tn_pass_fold_constants, tn_pass_inl
     tn_pass_pick_rows_early, tn_pass_channels_last, tn_pass_merge_projections,
     tn_pass_fuse_conv_pool, tn_pass_fuse_halves, tn_pass_fuse_norm_linear,
     tn_pass_fuse_linear_norm_linear, tn_pass_simplify_elements, tn_pass_simplify_targets,
-    tn_pass_drop_dead, tn_pass_fold_for_files;
+    tn_pass_drop_dead, tn_pass_fold_for_files, tn_pass_channels_last_bytes;
 
 /* Values first, then what they make superfluous; the sweep ends by clearing up. */
 static const tn_pass *const passes[] = {
@@ -49,6 +49,7 @@ static const tn_pass *const passes[] = {
     &tn_pass_fuse_recurrent_stack,
     &tn_pass_pick_rows_early,
     &tn_pass_channels_last,
+    &tn_pass_channels_last_bytes,
     &tn_pass_merge_projections,
     &tn_pass_fuse_conv_pool,
     &tn_pass_fuse_halves,

@@ -1,15 +1,17 @@
 /* ChannelsLastPool, of the domain "tenon": MaxPool, or AveragePool, of x [N, ..., C] into y
- * [N, ..., C]. A global pooling is a reduction there. */
+ * [N, ..., C]. A global pooling is a reduction there. Of bytes only the largest is asked for. */
 #include <math.h>
 
 #include "ops/pool/pool.h"
 #include "ops/wide/wide.h"
 
+#define TYPES (TN_DTS_FLOAT | TN_DT(I8) | TN_DT(U8))
+
 static const tn_field fields[] = {TN_POOL_WINDOW_FIELDS,
                                   TN_INT(tn_pool_params, count_include_pad, 0),
                                   TN_INT(tn_pool_last_params, average, 0)};
-static const tn_port ins[] = {{"X", TN_DTS_FLOAT, 'T', 0}};
-static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
+static const tn_port ins[] = {{"X", TYPES, 'T', 0}};
+static const tn_port outs[] = {{"Y", TYPES, 'T', 0}};
 
 static tn_status infer(tn_infer *f)
 {
@@ -88,6 +90,18 @@ static const tn_case cases[] = {
                 "count_include_pad=1} f32[2,8,7,3]"},
     {.problem = "ChannelsLastPool{kernel_shape=[2,2,2], average=1} f32[1,4,5,6,2]"},
     {.problem = "ChannelsLastPool{kernel_shape=[2,2]} f64[1,4,5,2]"},
+    {.problem = "ChannelsLastPool{kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]} "
+                "u8[2,17,20,64]",
+     .hi = 256},
+    {.problem = "ChannelsLastPool{kernel_shape=[3,2], strides=[1,2], dilations=[2,1], "
+                "pads=[1,0,2,1]} i8[1,9,8,37]",
+     .lo = -128,
+     .hi = 128},
+    {.problem = "ChannelsLastPool{kernel_shape=[2], strides=[2], ceil_mode=1} i8[3,11,5]",
+     .lo = -128,
+     .hi = 0},
+    {.problem = "ChannelsLastPool{kernel_shape=[2,2], average=1} u8[1,2,2,2]={1,8,2,7,3,6,4,5}",
+     .expect = "u8[1,1,1,2]={2,6}"},
     {0},
 };
 

@@ -1,5 +1,6 @@
 /* MaxPool of bytes: the largest of the rows under a row of outputs, column by column, and then the
- * largest of what lies under each window. */
+ * largest of what lies under each window. With the channels along memory, as ChannelsLastPool has
+ * them, windows are as many numbers side by side. */
 #include "backends/cpu/kernels/tile.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
@@ -115,6 +116,62 @@ static tn_status launch(const tn_launch *l)
     return tn_pool_run(l->pool, planes, 1 + GRAIN / (1 + work), share, &j);
 }
 
+/* ---- Channels along memory -------------------------------------------------------------------*/
+
+static tn_verdict accepts_last(const tn_problem *p)
+{
+    const tn_pool_last_params *params = p->params;
+    if (p->in[0].dtype != TN_DTYPE_U8 && p->in[0].dtype != TN_DTYPE_I8)
+        return TN_NO("the operands are not bytes");
+    return params->average ? TN_NO("it is not the largest that is asked for") : TN_YES;
+}
+
+/* A row of outputs, of all channels. */
+static void pool_last(const job *j, const uint8_t *x, int64_t channels, int64_t row, uint8_t *y)
+{
+    const tn_window *w = &j->w;
+    int64_t count = w->out[2] * channels;
+    memset(y, 0, (size_t)count);
+    for (int64_t k = 0; k < w->kernel_count; k++) {
+        int64_t across = k % w->kernel[2], line = k / w->kernel[2], begin, end;
+        int64_t d = row / w->out[1] * w->stride[0] + line / w->kernel[1] * w->dilation[0];
+        int64_t h = row % w->out[1] * w->stride[1] + line % w->kernel[1] * w->dilation[1];
+        d -= w->pad[0];
+        h -= w->pad[1];
+        if (d < 0 || d >= w->in[0] || h < 0 || h >= w->in[1]) continue;
+        tn_window_range(w, 2, across, &begin, &end);
+        int64_t first = across * w->dilation[2] - w->pad[2];
+        const uint8_t *src = x + ((d * w->in[1] + h) * w->in[2] + first) * channels;
+        for (int64_t i = begin; i < end; i++)
+            take_line(src + i * w->stride[2] * channels, 1, channels, j->flip, y + i * channels);
+    }
+    for (int64_t i = 0; j->flip && i < count; i++) y[i] ^= j->flip;
+}
+
+static tn_status share_last(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const job *j = arg;
+    const tn_tensor *x = &j->p->in[0], *y = &j->p->out[0];
+    int64_t channels = x->dim[x->rank - 1], rows = j->w.out[0] * j->w.out[1];
+    (void)thread;
+    for (int64_t at = begin; at < end; at++)
+        pool_last(j, (const uint8_t *)x->data + at / rows * j->w.in_count * channels, channels,
+                  at % rows, (uint8_t *)y->data + at * j->w.out[2] * channels);
+    return NULL;
+}
+
+static tn_status launch_last(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    const tn_tensor *y = &p->out[0];
+    job j = {.p = p, .flip = p->in[0].dtype == TN_DTYPE_I8 ? 128 : 0};
+    tn_pool_last_window(p, &j.w);
+    int64_t work = j.w.kernel_count * j.w.out[2] * y->dim[y->rank - 1];
+    if (tn_tensor_count(y) == 0) return NULL;
+    return tn_pool_run(l->pool, y->dim[0] * j.w.out[0] * j.w.out[1], 1 + GRAIN / (1 + work),
+                       share_last, &j);
+}
+
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_bytes)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_bytes)[] = {
     {
@@ -123,6 +180,13 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_pool_bytes)[] = {
         .revision = 1,
         .accepts = accepts,
         .launch = launch,
+    },
+    {
+        .name = "cpu.channelslastpool.i8.pixels." TN_VARIANT_TEXT,
+        .op = "ChannelsLastPool",
+        .revision = 1,
+        .accepts = accepts_last,
+        .launch = launch_last,
     },
     {0},
 };

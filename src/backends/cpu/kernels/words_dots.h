@@ -6,34 +6,9 @@
 #include <stdbool.h>
 
 #include "backends/cpu/kernels/tile.h"
+#include "backends/cpu/kernels/words_dot.h"
 
 enum { WORDS_ROWS = TILE_ROWS, WORDS_ROWS_OF = 1, WORDS_STEP = 1 };
-
-#if defined(__AVX512VNNI__)
-#define WORDS_MACS_NS 200 /* multiply-adds in a nanosecond, for estimates */
-enum { WORD = 4 };
-typedef uint8_t part;     /* of a word of x */
-typedef int8_t part_of_w; /* of a word of weights */
-
-SIMD_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
-{
-    return (vi32)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, _mm512_set1_epi32(w));
-}
-#else
-#define WORDS_MACS_NS (5 * VF32_LANES)
-enum { WORD = 2 };
-typedef uint16_t part;
-typedef int16_t part_of_w;
-
-SIMD_INLINE vi32 words_dot(vi32 sum, vi32 x, int32_t w)
-{
-#if defined(__AVX2__)
-    return sum + (vi32)_mm256_madd_epi16((__m256i)x, _mm256_set1_epi32(w));
-#else
-    return sum + (x & 0xffff) * (int16_t)w + (x >> 16) * (w >> 16);
-#endif
-}
-#endif
 
 static inline void words_begin(void)
 {
@@ -57,7 +32,8 @@ SIMD_INLINE void words_run(int rows, int vectors, int64_t k, const uint32_t *w, 
         vi32 x[TILE_VECTORS];
         for (int v = 0; v < vectors; v++) memcpy(&x[v], panel + v * VF32_LANES, sizeof x[v]);
         for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) sum[i][v] = words_dot(sum[i][v], x[v], (int32_t)w[i]);
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] = words_dot(sum[i][v], x[v], words_set1(w[i]));
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++)

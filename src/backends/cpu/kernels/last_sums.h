@@ -1,0 +1,178 @@
+/* Sums of products of words of bytes for conv_bytes_last.c: of some positions, whose windows are
+ * runs of x, by some vectors of outputs. By dot products in the lanes of vectors, or by the tiles
+ * of AMX, which want what windows read as a panel. */
+#ifndef TN_BACKENDS_CPU_LAST_SUMS_H
+#define TN_BACKENDS_CPU_LAST_SUMS_H
+
+#include "backends/cpu/kernels/simd.h"
+#include "base/memory.h"
+#if defined(__AVX512F__) && !defined(__AVX512VNNI__)
+#define SUMS_BY_TILES
+#include "backends/cpu/kernels/amx.h"
+#else
+#include "backends/cpu/kernels/words_dot.h"
+#endif
+
+#ifdef SUMS_BY_TILES
+#define WORDS_MACS_NS 1500 /* multiply-adds in a nanosecond, for estimates */
+enum { WORD = 4, STEP = 16, ROWS = 32, VECTORS = 2, PANEL = 6144 }; /* PANEL: bytes of a window */
+typedef uint8_t part;
+typedef int8_t part_of_w;
+#elif VF32_LANES == 16 || defined(__aarch64__)
+enum { STEP = 1, ROWS = 6, VECTORS = 4 }; /* 24 of 32 registers */
+#else
+enum { STEP = 1, ROWS = 6, VECTORS = 2 }; /* 12 of 16 */
+#endif
+
+/* What a window reads: `words` words from each of `runs` places, relative to its own. depth: words
+ * of all runs, in whole steps. */
+typedef struct windows {
+    int64_t runs, words, depth;
+    int64_t *offset;
+} windows;
+
+/* Some positions next to each other, at one strip of outputs. */
+typedef struct tile {
+    int64_t sample, group, strip, first;
+    int rows;
+    const part *x[ROWS];
+    _Alignas(TN_ALIGNMENT) int32_t sums[ROWS * VECTORS * VF32_LANES]; /* [row][vector] */
+#ifdef SUMS_BY_TILES
+    bool gathered;
+    _Alignas(TN_ALIGNMENT) uint8_t panel[ROWS * PANEL]; /* [step][row][word of the step] */
+#endif
+} tile;
+
+#ifdef SUMS_BY_TILES
+static inline void sums_begin(tile *t)
+{
+    t->gathered = false;
+    amx_begin();
+}
+
+static inline void sums_end(void)
+{
+    amx_end();
+}
+
+static void sums_gather(const windows *w, tile *t)
+{
+    enum { STEP_BYTES = STEP * WORD };
+    for (int i = 0; i < t->rows; i++) {
+        uint8_t *to = t->panel + i * STEP_BYTES;
+        int64_t bytes = w->words * WORD, at = 0; /* at: of all runs */
+        for (int64_t r = 0; r < w->runs; r++)
+            for (int64_t k = 0, count; k < bytes; k += count, at += count) {
+                int64_t room = STEP_BYTES - at % STEP_BYTES;
+                count = TN_MIN(room, bytes - k);
+                memcpy(to + at / STEP_BYTES * ROWS * STEP_BYTES + at % STEP_BYTES,
+                       t->x[i] + w->offset[r] + k, (size_t)count);
+            }
+        /* What weights there are behind the last run is not known. */
+        int64_t rest = w->depth * WORD - at;
+        to += (w->depth / STEP - 1) * ROWS * STEP_BYTES + STEP_BYTES - rest;
+        memset(to, 0, (size_t)rest);
+    }
+}
+
+/* Tiles 0 to 3 are sums, 4 and 5 positions by words of x, 6 and 7 words by outputs. */
+SIMD_INLINE void sums_run(bool high, bool wide, int64_t steps, const uint8_t *x, const uint32_t *w,
+                          int32_t *sums)
+{
+    const int64_t line = (wide ? 2 : 1) * AMX_ROW_BYTES;
+    AMX_ZERO(0);
+    AMX_ZERO(1);
+    AMX_ZERO(2);
+    AMX_ZERO(3);
+    for (int64_t s = 0; s < steps; s++, x += 2 * AMX_TILE_BYTES, w += STEP * line / 4) {
+        AMX_LOAD(6, w, line);
+        AMX_LOAD(4, x, AMX_ROW_BYTES);
+        AMX_U8_I8(0, 4, 6);
+        if (wide) {
+            AMX_LOAD(7, w + 16, line);
+            AMX_U8_I8(1, 4, 7);
+        }
+        if (!high) continue;
+        AMX_LOAD(5, x + AMX_TILE_BYTES, AMX_ROW_BYTES);
+        AMX_U8_I8(2, 5, 6);
+        if (wide) AMX_U8_I8(3, 5, 7);
+    }
+    AMX_STORE(0, sums, line);
+    if (wide) AMX_STORE(1, sums + 16, line);
+    if (!high) return;
+    AMX_STORE(2, sums + 4 * line, line);
+    if (wide) AMX_STORE(3, sums + 4 * line + 16, line);
+}
+
+/* Tiles of the same positions follow one another, from strip 0 on. */
+static void sum_tile(const windows *ws, int64_t vectors, const uint32_t *w, tile *t)
+{
+    int64_t steps = ws->depth / STEP;
+    bool high = t->rows > AMX_ROWS;
+    if (t->strip == 0 || !t->gathered) sums_gather(ws, t);
+    t->gathered = true;
+    if (vectors == 2) sums_run(high, true, steps, t->panel, w, t->sums);
+    else sums_run(high, false, steps, t->panel, w, t->sums);
+}
+
+#else
+
+static inline void sums_begin(tile *t)
+{
+    (void)t;
+}
+
+static inline void sums_end(void)
+{
+}
+
+/* `rows` and `vectors` are constants at every call: the sums are registers. */
+SIMD_INLINE void sums_run(int rows, int vectors, const windows *ws, const uint32_t *w, tile *t)
+{
+    vi32 sum[ROWS][VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) sum[i][v] = (vi32){0};
+    for (int64_t r = 0; r < ws->runs; r++) {
+        const part *x[ROWS];
+        for (int i = 0; i < rows; i++) x[i] = t->x[i] + ws->offset[r];
+        for (int64_t k = 0; k < ws->words; k++, w += vectors * VF32_LANES) {
+            vi32 b[VECTORS];
+            for (int v = 0; v < vectors; v++) memcpy(&b[v], w + v * VF32_LANES, sizeof b[v]);
+            for (int i = 0; i < rows; i++) {
+                uint32_t word;
+                memcpy(&word, x[i] + k * WORD, sizeof word);
+                vi32 a = words_set1(word);
+                for (int v = 0; v < vectors; v++) sum[i][v] = words_dot(sum[i][v], a, b[v]);
+            }
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++)
+            memcpy(t->sums + (i * vectors + v) * VF32_LANES, &sum[i][v], sizeof(vi32));
+}
+
+#define SUMS_ROWS(vectors)                                                                         \
+    switch (t->rows) {                                                                             \
+    case 1: sums_run(1, vectors, ws, w, t); break;                                                 \
+    case 2: sums_run(2, vectors, ws, w, t); break;                                                 \
+    case 3: sums_run(3, vectors, ws, w, t); break;                                                 \
+    case 4: sums_run(4, vectors, ws, w, t); break;                                                 \
+    case 5: sums_run(5, vectors, ws, w, t); break;                                                 \
+    default: sums_run(6, vectors, ws, w, t);                                                       \
+    }
+
+static __attribute__((noinline)) void sum_tile(const windows *ws, int64_t vectors,
+                                               const uint32_t *w, tile *t)
+{
+    switch (vectors) {
+    case 1: SUMS_ROWS(1) break;
+    case 2: SUMS_ROWS(2) break;
+#if VF32_LANES == 16 || defined(__aarch64__)
+    case 3: SUMS_ROWS(3) break;
+    default: SUMS_ROWS(4)
+#endif
+    }
+}
+#endif
+
+#endif
