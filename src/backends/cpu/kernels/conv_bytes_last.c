@@ -20,9 +20,16 @@
 
 enum { GRAIN = 500000, COPY_BYTES = 4 << 20, SUMS_MAX = 33000, SLACK = 64 };
 #define COPY_MAX (INT64_C(1) << 31) /* bytes of a sample */
-#define OFF_MAX 0.4999f             /* of what floats may round: they are off by less than 1e-4 */
+#define OFF_MAX 0.49995f            /* of what floats may round: they are off by less than 5e-5 */
 
+#define LARGE 1e9f        /* what surely is an integer of 32 bits */
+#define MAGIC 12582912.0f /* 1.5 * 2^23: what is added to it is rounded */
+
+enum { VF64_LANES = VF32_LANES / 2 };
 typedef int8_t vi8 __attribute__((vector_size(VF32_LANES)));
+typedef double vf64 __attribute__((vector_size(VF64_LANES * 8)));
+typedef int64_t vi64 __attribute__((vector_size(VF64_LANES * 8)));
+typedef int32_t vi32_half __attribute__((vector_size(VF64_LANES * 4)));
 
 /* What the sums of all outputs become: round((sum - zero * (sum of x) + more) * scale). Where
  * floats will do, `whole` is more and `quick` the scale, else 0; a strip with one of those is
@@ -35,8 +42,7 @@ typedef struct ends {
 
 /* Of what is added to y, and of the sum: zero points as of numbers with a sign. */
 typedef struct adding {
-    float y_zero, y_scale, more_zero, more_scale, scale, inverse, zero;
-    bool quick;
+    float y_scale, more_zero, more_scale, scale, zero;
 } adding;
 
 typedef struct job {
@@ -50,8 +56,8 @@ typedef struct job {
     int64_t round, first, tiles;               /* samples, the first of them; tiles of a sample */
     uint8_t x_flip, w_flip, y_flip, more_flip; /* 128 where the other sign is wanted */
     part x_zero;
-    float zero; /* of y, as a number with a sign */
-    bool x_first, direct, adds, any_zero;
+    float zero;                                 /* of y, as a number with a sign */
+    bool x_first, direct, adds, any_zero, tame; /* tame: sums are in range of 32 bits */
     adding add;
     ends e;
     uint32_t *weights;
@@ -390,31 +396,50 @@ static void find_offsets(const job *j)
 
 /* ---- Sums ------------------------------------------------------------------------------------*/
 
-static void find_tile(const job *j, int64_t at, tile *t)
+/* Where the windows of the positions from t->first on begin. */
+static void find_windows(const job *j, tile *t)
 {
     const tn_window *w = &j->w;
-#ifdef SUMS_BY_TILES /* a tile of x meets all weights, else the other way */
-    t->strip = at % j->strips;
-    t->first = at / j->strips % j->tiles * ROWS;
-#else
-    t->strip = at / j->tiles % j->strips;
-    t->first = at % j->tiles * ROWS;
-#endif
-    t->group = at / j->tiles / j->strips % j->groups;
-    t->sample = at / j->tiles / j->strips / j->groups;
     t->rows = (int)TN_MIN(ROWS, w->out_count - t->first);
-    int64_t column = t->first % w->out[2], row = t->first / w->out[2];
-    int64_t h = row % w->out[1], d = row / w->out[1];
     const part *x = j->source + t->sample * j->parts + t->group * j->channels;
+    int64_t *at = t->at;
     for (int i = 0; i < t->rows; i++) {
-        int64_t line = d * w->stride[0] * j->size[1] + h * w->stride[1];
-        t->x[i] = x + (line * j->size[2] + column * w->stride[2]) * j->pixel;
-        if (++column < w->out[2]) continue;
-        column = 0;
-        if (++h < w->out[1]) continue;
-        h = 0;
-        d++;
+        int64_t line = at[0] * w->stride[0] * j->size[1] + at[1] * w->stride[1];
+        t->x[i] = x + (line * j->size[2] + at[2] * w->stride[2]) * j->pixel;
+        if (++at[2] < w->out[2]) continue;
+        at[2] = 0;
+        if (++at[1] < w->out[1]) continue;
+        at[1] = 0;
+        at[0]++;
     }
+}
+
+static void find_tile(const job *j, int64_t number, tile *t)
+{
+    const tn_window *w = &j->w;
+    int64_t strip = TILES_FIRST ? number / j->tiles : number;
+    int64_t first = TILES_FIRST ? number : number / j->strips;
+    t->strip = strip % j->strips;
+    t->first = first % j->tiles * ROWS;
+    t->group = number / j->tiles / j->strips % j->groups;
+    t->sample = number / j->tiles / j->strips / j->groups;
+    t->at[2] = t->first % w->out[2];
+    t->at[1] = t->first / w->out[2] % w->out[1];
+    t->at[0] = t->first / w->out[2] / w->out[1];
+    find_windows(j, t);
+}
+
+/* The tile that has the next number: mostly one with the next positions. */
+static void next_tile(const job *j, int64_t number, tile *t)
+{
+    bool same = !TILES_FIRST && t->strip + 1 < j->strips;
+    bool next = TILES_FIRST && t->first + ROWS < j->w.out_count;
+    if (same) t->strip++;
+    if (next) {
+        t->first += ROWS;
+        find_windows(j, t);
+    }
+    if (!same && !next) find_tile(j, number, t);
 }
 
 static void add_tile(const job *j, tile *t)
@@ -452,21 +477,38 @@ SIMD_INLINE vi32 round_near(vf32 x, vf32 *off)
     *off = (vf32)_mm512_range_ps((__m512)*off, rest, LARGER_MAGNITUDE);
     return near;
 #else
-    const float magic = 12582912.0f; /* 1.5 * 2^23: what is added to it is rounded */
     x = vf32_min(vf32_max(x, vf32_set1(-128)), vf32_set1(127));
-    vf32 near = (x + magic) - magic;
+    vf32 near = (x + MAGIC) - MAGIC;
     *off = vf32_max(*off, vf32_abs(x - near));
     return __builtin_convertvector(near, vi32);
 #endif
 }
 
-SIMD_INLINE vi32 saturate(vi32 near)
+/* To the nearest integer, ties to even; beyond [-1023, 1023] to something beyond, and 0 for what is
+ * no number. tame: it is one, and no larger than LARGE. */
+SIMD_INLINE vi32 round_all(vf32 x, bool tame)
 {
 #if defined(__AVX512F__)
-    near = (vi32)_mm512_max_epi32((__m512i)near, _mm512_set1_epi32(-128));
-    return (vi32)_mm512_min_epi32((__m512i)near, _mm512_set1_epi32(127));
+    if (tame) return (vi32)_mm512_cvtps_epi32((__m512)x);
+#endif
+    (void)tame;
+    x = vf32_select((vi32)(x == x), x, (vf32){0});
+    x = vf32_min(vf32_max(x, vf32_set1(-1023)), vf32_set1(1023));
+    return __builtin_convertvector((x + MAGIC) - MAGIC, vi32);
+}
+
+SIMD_INLINE vi32 saturate(vi32 near)
+{
+    const vi32 high = 127 - (vi32){0}, low = -128 - (vi32){0};
+#if defined(__AVX512F__)
+    near = (vi32)_mm512_max_epi32((__m512i)near, (__m512i)low);
+    return (vi32)_mm512_min_epi32((__m512i)near, (__m512i)high);
+#elif defined(__AVX2__)
+    near = (vi32)_mm256_max_epi32((__m256i)near, (__m256i)low);
+    return (vi32)_mm256_min_epi32((__m256i)near, (__m256i)high);
 #else
-    return near;
+    vi32 above = near > high, below = near < low;
+    return (near & ~above & ~below) | (high & above) | (low & below);
 #endif
 }
 
@@ -475,72 +517,139 @@ SIMD_INLINE vi8 to_bytes(vi32 near)
 #if defined(__AVX512F__)
     return (vi8)_mm512_cvtsepi32_epi8((__m512i)near);
 #else
-    return __builtin_convertvector(near, vi8);
+    return __builtin_convertvector(saturate(near), vi8);
 #endif
 }
 
-/* Some outputs of one position, as bytes with a sign. */
-SIMD_INLINE vi8 end_vector(const job *j, bool adds, int64_t lane, const int32_t *sums,
-                           const uint8_t *more, vf32 *off)
+/* What a vector of outputs needs for that; all but the first two are the same for all. */
+typedef struct ending {
+    vi32 whole;
+    vf32 quick, zero;
+    vi32 y_zero, sum_zero;
+    vf32 y_scale, more_zero, more_scale, scale;
+    vi8 y_flip, more_flip;
+} ending;
+
+SIMD_INLINE ending ending_of(const job *j)
 {
-    vi32 sum, whole;
-    memcpy(&sum, sums, sizeof sum);
-    memcpy(&whole, j->e.whole + lane, sizeof whole);
-    vf32 x = __builtin_convertvector(sum + whole, vf32);
-    x = vf32_fma(x, vf32_load(j->e.quick + lane), vf32_set1(j->zero));
-    vi32 near = round_near(x, off);
-    if (!adds) return to_bytes(near);
+    const adding *a = &j->add;
+    return (ending){.zero = vf32_set1(j->zero),
+                    .y_zero = (int32_t)j->zero - (vi32){0},
+                    .sum_zero = (int32_t)a->zero - (vi32){0},
+                    .y_scale = vf32_set1(a->y_scale),
+                    .more_zero = vf32_set1(a->more_zero),
+                    .more_scale = vf32_set1(a->more_scale),
+                    .scale = vf32_set1(a->scale),
+                    .y_flip = (int8_t)j->y_flip - (vi8){0},
+                    .more_flip = (int8_t)j->more_flip - (vi8){0}};
+}
+
+SIMD_INLINE void ending_at(const job *j, int64_t lane, ending *e)
+{
+    memcpy(&e->whole, j->e.whole + lane, sizeof e->whole);
+    e->quick = vf32_load(j->e.quick + lane);
+}
+
+/* y, less its zero point, and what is to be added to it, as QuantizedAdd has it. */
+SIMD_INLINE vi8 end_sum(const ending *e, bool tame, vi32 y, const uint8_t *more)
+{
     vi8 bytes;
     memcpy(&bytes, more, sizeof bytes);
-    bytes ^= (int8_t)j->more_flip;
-    x = (__builtin_convertvector(saturate(near), vf32) - j->add.y_zero) * j->add.y_scale;
-    vi32 wide = __builtin_convertvector(bytes, vi32);
-    x += (__builtin_convertvector(wide, vf32) - j->add.more_zero) * j->add.more_scale;
-    x = vf32_fma(x, vf32_set1(j->add.inverse), vf32_set1(j->add.zero));
-    return to_bytes(round_near(x, off));
+    vi32 wide = __builtin_convertvector(bytes ^ e->more_flip, vi32);
+    vf32 x = __builtin_convertvector(y, vf32) * e->y_scale;
+    x += (__builtin_convertvector(wide, vf32) - e->more_zero) * e->more_scale;
+    return to_bytes(round_all(x / e->scale, tame) + e->sum_zero) ^ e->y_flip;
 }
 
-/* One output of one position, as the operators have it. */
-static uint8_t end_exactly(const job *j, int64_t lane, int32_t sum, uint8_t more)
+/* At one position. */
+SIMD_INLINE vi8 end_vector(const ending *e, bool adds, const int32_t *sums, const uint8_t *more,
+                           vf32 *off)
 {
-    const tn_problem *p = j->p;
-    const adding *a = &j->add;
-    double value = ((double)sum + j->e.more[lane]) * j->e.scale[lane];
-    int64_t zero = (int64_t)tn_quantized_conv_at(p, TN_QCONV_Y_ZERO, 0);
-    int64_t y = tn_quantize_value(p->in[TN_QCONV_Y_ZERO].dtype, value, zero);
-    if (!j->adds) return (uint8_t)y;
-    double real = ((int8_t)(more ^ j->more_flip) - a->more_zero) * (double)a->more_scale;
-    real = (float)real + (double)(float)((double)(y - zero) * (double)a->y_scale);
-    real = (float)((float)real / (double)a->scale);
-    zero = (int64_t)tn_quantized_conv_at(p, TN_QCONV_SUM_ZERO, 0);
-    return (uint8_t)tn_quantize_value(p->out[0].dtype, real, zero);
+    vi32 sum;
+    memcpy(&sum, sums, sizeof sum);
+    vf32 x = __builtin_convertvector(sum + e->whole, vf32);
+    vi32 near = round_near(vf32_fma(x, e->quick, e->zero), off);
+    if (!adds) return to_bytes(near) ^ e->y_flip;
+    return end_sum(e, true, saturate(near) - e->y_zero, more);
 }
 
-/* Those that floats do not tell. */
-static __attribute__((noinline)) void end_again(const job *j, int64_t lane, const int32_t *sums,
-                                                const uint8_t *more, uint8_t *line)
-{
-    for (int64_t v = 0; v < j->vectors; v++, lane += VF32_LANES) {
-        vf32 off = {0};
-        const int64_t at = v * VF32_LANES;
-        (void)end_vector(j, j->adds, lane, sums + at, more + at, &off);
-        for (int64_t i = 0; i < VF32_LANES; i++)
-            if (!(off[i] <= OFF_MAX) || j->e.quick[lane + i] == 0 || (j->adds && !j->add.quick))
-                line[at + i] = end_exactly(j, lane + i, sums[at + i], more[at + i]);
-    }
-}
+/* Where a tile's results go to, and what is added to them: rows `step` apart. */
+typedef struct place {
+    uint8_t *y;
+    const uint8_t *more;
+    int64_t step;
+} place;
 
-SIMD_INLINE void end_row(const job *j, bool adds, int64_t strip, const int32_t *sums,
-                         const uint8_t *more, uint8_t *line)
+/* The same of a tile; returns how near to the middle of two integers any number came. */
+SIMD_INLINE vf32 end_all(const job *j, bool adds, const tile *t, int64_t lane, const place *to)
 {
-    int64_t lane = strip * lanes_of_strip(j);
+    const int64_t lanes = lanes_of_strip(j), step = to->step;
+    ending e = ending_of(j);
     vf32 off = {0};
-    for (int64_t at = 0; at < lanes_of_strip(j); at += VF32_LANES) {
-        vi8 bytes = end_vector(j, adds, lane + at, sums + at, more + at, &off) ^ (int8_t)j->y_flip;
-        memcpy(line + at, &bytes, sizeof bytes);
+    for (int64_t v = 0; v < lanes; v += VF32_LANES) {
+        const int32_t *sums = t->sums + v;
+        const uint8_t *more = adds ? to->more + v : NULL;
+        uint8_t *y = to->y + v;
+        ending_at(j, lane + v, &e);
+        for (int i = t->rows; i > 0; i--, sums += lanes, y += step) {
+            vi8 bytes = end_vector(&e, adds, sums, more, &off);
+            memcpy(y, &bytes, sizeof bytes);
+            if (adds) more += step;
+        }
     }
-    if (vf32_any((vi32)(off > OFF_MAX)) || j->e.slow[strip] || (adds && !j->add.quick))
-        end_again(j, lane, sums, more, line);
+    return off;
+}
+
+/* The nearest integers between low and high, ties to even; 0 for what is no number. */
+SIMD_INLINE vf64 round_doubles(vf64 x, double low, double high)
+{
+    const double magic = 6755399441055744.0; /* 1.5 * 2^52 */
+    const vf64 most = high - (vf64){0}, least = low - (vf64){0};
+    vi64 is_number = (vi64)(x == x), above = (vi64)(x > most), below = (vi64)(x < least);
+    vi64 inside = (vi64)x & is_number & ~above & ~below;
+    x = (vf64)(inside | ((vi64)most & above) | ((vi64)least & below));
+    return (x + magic) - magic;
+}
+
+/* The same as the operators have it. */
+SIMD_INLINE vi8 end_exactly(const job *j, const ending *e, int64_t lane, const int32_t *sums,
+                            const uint8_t *more)
+{
+    int32_t wide[VF32_LANES];
+    for (int i = 0; i < VF32_LANES; i += VF64_LANES) {
+        vi32_half sum;
+        vf64 x, scale;
+        memcpy(&sum, sums + i, sizeof sum);
+        memcpy(&x, j->e.more + lane + i, sizeof x);
+        memcpy(&scale, j->e.scale + lane + i, sizeof scale);
+        x = (__builtin_convertvector(sum, vf64) + x) * scale;
+        x = round_doubles(x, -128 - (double)j->zero, 127 - (double)j->zero);
+        sum = __builtin_convertvector(x, vi32_half);
+        memcpy(wide + i, &sum, sizeof sum);
+    }
+    vi32 y;
+    memcpy(&y, wide, sizeof y);
+    return j->adds ? end_sum(e, false, y, more) : to_bytes(y + e->y_zero) ^ e->y_flip;
+}
+
+/* A tile once more, where floats do not tell. */
+static __attribute__((noinline)) void end_again(const job *j, const tile *t, int64_t lane,
+                                                const place *to, bool all)
+{
+    const int64_t lanes = lanes_of_strip(j);
+    ending e = ending_of(j);
+    for (int64_t v = 0; v < lanes; v += VF32_LANES) {
+        ending_at(j, lane + v, &e);
+        for (int64_t i = 0; i < t->rows; i++) {
+            const int32_t *sums = t->sums + i * lanes + v;
+            const uint8_t *more = j->adds ? to->more + i * to->step + v : NULL;
+            vf32 off = {0};
+            vi8 bytes = end_vector(&e, false, sums, NULL, &off);
+            if (!all && !vf32_any((vi32)(off > OFF_MAX))) continue;
+            bytes = end_exactly(j, &e, lane + v, sums, more);
+            memcpy(to->y + i * to->step + v, &bytes, sizeof bytes);
+        }
+    }
 }
 
 static void end_tile(const job *j, const tile *t)
@@ -549,18 +658,18 @@ static void end_tile(const job *j, const tile *t)
     int64_t count = TN_MIN(lanes, j->outputs - t->strip * lanes), step = j->groups * j->outputs;
     int64_t at = ((j->first + t->sample) * j->w.out_count + t->first) * step +
                  t->group * j->outputs + t->strip * lanes;
-    uint8_t *y = j->p->out[0].data, line[VECTORS * VF32_LANES];
-    uint8_t added[VECTORS * VF32_LANES] = {0};
-    const uint8_t *more = j->adds ? j->p->in[TN_QCONV_MORE].data : NULL;
-    for (int i = 0; i < t->rows; i++, at += step) {
-        const int32_t *sums = t->sums + i * lanes;
-        bool whole = count == lanes;
-        uint8_t *to = whole ? y + at : line;
-        if (j->adds && !whole) memcpy(added, more + at, (size_t)count);
-        if (j->adds) end_row(j, true, strip, sums, whole ? more + at : added, to);
-        else end_row(j, false, strip, sums, added, to);
-        if (!whole) memcpy(y + at, line, (size_t)count);
-    }
+    uint8_t line[ROWS * VECTORS * VF32_LANES], added[ROWS * VECTORS * VF32_LANES];
+    uint8_t *y = (uint8_t *)j->p->out[0].data + at;
+    const uint8_t *more = j->adds ? (const uint8_t *)j->p->in[TN_QCONV_MORE].data + at : NULL;
+    bool cut = count < lanes, slow = j->e.slow[strip] || !j->tame;
+    place to = {.y = cut ? line : y, .more = cut ? added : more, .step = cut ? lanes : step};
+    if (cut) memset(added, 0, sizeof added);
+    for (int i = 0; j->adds && cut && i < t->rows; i++)
+        memcpy(added + i * lanes, more + i * step, (size_t)count);
+    vf32 off = j->adds ? end_all(j, true, t, strip * lanes, &to)
+                       : end_all(j, false, t, strip * lanes, &to);
+    if (slow || vf32_any((vi32)(off > OFF_MAX))) end_again(j, t, strip * lanes, &to, slow);
+    for (int i = 0; cut && i < t->rows; i++) memcpy(y + i * step, line + i * lanes, (size_t)count);
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
@@ -572,18 +681,14 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     (void)thread;
     sums_begin(&t);
     for (int64_t at = begin; at < end; at++) {
-        find_tile(j, at, &t);
+        if (at == begin) find_tile(j, at, &t);
+        else next_tile(j, at, &t);
         add_tile(j, &t);
         if (j->any_zero) take_zeros(j, &t);
         end_tile(j, &t);
     }
     sums_end();
     return NULL;
-}
-
-static bool is_sane(float scale)
-{
-    return fabsf(scale) > 1e-15f && fabsf(scale) < 1e15f;
 }
 
 /* A zero point, as of numbers with a sign. */
@@ -600,16 +705,16 @@ static void read_adding(job *j)
     j->adds = has(p, TN_QCONV_MORE);
     j->zero = signed_zero(p, TN_QCONV_Y_ZERO);
     j->y_flip = p->out[0].dtype == TN_DTYPE_U8 ? 128 : 0;
+    j->tame = true;
     if (!j->adds) return;
     j->more_flip = p->in[TN_QCONV_MORE].dtype == TN_DTYPE_U8 ? 128 : 0;
-    a->y_zero = j->zero;
     a->y_scale = (float)tn_quantized_conv_at(p, TN_QCONV_Y_SCALE, 0);
     a->more_zero = signed_zero(p, TN_QCONV_MORE_ZERO);
     a->more_scale = (float)tn_quantized_conv_at(p, TN_QCONV_MORE_SCALE, 0);
     a->scale = (float)tn_quantized_conv_at(p, TN_QCONV_SUM_SCALE, 0);
     a->zero = signed_zero(p, TN_QCONV_SUM_ZERO);
-    a->inverse = 1 / a->scale;
-    a->quick = is_sane(a->y_scale) && is_sane(a->more_scale) && is_sane(a->scale);
+    float most = 255 * (fabsf(a->y_scale) + fabsf(a->more_scale)) / fabsf(a->scale);
+    j->tame = most < LARGE;
 }
 
 static tn_status prepare(job *j, const tn_launch *l)

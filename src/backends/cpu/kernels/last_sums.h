@@ -16,12 +16,16 @@
 #ifdef SUMS_BY_TILES
 #define WORDS_MACS_NS 1500 /* multiply-adds in a nanosecond, for estimates */
 enum { WORD = 4, STEP = 16, ROWS = 32, VECTORS = 2, PANEL = 6144 }; /* PANEL: bytes of a window */
+enum { TILES_FIRST = false }; /* positions meet all weights, one strip after the other */
 typedef uint8_t part;
 typedef int8_t part_of_w;
 #elif VF32_LANES == 16 || defined(__aarch64__)
 enum { STEP = 1, ROWS = 6, VECTORS = 4 }; /* 24 of 32 registers */
 #else
 enum { STEP = 1, ROWS = 6, VECTORS = 2 }; /* 12 of 16 */
+#endif
+#ifndef SUMS_BY_TILES
+enum { TILES_FIRST = true }; /* the weights of a strip meet all positions */
 #endif
 
 /* What a window reads: `words` words from each of `runs` places, relative to its own. depth: words
@@ -34,6 +38,7 @@ typedef struct windows {
 /* Some positions next to each other, at one strip of outputs. */
 typedef struct tile {
     int64_t sample, group, strip, first;
+    int64_t at[3]; /* of the position behind the last one */
     int rows;
     const part *x[ROWS];
     _Alignas(TN_ALIGNMENT) int32_t sums[ROWS * VECTORS * VF32_LANES]; /* [row][vector] */
@@ -130,25 +135,27 @@ static inline void sums_end(void)
 SIMD_INLINE void sums_run(int rows, int vectors, const windows *ws, const uint32_t *w, tile *t)
 {
     vi32 sum[ROWS][VECTORS];
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) sum[i][v] = (vi32){0};
+    WORDS_EACH (i, rows) {
+        WORDS_EACH (v, vectors) sum[i][v] = (vi32){0};
+    }
     for (int64_t r = 0; r < ws->runs; r++) {
         const part *x[ROWS];
-        for (int i = 0; i < rows; i++) x[i] = t->x[i] + ws->offset[r];
+        WORDS_EACH (i, rows) x[i] = t->x[i] + ws->offset[r];
         for (int64_t k = 0; k < ws->words; k++, w += vectors * VF32_LANES) {
             vi32 b[VECTORS];
-            for (int v = 0; v < vectors; v++) memcpy(&b[v], w + v * VF32_LANES, sizeof b[v]);
-            for (int i = 0; i < rows; i++) {
+            WORDS_EACH (v, vectors) memcpy(&b[v], w + v * VF32_LANES, sizeof b[v]);
+            WORDS_EACH (i, rows) {
                 uint32_t word;
                 memcpy(&word, x[i] + k * WORD, sizeof word);
                 vi32 a = words_set1(word);
-                for (int v = 0; v < vectors; v++) sum[i][v] = words_dot(sum[i][v], a, b[v]);
+                WORDS_EACH (v, vectors) sum[i][v] = words_dot(sum[i][v], a, b[v]);
             }
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++)
+    WORDS_EACH (i, rows) {
+        WORDS_EACH (v, vectors)
             memcpy(t->sums + (i * vectors + v) * VF32_LANES, &sum[i][v], sizeof(vi32));
+    }
 }
 
 #define SUMS_ROWS(vectors)                                                                         \

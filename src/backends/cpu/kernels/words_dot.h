@@ -35,6 +35,13 @@ SIMD_INLINE vi32 words_dot(vi32 sum, vi32 x, vi32 w)
 }
 #endif
 
+/* A short loop over an array that is to be registers: gcc unrolls others too late for that. */
+#if defined(__clang__) || defined(TN_DEBUG)
+#define WORDS_EACH(i, count) for (int i = 0; i < (count); i++)
+#else
+#define WORDS_EACH(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < (count); i++)
+#endif
+
 SIMD_INLINE vi32 words_set1(uint32_t word)
 {
     return (int32_t)word - (vi32){0};
