@@ -83,15 +83,21 @@ static tn_value *turn(tn_draft *d, tn_value *value, const int64_t *perm)
 }
 
 /* The node's attributes, with one more or another value of one. */
-static tn_value *again(tn_draft *d, const tn_node *node, const char *op, tn_value *const *in,
-                       int count, const tn_attr *more)
+static tn_value *again_as(tn_draft *d, const tn_node *node, const char *name, const char *op,
+                          tn_value *const *in, int count, const tn_attr *more)
 {
     tn_attr attr[ATTRS_MAX];
     int attrs = 0;
     for (int i = 0; i < node->attr_count && attrs + 1 < ATTRS_MAX; i++)
         if (!more || strcmp(node->attr[i].name, more->name)) attr[attrs++] = node->attr[i];
     if (more) attr[attrs++] = *more;
-    return tn_draft_op(d, op, NULL, in, count, attr, attrs);
+    return tn_draft_op(d, op, name, in, count, attr, attrs);
+}
+
+static tn_value *again(tn_draft *d, const tn_node *node, const char *op, tn_value *const *in,
+                       int count, const tn_attr *more)
+{
+    return again_as(d, node, NULL, op, in, count, more);
 }
 
 /* Readers of the node's result read that of `made`, turned back. */
@@ -158,7 +164,8 @@ static tn_status turn_quantized(tn_draft *d, tn_node *node, bool *done)
     if (!as_it_came) in[TN_QCONV_X] = turn(d, x, to_last);
     in[TN_QCONV_W] = turn(d, in[TN_QCONV_W], to_last);
     return give(d, node,
-                again(d, node, "QuantizedConv", in, node->in_count, as_it_came ? &first : NULL));
+                again_as(d, node, node->name, "QuantizedConv", in, node->in_count,
+                         as_it_came ? &first : NULL));
 }
 
 static bool is_byte(const tn_value *value)
@@ -271,9 +278,10 @@ static tn_status sink_sum(tn_draft *d, tn_node *node, bool *done)
         for (int i = 0; i < EACH; i++)
             in[TN_QCONV_MORE + i] = i ? node->in[EACH - side * EACH + i] : other;
         for (int i = 0; i < 2; i++) in[TN_QCONV_SUM_SCALE + i] = node->in[2 * EACH + i];
-        return give(d, node, again(d, conv, "QuantizedConv", in, TN_QCONV_INPUTS, NULL));
+        return give(d, node,
+                    again_as(d, conv, conv->name, "QuantizedConv", in, TN_QCONV_INPUTS, NULL));
     }
-    return sink_scaled(d, node, done);
+    return sink_elementwise(d, node, done);
 }
 
 /* In parts along an axis. */
