@@ -3,9 +3,9 @@
 usage: cpu_worker.py ENGINE FILE THREADS PRECISION WORK
 
 ENGINE is tenon (FILE: library.so,file.engine), onnxruntime, openvino or torch (FILE: model.onnx, NETWORK); WORK holds
-inputs.npz, sets of inputs "SET.INPUT". First the outputs of each set are written to WORK/ENGINE.npz, and a line of JSON tells
-version, milliseconds to load and to the first answer, and MiB of resident memory gained. Then each line "SECONDS" on stdin is a
-turn: the sets take turns for that long, and the milliseconds of each inference go to WORK/ENGINE.npy.
+inputs.npz, sets of inputs "SET.INPUT". First the outputs of each set are written to WORK/ENGINE.PRECISION.npz, and a line of JSON
+tells version, milliseconds to load and to the first answer, and MiB of resident memory gained. Then each line "SECONDS" on stdin is
+a turn: the sets take turns for that long, and the milliseconds of each inference go to WORK/ENGINE.PRECISION.npy.
 """
 import json
 import sys
@@ -140,7 +140,7 @@ def main():
         engine.bind(one)
         engine.run()
         outputs[str(index)] = np.array(engine.output())
-    np.savez(f"{work}/{name}.npz", **outputs)
+    np.savez(f"{work}/{name}.{precision}.npz", **outputs)
     print(json.dumps({"version": engine.version, "load_ms": (loaded - begin) * 1e3, "first_ms": (first - prepared) * 1e3,
                       "resident_mib": gained}), flush=True)
     run, bind, clock = engine.run, engine.bind, time.perf_counter
@@ -158,7 +158,7 @@ def main():
             run()
             times.append((clock() - begin) * 1e3)
             turn += 1
-        np.save(f"{work}/{name}.npy", np.array(times))
+        np.save(f"{work}/{name}.{precision}.npy", np.array(times))
         print(len(times), flush=True)
 
 

@@ -1,12 +1,15 @@
-/* How fast this machine is at the moment: `probe THREADS [all]` prints JSON with the rate of a
- * fixed loop of multiply-adds on all threads together and, with `all`, of reading each level of
- * memory. Built with -O3 -march=native. */
+/* How fast this machine is at the moment: `probe THREADS [all]` prints JSON with the rates of a
+ * fixed loop of multiply-adds on all threads together, of one of products of bf16 tiles where there
+ * are any, and, with `all`, of reading each level of memory. Built with -O3 -march=native. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -18,9 +21,11 @@
 enum { SUMS = 12, FMAS = 4000000, THREADS_MAX = 64, REPEATS = 3 };
 typedef float vector __attribute__((vector_size(LANES * 4)));
 
+enum { MULTIPLY = 0, TILES = 1 }; /* in place of bytes */
+
 typedef struct share {
-    size_t bytes; /* 0: multiply and add */
-    double rate;  /* per second */
+    size_t bytes;
+    double rate; /* per second */
 } share;
 
 static pthread_barrier_t start;
@@ -51,6 +56,32 @@ static double multiply(void)
     return 2.0 * LANES * (FMAS / SUMS * SUMS);
 }
 
+/* 0 where there are no tiles. */
+static double multiply_tiles(void)
+{
+#ifdef __AMX_BF16__
+    enum { PRODUCTS = 50000, ALLOW = 0x1023, TILE_DATA = 18 };
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
+    if (syscall(SYS_arch_prctl, ALLOW, TILE_DATA)) return 0;
+    __asm__ volatile("ldtilecfg (%0)" : : "r"(&config) : "memory");
+    for (int i = 0; i < PRODUCTS; i++)
+        __asm__ volatile("tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\ttdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
+                         "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\ttdpbf16ps %%tmm7, %%tmm5, %%tmm3"
+                         :
+                         :
+                         :);
+    __asm__ volatile("tilerelease" : : : "memory");
+    return PRODUCTS * 4.0 * (2 * 16 * 16 * 32);
+#else
+    return 0;
+#endif
+}
+
 static double read_all(const char *from, size_t bytes)
 {
     size_t rounds = (64u << 20) / bytes + 1;
@@ -67,12 +98,15 @@ static double read_all(const char *from, size_t bytes)
 static void *work(void *arg)
 {
     share *s = arg;
-    char *memory = s->bytes ? aligned_alloc(4096, s->bytes) : NULL;
-    if (s->bytes && !memory) abort();
+    char *memory = s->bytes > TILES ? aligned_alloc(4096, s->bytes) : NULL;
+    if (s->bytes > TILES && !memory) abort();
     if (memory) memset(memory, 1, s->bytes);
     for (int i = 0; i < REPEATS; i++) {
         pthread_barrier_wait(&start);
-        double begin = now(), done = memory ? read_all(memory, s->bytes) : multiply();
+        double begin = now();
+        double done = memory              ? read_all(memory, s->bytes)
+                      : s->bytes == TILES ? multiply_tiles()
+                                          : multiply();
         double rate = done / (now() - begin);
         if (rate > s->rate) s->rate = rate;
     }
@@ -103,7 +137,9 @@ int main(int count, char **word)
     static const size_t kib[] = {16, 256, 4096, 65536, 262144};
     int threads = count > 1 ? atoi(word[1]) : 1;
     if (threads < 1 || threads > THREADS_MAX) return 2;
-    printf("{\"threads\": %d, \"gflops\": %.1f", threads, measure(threads, 0));
+    printf("{\"threads\": %d, \"gflops\": %.1f", threads, measure(threads, MULTIPLY));
+    double tiles = measure(threads, TILES);
+    if (tiles > 0) printf(", \"tiles_gflops\": %.0f", tiles);
     for (size_t i = 0; count > 2 && i < sizeof kib / sizeof *kib; i++)
         printf(", \"gbs_%zukib\": %.1f", kib[i], measure(threads, kib[i] << 10));
     printf("}\n");
