@@ -6,8 +6,10 @@
 
 #include "backends/cpu/kernels/simd.h"
 
-#define COST_VECTORS_NS 3.2 /* vectors multiplied and added, or moved, in a nanosecond */
-#define COST_BYTES_NS 20.0  /* bytes of weights that arrive from memory in one */
+#define COST_VECTORS_NS 3.2     /* vectors multiplied and added, or moved, in a nanosecond */
+#define COST_BYTES_NS 20.0      /* bytes of weights that arrive from memory in one */
+#define COST_L2_BYTES_NS 70.0   /* and from the second cache, */
+#define COST_L2_BYTES (3 << 19) /* if there are no more than these */
 
 /* Vectors that `count` numbers side by side take. */
 static inline double cost_vectors(int64_t count)

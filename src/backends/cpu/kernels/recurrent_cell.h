@@ -9,6 +9,8 @@
 
 #include "backends/cpu/kernels/vmath.h"
 
+#define STACK_CELL_NS 16.0 /* of a vector of units */
+
 /* The four gates and the state, c or the h before, to h. With tanh (x / 2) = p / q, sigmoid x is
  * (p + q) / 2 q. */
 SIMD_INLINE vf32 stack_cell(bool is_gru, const vf32 gate[4], vf32 *state)

@@ -13,6 +13,7 @@
  *
  * Rows never meet: threads take rows through the whole stack. Only where a step of one direction is
  * long and there are two, the directions of a layer are worked on side by side, layer by layer. */
+#include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/recurrent_tile.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
@@ -675,6 +676,25 @@ static tn_status launch(const tn_launch *l)
     return NULL;
 }
 
+/* Products, those of few rows with R as fast as R can be read, and cells. */
+static double estimate_ns(const tn_problem *p)
+{
+    const tn_recurrent_stack_params *params = p->params;
+    tn_recurrent_stack_shape s;
+    layout g;
+    tn_recurrent_stack_shape_of(p, &s);
+    g = layout_of(s.hidden, params->mode == TN_STACK_GRU);
+    double lines = (double)(s.seq * s.directions) * (double)(g.vectors * VF32_LANES), x = 0;
+    double h = lines * (double)(s.layers * stack_words(s.hidden)), rows = (double)s.batch;
+    for (int64_t layer = 0; layer < s.layers; layer++)
+        x += lines * (double)(lines_of(&s, layer) - stack_words(s.hidden));
+    bool is_near = g.vectors * VF32_LANES * stack_words(s.hidden) <= COST_L2_BYTES / 4;
+    double read = h * (double)sizeof(float) / (is_near ? COST_L2_BYTES_NS : COST_BYTES_NS);
+    double cells = lines * (double)s.layers * rows / (4 * VF32_LANES);
+    double rate = COST_VECTORS_NS * VF32_LANES;
+    return 300 + x * rows / rate + TN_MAX(h * rows / rate, read) + cells * STACK_CELL_NS;
+}
+
 #if STACK_PAIR > 1
 #define STACK_NAME "blocks_bf16"
 #define STACK_PRECISION TN_PRECISION_BF16
@@ -691,6 +711,7 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_recurrent_stack)[] = {
         .precision = STACK_PRECISION,
         .accepts = accepts,
         .scratch_bytes = scratch_bytes,
+        .estimate_ns = estimate_ns,
         .packed_bytes = packed_bytes,
         .pack = pack,
         .unused = unused,

@@ -15,6 +15,7 @@
  *
  * h is no larger than 1 where it need fit parts, and what it loses where it is tiny is below 2^-110
  * beside the biases. A result depends on its own unit alone, and units on the batch alone. */
+#include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/recurrent_cell.h"
 #include "backends/cpu/kernels/split_tiles.h"
 #include "backends/cpu/variant.h"
@@ -28,7 +29,6 @@ enum { SPAN = 8 };  /* steps of k of a panel that fit or do not */
 enum { BLOCK_FLOATS = SPLIT_BLOCK * 4 * UNIT }; /* a strip's gates of a block */
 enum { GRAIN_NS = 8000 };                       /* of work that are worth a thread */
 enum { LONG_STEP_NS = 1500 };                   /* of one direction, that are worth a thread each */
-#define CELL_NS 12.0                            /* of a vector of units */
 
 typedef struct job {
     tn_recurrent_stack_shape s;
@@ -626,7 +626,23 @@ static tn_status run_directions(void *arg, int64_t begin, int64_t end, int threa
 static double step_ns(const job *j)
 {
     double products = (double)(2 * j->blocks) * (double)all_steps(j, j->s.layers > 1);
-    return products * split_block_ns(j->parts) / 2 + CELL_NS * (double)(j->blocks * j->rows);
+    return products * split_block_ns(j->parts) / 2 + STACK_CELL_NS * (double)(j->blocks * j->rows);
+}
+
+/* Of all units: x W by strips, h R by pairs, whose weights come from near or from far each step,
+ * and cells. */
+static double estimate(const tn_problem *p, int parts)
+{
+    job j;
+    read_job(p, parts, &j);
+    double panels = (double)(2 * j.blocks * j.s.directions), steps = 0;
+    for (int64_t layer = 0; layer < j.s.layers; layer++) steps += (double)x_steps(&j, layer);
+    double x = panels * steps * (double)(j.units * j.strips);
+    double h = panels * (double)(j.s.layers * j.h_steps) * (double)(j.pairs * j.s.seq);
+    double cells = (double)(j.s.layers * j.s.directions * j.s.seq * j.blocks) * (double)j.s.batch;
+    double block = split_block_ns(parts), far = parts * SPLIT_STEP / COST_BYTES_NS;
+    bool is_near = 2 * j.blocks * strip_bytes(&j, j.h_steps) <= COST_L2_BYTES;
+    return 300 + x * block + h * (is_near ? block : TN_MAX(block, far)) + cells * STACK_CELL_NS;
 }
 
 static tn_status run(const tn_launch *l, int parts)
@@ -663,6 +679,10 @@ static tn_status run(const tn_launch *l, int parts)
     {                                                                                              \
         return scratch_size(p, n);                                                                 \
     }                                                                                              \
+    static double estimate_ns_##n(const tn_problem *p)                                             \
+    {                                                                                              \
+        return estimate(p, n);                                                                     \
+    }                                                                                              \
     static tn_status pack_##n(const tn_problem *p, void *dst)                                      \
     {                                                                                              \
         return pack_all(p, n, dst);                                                                \
@@ -679,8 +699,9 @@ PARTS(3)
     {                                                                                              \
         .name = "cpu.recurrentstack." class_text ".tiles_" #n "." TN_VARIANT_TEXT,                 \
         .op = "RecurrentStack", .revision = 2, .precision = class, .accepts = accepts_##n,         \
-        .scratch_bytes = scratch_bytes_##n, .packed_bytes = packed_bytes_##n, .pack = pack_##n,    \
-        .unused = unused, .launch = launch_##n,                                                    \
+        .scratch_bytes = scratch_bytes_##n, .estimate_ns = estimate_ns_##n,                        \
+        .packed_bytes = packed_bytes_##n, .pack = pack_##n, .unused = unused,                      \
+        .launch = launch_##n,                                                                      \
     }
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_recurrent_tiles)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_recurrent_tiles)[] = {
