@@ -428,7 +428,8 @@ static bool is_reference(const tn_tactic *t)
 #ifdef TN_AMX_MODEL
 extern const tn_tactic tn_cpu_matmul_split_amx_model[], tn_cpu_matmul_bytes_amx_model[],
     tn_cpu_conv_bytes_amx_model[], tn_cpu_conv_bytes_last_amx_model[],
-    tn_cpu_conv_split_amx_model[], tn_cpu_recurrent_tiles_amx_model[];
+    tn_cpu_conv_split_amx_model[], tn_cpu_recurrent_tiles_amx_model[],
+    tn_cpu_attention_blocks_amx_model[];
 #endif
 
 /* Kernels for instructions that few CPUs have, on a model of them that needs AVX-512 only. */
@@ -437,9 +438,10 @@ static const tn_tactic *const *models(const suite *s)
     static const tn_tactic *table[64];
 #ifdef TN_AMX_MODEL
     const tn_tactic *const all[] = {
-        tn_cpu_matmul_split_amx_model, tn_cpu_matmul_bytes_amx_model,
-        tn_cpu_conv_bytes_amx_model,   tn_cpu_conv_bytes_last_amx_model,
-        tn_cpu_conv_split_amx_model,   tn_cpu_recurrent_tiles_amx_model};
+        tn_cpu_matmul_split_amx_model,    tn_cpu_matmul_bytes_amx_model,
+        tn_cpu_conv_bytes_amx_model,      tn_cpu_conv_bytes_last_amx_model,
+        tn_cpu_conv_split_amx_model,      tn_cpu_recurrent_tiles_amx_model,
+        tn_cpu_attention_blocks_amx_model};
     const uint64_t needs = TN_CPU_AVX512F | TN_CPU_AVX512BW | TN_CPU_AVX512VL | TN_CPU_AVX512DQ;
     size_t count = 0;
     for (size_t i = 0; i < TN_COUNT(all) && !(needs & ~s->features) && !s->card; i++)

@@ -1,10 +1,10 @@
-/* Attention in f32 for Attention, PackedAttention and WindowAttention: no matrix of scores, neither
+/* Attention on f32 for Attention, PackedAttention and WindowAttention: no matrix of scores, neither
  * in memory nor for a head. The keys of one head pass by in blocks whose packed keys, values and
  * scores stay in the L1 and L2 caches, on the stack:
  *
  *     for each block of keys
- *         pack the keys [d][key] and the values [key][d] into panels of tile.h
- *         for each tile of TILE_ROWS queries
+ *         pack the keys [d][key] and the values [key][d] into panels
+ *         for each tile of ATTEND_ROWS queries
  *             score = q k^T                       a product of tiles
  *             score = scale * score + bias + mask
  *             top' = max(top, score);  p = e^(score - top')
@@ -15,7 +15,11 @@
  * Exponents below -87 count as nothing, so that no subnormal number ever meets a product. Blocks
  * depend on the shapes alone and the numbers of a query on no other query, so every cut of the work
  * gives the same bits. */
-#include "backends/cpu/kernels/tile.h"
+#if defined(__AMX_BF16__) || defined(TN_AMX_MODEL)
+#include "backends/cpu/kernels/attention_tiles.h"
+#else
+#include "backends/cpu/kernels/attention_floats.h"
+#endif
 #include "backends/cpu/kernels/vmath.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
@@ -25,10 +29,9 @@
 #include "ops/window_attention/window_attention.h"
 
 enum {
-    PANEL_FLOATS = 8192, /* of packed keys, and as many of values: 32 KiB each */
-    KEYS_MAX = 256,      /* in a block */
-    HEAD_MAX = PANEL_FLOATS / 32,
-    ROWS_WHOLE = (TILE_ROWS + VF32_LANES - 1) / VF32_LANES * VF32_LANES,
+    KEYS_MAX = 256, /* in a block */
+    HEAD_MAX = 256,
+    ROWS_WHOLE = (ATTEND_ROWS + VF32_LANES - 1) / VF32_LANES * VF32_LANES,
     ROWS_MAX = 512, /* queries of a piece of work */
     GRAIN = 500000, /* multiply-adds worth a thread */
 };
@@ -53,56 +56,12 @@ typedef struct job {
     int64_t chunk_rows, chunks; /* queries of one piece of work; pieces of a head */
 } job;
 
-/* ---- Packing ----------------------------------------------------------------------------------*/
-
-/* `count` keys, `step` apart, as panels [d][TILE_COLUMNS]; columns beyond are zeros. */
-static void pack_keys(const float *k, int64_t step, int64_t count, int64_t head, float *panel)
-{
-    for (int64_t j = 0; j < tile_panels(count) * TILE_COLUMNS; j += VF32_LANES) {
-        float *dst = panel + j / TILE_COLUMNS * TILE_COLUMNS * head + j % TILE_COLUMNS;
-        int64_t keys = TN_MAX(TN_MIN(count - j, VF32_LANES), 0);
-        for (int64_t d = 0; d < head; d += VF32_LANES) {
-            int64_t some = TN_MIN(head - d, VF32_LANES);
-            const float *src = k + j * step + d;
-            vf32 v[VF32_LANES];
-            if (keys == VF32_LANES && some == VF32_LANES)
-                for (int i = 0; i < VF32_LANES; i++) v[i] = vf32_load(src + i * step);
-            else
-                for (int i = 0; i < VF32_LANES; i++)
-                    v[i] = i < keys ? vf32_load_some(src + i * step, some) : (vf32){0};
-            tile_turn_square(v);
-            for (int i = 0; i < some; i++) vf32_store(dst + (d + i) * TILE_COLUMNS, v[i]);
-        }
-    }
-}
-
-/* Values as panels [key][TILE_COLUMNS]. False if one of them is not finite. */
-static bool pack_values(const float *v, int64_t step, int64_t count, int64_t head, float *panel)
-{
-    vf32 odd = {0};
-    for (int64_t d = 0; d < head; d += TILE_COLUMNS) {
-        for (int64_t j = 0; j < count; j++, panel += TILE_COLUMNS) {
-            const float *src = v + j * step + d;
-            for (int64_t i = 0; i < TILE_COLUMNS; i += VF32_LANES) {
-                int64_t left = head - d - i;
-                vf32 x = left >= VF32_LANES ? vf32_load(src + i)
-                         : left > 0         ? vf32_load_some(src + i, left)
-                                            : (vf32){0};
-                vf32_store(panel + i, x);
-                odd += x - x; /* 0, or NaN for ever */
-            }
-        }
-    }
-    float sum = vf32_sum(odd);
-    return sum == sum;
-}
-
 /* ---- Scores -----------------------------------------------------------------------------------*/
 
 /* What is known of a query after some blocks; and one block of keys. */
 typedef struct block {
-    _Alignas(TN_ALIGNMENT) float keys[PANEL_FLOATS], values[PANEL_FLOATS];
-    _Alignas(TN_ALIGNMENT) float score[TILE_ROWS * KEYS_MAX];
+    _Alignas(TN_ALIGNMENT) attend_number keys[ATTEND_PANEL], values[ATTEND_PANEL];
+    _Alignas(TN_ALIGNMENT) float score[ATTEND_ROWS * KEYS_MAX];
     float top[ROWS_MAX], sum[ROWS_MAX];
     bool begun[ROWS_MAX]; /* of each tile: y holds something */
     const float *v;       /* the values where they lie */
@@ -266,15 +225,19 @@ static void scale_row(float *y, int64_t count, float factor)
     for (int64_t i = 0; i < count; i++) y[i] *= factor;
 }
 
-/* y += p v, key by key: what weighs nothing is not looked at. */
-static void add_odd_values(const job *j, const block *b, int64_t rows, float *y)
+/* y = y factor + p v, key by key: what weighs nothing is not looked at. factor NULL: y is zeros. */
+static void add_odd_values(const job *j, const block *b, int64_t rows, const float *factor,
+                           float *y)
 {
-    for (int64_t r = 0; r < rows; r++)
+    for (int64_t r = 0; r < rows; r++, y += j->s.y.row) {
+        if (!factor) memset(y, 0, (size_t)j->s.v_head * sizeof *y);
+        else if (factor[r] != 1) scale_row(y, j->s.v_head, factor[r]);
         for (int64_t i = 0; i < b->count; i++) {
             float weight = b->score[r * j->block + i];
             for (int64_t d = 0; weight != 0 && d < j->s.v_head; d++)
-                y[r * j->s.y.row + d] += weight * b->v[i * j->s.v.row + d];
+                y[d] += weight * b->v[i * j->s.v.row + d];
         }
+    }
 }
 
 /* May any of the queries see any key of the block? */
@@ -294,20 +257,14 @@ static void run_tile(const job *j, block *b, const tile *t, int64_t at, float *y
 {
     const tn_attention_shape *s = &j->s;
     const float *q = j->q + t->batch * s->q.batch + t->head * s->q.head + t->row * s->q.row;
-    int64_t wide = (b->count + VF32_LANES - 1) / VF32_LANES * VF32_LANES;
     float factor[ROWS_WHOLE];
     bool *begun = b->begun + at;
-    tile_multiply(t->rows, wide, s->head, q, s->q.row, b->keys, b->score, j->block, 0);
+    attend_scores(t->rows, b->count, s->head, q, s->q.row, b->keys, b->score, j->block);
     weigh_tile(j, b, t, b->top + at, b->sum + at, factor);
-    for (int64_t r = 0; r < t->rows && (*begun || b->odd); r++) {
-        float *to = y + r * s->y.row;
-        if (!*begun) memset(to, 0, (size_t)s->v_head * sizeof *to);
-        else if (factor[r] != 1) scale_row(to, s->v_head, factor[r]);
-    }
-    if (b->odd) add_odd_values(j, b, t->rows, y);
+    if (b->odd) add_odd_values(j, b, t->rows, *begun ? factor : NULL, y);
     else
-        tile_multiply(t->rows, s->v_head, b->count, b->score, j->block, b->values, y, s->y.row,
-                      *begun);
+        attend_values(t->rows, b->count, s->v_head, b->score, j->block, b->values,
+                      *begun ? factor : NULL, y, s->y.row);
     *begun = true;
 }
 
@@ -337,8 +294,8 @@ static void run_rows(const job *j, block *b, int64_t batch, int64_t head, int64_
     do {
         b->count = TN_MIN(s->rows - b->first, j->block);
         b->v = v + b->first * s->v.row;
-        pack_keys(k + b->first * s->k.row, s->k.row, b->count, s->head, b->keys);
-        b->odd = !pack_values(b->v, s->v.row, b->count, s->v_head, b->values);
+        attend_pack_keys(k + b->first * s->k.row, s->k.row, b->count, s->head, b->keys);
+        b->odd = !attend_pack_values(b->v, s->v.row, b->count, s->v_head, b->values);
         bool last = b->first + b->count == s->rows;
         for (int64_t r = 0; r < rows; r += j->tile) {
             tile t = {batch, head, row + r, TN_MIN(rows - r, j->tile)};
@@ -354,11 +311,13 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
     const job *j = arg;
     block b;
     (void)thread;
+    attend_begin();
     for (int64_t at = begin; at < end; at++) {
         int64_t row = at % j->chunks * j->chunk_rows, head = at / j->chunks % j->s.q_heads;
         int64_t batch = at / j->chunks / j->s.q_heads;
         run_rows(j, &b, batch, head, row, TN_MIN(j->s.q_rows - row, j->chunk_rows));
     }
+    attend_end();
     return NULL;
 }
 
@@ -366,9 +325,9 @@ static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
 static void cut(job *j)
 {
     const tn_attention_shape *s = &j->s;
-    int64_t widest = TN_MAX(s->head, tile_panels(s->v_head) * TILE_COLUMNS);
-    j->block = TN_MIN(PANEL_FLOATS / widest, KEYS_MAX) / TILE_COLUMNS * TILE_COLUMNS;
-    int64_t tiles = (s->q_rows + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t keys = TN_MIN(ATTEND_PANEL / attend_width(s->head, s->v_head), KEYS_MAX);
+    j->block = keys / TILE_COLUMNS * TILE_COLUMNS;
+    int64_t tiles = (s->q_rows + ATTEND_ROWS - 1) / ATTEND_ROWS;
     j->tile = (s->q_rows + tiles - 1) / tiles;
 }
 
@@ -380,7 +339,7 @@ static tn_status run(job *j, tn_pool *pool)
     if (heads == 0 || s->q_rows == 0 || s->v_head == 0) return NULL;
     cut(j);
     int64_t cuts = heads >= 4 * threads ? 1 : (4 * threads + heads - 1) / heads;
-    int64_t chunk = TN_MAX((s->q_rows + cuts - 1) / cuts, 4 * TILE_ROWS);
+    int64_t chunk = TN_MAX((s->q_rows + cuts - 1) / cuts, 4 * ATTEND_ROWS);
     chunk = TN_MIN(chunk + j->tile - 1, ROWS_MAX) / j->tile * j->tile;
     j->chunk_rows = chunk;
     j->chunks = (s->q_rows + chunk - 1) / chunk;
@@ -459,12 +418,14 @@ static tn_status run_windows(void *arg, int64_t begin, int64_t end, int thread)
     window part;
     block b;
     (void)thread;
+    attend_begin();
     for (int64_t at = begin; at < end; at++) {
         int64_t number = at / w->s.heads % w->s.windows;
         if (number != last) make_mask(w, number, &part);
         last = number;
         run_window(w, &part, &b, at / w->s.heads / w->s.windows, number, at % w->s.heads);
     }
+    attend_end();
     return NULL;
 }
 
@@ -659,30 +620,34 @@ static tn_status launch_windows(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[];
 const tn_tactic TN_VARIANT_NAME(tn_cpu_attention_blocks)[] = {
     {
-        .name = "cpu.attention.f32.blocks." TN_VARIANT_TEXT,
+        .name = "cpu.attention." ATTEND_CLASS ".blocks." TN_VARIANT_TEXT,
         .op = "Attention",
         .revision = 2,
+        .precision = ATTEND_PRECISION,
         .accepts = accepts,
         .launch = launch,
     },
     {
-        .name = "cpu.packed_attention.f32.blocks." TN_VARIANT_TEXT,
+        .name = "cpu.packed_attention." ATTEND_CLASS ".blocks." TN_VARIANT_TEXT,
         .op = "PackedAttention",
         .revision = 2,
+        .precision = ATTEND_PRECISION,
         .accepts = accepts_packed,
         .launch = launch_packed,
     },
     {
-        .name = "cpu.ragged_attention.f32.blocks." TN_VARIANT_TEXT,
+        .name = "cpu.ragged_attention." ATTEND_CLASS ".blocks." TN_VARIANT_TEXT,
         .op = "RaggedAttention",
         .revision = 2,
+        .precision = ATTEND_PRECISION,
         .accepts = accepts_ragged,
         .launch = launch_ragged,
     },
     {
-        .name = "cpu.window_attention.f32.blocks." TN_VARIANT_TEXT,
+        .name = "cpu.window_attention." ATTEND_CLASS ".blocks." TN_VARIANT_TEXT,
         .op = "WindowAttention",
         .revision = 2,
+        .precision = ATTEND_PRECISION,
         .accepts = accepts_windows,
         .launch = launch_windows,
     },
