@@ -96,7 +96,7 @@ def relative(got, want):
 
 
 def percentiles(times):
-    p10, p50, p90, p99 = np.percentile(np.concatenate(times), [10, 50, 90, 99])
+    p10, p50, p90, p99 = map(float, np.percentile(np.concatenate(times), [10, 50, 90, 99]))
     return {"p10": p10, "p50": p50, "p90": p90, "p99": p99, "runs": int(sum(map(len, times))),
             "turns": [float(np.median(t)) for t in times]}
 
@@ -157,8 +157,8 @@ class Bench:
 
     def start(self, rows, network, feed, threads):
         """The workers that are there and agree with Tenon's of their class, by class and name."""
-        workers = []
-        for precision, row in rows.items():
+        built = {}
+        for precision, row in rows.items():  # before anybody else runs: kernels are chosen by measuring
             try:
                 model = self.model(network, precision == "int8")
                 if not self.o.no_build_times:
@@ -168,8 +168,11 @@ class Bench:
                 row["failed"] = str(why)
                 continue
             row["engine_mib"] = os.path.getsize(path) / 2**20
+            built[precision] = model, path
             if self.o.profile:
                 self.profile(row, path, feed)
+        workers = []
+        for precision, (model, path) in built.items():
             workers.append(Worker("tenon", f"{self.library},{path}", threads, precision, self.work))
             for peer in self.o.peers.split(","):
                 if peer in PEERS.get(precision, ()) and peer not in self.missing:
@@ -337,7 +340,7 @@ def main():
                          for precision in options.precision.split(",")]
             rows += found
             for row in found:
-                shown = {name: round(facts["p50"], 5) for name, facts in row.get("engines", {}).items() if "p50" in facts}
+                shown = {name: float(round(facts["p50"], 5)) for name, facts in row.get("engines", {}).items() if "p50" in facts}
                 off = row.get("engines", {}).get("tenon", {}).get("from_fp32")
                 print(f"{workload}, {threads} threads, {row['precision']}: {row.get('failed') or shown}"
                       + (f", {off:.1e} from fp32, " if off else ", ") +
