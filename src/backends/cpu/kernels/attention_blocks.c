@@ -15,7 +15,8 @@
  * Exponents below -87 count as nothing, so that no subnormal number ever meets a product. Blocks
  * depend on the shapes alone and the numbers of a query on no other query, so every cut of the work
  * gives the same bits. */
-#if defined(__AMX_BF16__) || defined(TN_AMX_MODEL)
+/* clang 14 has a name of its own for it */
+#if defined(__AMX_TILE__) || defined(__AMXTILE__) || defined(TN_AMX_MODEL)
 #include "backends/cpu/kernels/attention_tiles.h"
 #else
 #include "backends/cpu/kernels/attention_floats.h"
