@@ -69,6 +69,9 @@ const tn_case tn_dynamic_quantize_linear_cases[] = {
      .expect = "u8[2]={128,255} f32={2} u8={0}"},
     {.problem = "DynamicQuantizeLinear f32[2]={0,0}", .expect = "u8[2]={0,0} f32={1} u8={0}"},
     {.problem = "DynamicQuantizeLinear f32[5,1234]", .lo = -3, .hi = 5},
+    {.problem = "DynamicQuantizeLinear f32[3,17,1027]", .lo = -0.5, .hi = 900},
+    {.problem = "DynamicQuantizeLinear f32[0]"},
+    {.problem = "DynamicQuantizeLinear f32[4]={nan,-1,0,254}"},
     {0},
 };
 

@@ -1,5 +1,6 @@
-/* QuantizeLinear, DequantizeLinear and QuantizedAdd between f32 and bytes, a vector at a time. One
- * scale and zero point, or one for each index along an axis: runs of elements that share them. */
+/* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear and QuantizedAdd between f32 and bytes, a
+ * vector at a time. One scale and zero point, or one for each index along an axis: runs of elements
+ * that share them. */
 #include "backends/cpu/kernels/tile.h"
 #include "backends/cpu/variant.h"
 #include "device/device.h"
@@ -138,6 +139,45 @@ static tn_status add_share(void *arg, int64_t begin, int64_t end, int thread)
     return NULL;
 }
 
+/* ---- By the range of x -----------------------------------------------------------------------*/
+
+typedef struct dynamic {
+    const float *x;
+    uint8_t *y;
+    float (*range)[2]; /* of each block: the least number below 0, and the largest above */
+    int64_t count;
+    grid grid;
+} dynamic;
+
+static tn_status range_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const dynamic *d = arg;
+    (void)thread;
+    for (int64_t at = begin; at < end; at++) {
+        vf32 low = {0}, high = {0};
+        for (int64_t i = at * BLOCK; i < TN_MIN((at + 1) * BLOCK, d->count); i += VF32_LANES) {
+            vf32 x = vf32_load_some(d->x + i, TN_MIN(d->count - i, VF32_LANES));
+            low = vf32_select((vi32)(x < low), x, low); /* NaN counts for nothing */
+            high = vf32_select((vi32)(x > high), x, high);
+        }
+        d->range[at][0] = d->range[at][1] = 0;
+        for (int lane = 0; lane < VF32_LANES; lane++) {
+            d->range[at][0] = TN_MIN(d->range[at][0], low[lane]);
+            d->range[at][1] = TN_MAX(d->range[at][1], high[lane]);
+        }
+    }
+    return NULL;
+}
+
+static tn_status dynamic_share(void *arg, int64_t begin, int64_t end, int thread)
+{
+    const dynamic *d = arg;
+    int64_t i = begin * BLOCK, last = TN_MIN(end * BLOCK, d->count);
+    (void)thread;
+    quantize_run(d->x + i, last - i, &d->grid, d->y + i);
+    return NULL;
+}
+
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
 static bool is_byte(const tn_tensor *t)
@@ -176,6 +216,48 @@ static tn_status launch_dequantize(const tn_launch *l)
     return run(l, dequantize_share);
 }
 
+static tn_verdict accepts_dynamic(const tn_problem *p)
+{
+    return p->in[0].dtype == TN_DTYPE_F32 ? TN_YES : TN_NO("x is not f32");
+}
+
+static int64_t blocks_of(const tn_problem *p)
+{
+    return (tn_tensor_count(&p->in[0]) + BLOCK - 1) / BLOCK;
+}
+
+static size_t dynamic_scratch(const tn_problem *p)
+{
+    return (size_t)blocks_of(p) * sizeof(float[2]);
+}
+
+static void *wanted(const tn_problem *p, int out)
+{
+    return out < p->out_count && p->out[out].dtype != TN_DTYPE_NONE ? p->out[out].data : NULL;
+}
+
+static tn_status launch_dynamic(const tn_launch *l)
+{
+    const tn_problem *p = l->problem;
+    dynamic d = {.x = p->in[0].data,
+                 .y = wanted(p, 0),
+                 .range = l->scratch,
+                 .count = tn_tensor_count(&p->in[0])};
+    float low = 0, high = 0, *scale = wanted(p, 1);
+    uint8_t *zero = wanted(p, 2);
+    int64_t blocks = blocks_of(p);
+    TN_TRY(tn_pool_run(l->pool, blocks, GRAIN_BLOCKS, range_share, &d));
+    for (int64_t i = 0; i < blocks; i++) {
+        low = TN_MIN(low, d.range[i][0]);
+        high = TN_MAX(high, d.range[i][1]);
+    }
+    d.grid.scale = high > low ? (high - low) / 255.0f : 1.0f; /* all zeros: any scale will do */
+    d.grid.zero = (int32_t)tn_quantize_value(TN_DTYPE_U8, -low / d.grid.scale, 0);
+    if (scale) *scale = d.grid.scale;
+    if (zero) *zero = (uint8_t)d.grid.zero;
+    return d.y ? tn_pool_run(l->pool, blocks, GRAIN_BLOCKS, dynamic_share, &d) : NULL;
+}
+
 static tn_verdict accepts_add(const tn_problem *p)
 {
     (void)p;
@@ -202,6 +284,14 @@ const tn_tactic TN_VARIANT_NAME(tn_cpu_quantize_loops)[] = {
         .revision = 1,
         .accepts = accepts,
         .launch = launch_dequantize,
+    },
+    {
+        .name = "cpu.dynamicquantizelinear.u8.loop." TN_VARIANT_TEXT,
+        .op = "DynamicQuantizeLinear",
+        .revision = 1,
+        .accepts = accepts_dynamic,
+        .scratch_bytes = dynamic_scratch,
+        .launch = launch_dynamic,
     },
     {
         .name = "cpu.quantizedadd.i8.loop." TN_VARIANT_TEXT,
