@@ -16,6 +16,40 @@ typedef uint8_t bytes_of_a;
 #define bytes_begin amx_begin
 #define bytes_end amx_end
 
+SIMD_INLINE void bytes_fetch(const uint8_t *at)
+{
+    for (int i = 0; i < AMX_TILE_BYTES; i += AMX_ROW_BYTES) __builtin_prefetch(at + i, 0, 3);
+}
+
+/* As in split_tiles.h: lines are asked for some steps ahead, and a tile is loaded as soon as nobody
+ * reads it. */
+SIMD_INLINE void bytes_steps(bool high, int64_t steps, const uint8_t *a, const uint8_t *b)
+{
+    enum { STEP = 2 * AMX_TILE_BYTES, FAR = 2 * STEP };
+    AMX_LOAD(4, a, 64);
+    if (high) AMX_LOAD(5, a + AMX_TILE_BYTES, 64);
+    AMX_LOAD(6, b, 64);
+    AMX_LOAD(7, b + AMX_TILE_BYTES, 64);
+    for (; --steps; a += STEP, b += STEP) {
+        bytes_fetch(b + FAR);
+        AMX_U8_I8(0, 4, 6);
+        bytes_fetch(b + FAR + AMX_TILE_BYTES);
+        if (high) AMX_U8_I8(2, 5, 6);
+        bytes_fetch(a + FAR);
+        AMX_LOAD(6, b + STEP, 64);
+        AMX_U8_I8(1, 4, 7);
+        AMX_LOAD(4, a + STEP, 64);
+        if (high) bytes_fetch(a + FAR + AMX_TILE_BYTES);
+        if (high) AMX_U8_I8(3, 5, 7);
+        if (high) AMX_LOAD(5, a + STEP + AMX_TILE_BYTES, 64);
+        AMX_LOAD(7, b + STEP + AMX_TILE_BYTES, 64);
+    }
+    AMX_U8_I8(0, 4, 6);
+    AMX_U8_I8(1, 4, 7);
+    if (high) AMX_U8_I8(2, 5, 6);
+    if (high) AMX_U8_I8(3, 5, 7);
+}
+
 SIMD_INLINE void bytes_run(bool high, int64_t steps, const uint8_t *a, const uint8_t *b,
                            int32_t *sums)
 {
@@ -24,17 +58,7 @@ SIMD_INLINE void bytes_run(bool high, int64_t steps, const uint8_t *a, const uin
     AMX_ZERO(1);
     AMX_ZERO(2);
     AMX_ZERO(3);
-    for (int64_t s = 0; s < steps; s++, a += 2 * AMX_TILE_BYTES, b += 2 * AMX_TILE_BYTES) {
-        AMX_LOAD(6, b, 64);
-        AMX_LOAD(7, b + AMX_TILE_BYTES, 64);
-        AMX_LOAD(4, a, 64);
-        AMX_U8_I8(0, 4, 6);
-        AMX_U8_I8(1, 4, 7);
-        if (!high) continue;
-        AMX_LOAD(5, a + AMX_TILE_BYTES, 64);
-        AMX_U8_I8(2, 5, 6);
-        AMX_U8_I8(3, 5, 7);
-    }
+    if (steps > 0) bytes_steps(high, steps, a, b);
     AMX_STORE(0, sums, STEP);
     AMX_STORE(1, sums + 16, STEP);
     if (!high) return;

@@ -245,9 +245,11 @@ static void end_block(const job *j, ends *e, int64_t a_row, const int32_t *a_sum
     uint32_t k = (uint32_t)j->plan.k;
     bool by_rows = j->quantised &&
                    (tn_tensor_count(&p->in[A_SCALE]) > 1 || tn_tensor_count(&p->in[Y_SCALE]) > 1);
+    bool one_zero = j->a_zero >= p->in_count || tn_tensor_count(&p->in[j->a_zero]) <= 1;
+    uint32_t a_zero = zero_of(p, j->a_zero, a_row, j->a_rows, j->a_flip);
     for (int64_t i = 0; i < rows; i++, sums += TILE_COLUMNS, y_at += j->plan.n) {
         int64_t row = a_row + i;
-        uint32_t a_zero = zero_of(p, j->a_zero, row, j->a_rows, j->a_flip);
+        if (!one_zero) a_zero = zero_of(p, j->a_zero, row, j->a_rows, j->a_flip);
         uint32_t a_sum = (uint32_t)a_sums[i] - k * a_zero;
         for (int c = 0; c < TILE_COLUMNS; c++)
             sums[c] = (int32_t)((uint32_t)sums[c] - e->b_zero[c] * a_sum -
