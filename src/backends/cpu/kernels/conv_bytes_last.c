@@ -33,7 +33,8 @@ typedef int32_t vi32_half __attribute__((vector_size(VF64_LANES * 4)));
 
 /* What the sums of all outputs become: round((sum - zero * (sum of x) + more) * scale). Where
  * floats will do, `whole` is more and `quick` the scale, else 0; a strip with one of those is
- * `slow`. Outputs of a strip behind the last one have zeros everywhere. */
+ * `slow`, and behind the strips stands whether any zero is not 0. Outputs of a strip behind the
+ * last one have zeros everywhere. */
 typedef struct ends {
     double *scale, *more;
     float *quick;
@@ -201,7 +202,7 @@ static char *cut_ends(job *j, char *at)
     j->e.quick = take(&at, lanes, sizeof(float));
     j->e.whole = take(&at, lanes, sizeof(int32_t));
     j->e.zero = take(&at, lanes, sizeof(int32_t));
-    j->e.slow = take(&at, j->groups * j->strips, sizeof(int32_t));
+    j->e.slow = take(&at, j->groups * j->strips + 1, sizeof(int32_t));
     return at;
 }
 
@@ -313,6 +314,7 @@ static void find_ends(job *j)
         more += tn_quantized_conv_at(p, TN_QCONV_BIAS, o);
         double scale = x_scale * tn_quantized_conv_at(p, TN_QCONV_W_SCALE, o) / y_scale;
         e->zero[lane] = zero;
+        if (zero) e->slow[j->groups * j->strips] = 1;
         e->more[lane] = more;
         e->scale[lane] = scale;
         bool small = count * 255 * (128 + abs(zero)) + fabs(more) < 2.1e9;
@@ -400,12 +402,16 @@ static void find_offsets(const job *j)
 static void find_windows(const job *j, tile *t)
 {
     const tn_window *w = &j->w;
-    t->rows = (int)TN_MIN(ROWS, w->out_count - t->first);
-    const part *x = j->source + t->sample * j->parts + t->group * j->channels;
+    const part *x = j->source + t->sample * j->parts + t->group * j->channels, *line = NULL;
+    const int64_t step = w->stride[2] * j->pixel;
     int64_t *at = t->at;
-    for (int i = 0; i < t->rows; i++) {
-        int64_t line = at[0] * w->stride[0] * j->size[1] + at[1] * w->stride[1];
-        t->x[i] = x + (line * j->size[2] + at[2] * w->stride[2]) * j->pixel;
+    t->rows = (int)TN_MIN(ROWS, w->out_count - t->first);
+    for (int i = 0; i < t->rows; i++, line += step) {
+        if (i == 0 || at[2] == 0) {
+            int64_t lines = at[0] * w->stride[0] * j->size[1] + at[1] * w->stride[1];
+            line = x + (lines * j->size[2] + at[2] * w->stride[2]) * j->pixel;
+        }
+        t->x[i] = line;
         if (++at[2] < w->out[2]) continue;
         at[2] = 0;
         if (++at[1] < w->out[1]) continue;
@@ -731,7 +737,7 @@ static tn_status prepare(job *j, const tn_launch *l)
     else find_ends(j);
     read_adding(j);
     j->x_zero = (part)zero_of_x(j);
-    for (int64_t o = 0; o < j->groups * j->outputs; o++) j->any_zero |= j->e.zero[lane_of(j, o)];
+    j->any_zero = j->e.slow[j->groups * j->strips] != 0;
     return NULL;
 }
 
