@@ -22,6 +22,7 @@ enum { GRAIN = 500000, COPY_BYTES = 4 << 20, SUMS_MAX = 33000, SLACK = 64 };
 #define COPY_MAX (INT64_C(1) << 31) /* bytes of a sample */
 #define OFF_MAX 0.49995f            /* of what floats may round: they are off by less than 5e-5 */
 
+#define QUICK_MAX 4e6     /* integers that are added to MAGIC exactly */
 #define LARGE 1e9f        /* what surely is an integer of 32 bits */
 #define MAGIC 12582912.0f /* 1.5 * 2^23: what is added to it is rounded */
 
@@ -317,8 +318,8 @@ static void find_ends(job *j)
         if (zero) e->slow[j->groups * j->strips] = 1;
         e->more[lane] = more;
         e->scale[lane] = scale;
-        bool small = count * 255 * (128 + abs(zero)) + fabs(more) < 2.1e9;
-        if (small && fabs(scale) > 1e-30 && fabs(scale) < 1e9) {
+        double most = count * 255 * (128 + abs(zero)) + fabs(more);
+        if (most < 2.1e9 && most * fabs(scale) < QUICK_MAX && fabs(scale) > 1e-30) {
             e->whole[lane] = (int32_t)more;
             e->quick[lane] = (float)scale;
         } else e->slow[strip] = 1;
@@ -472,21 +473,13 @@ static void take_zeros(const job *j, tile *t)
 
 /* ---- Ends of sums ----------------------------------------------------------------------------*/
 
-/* To the nearest integer, or one beyond the same end of [-128, 127]; `off`: the most that this has
- * moved anything so far, of what is not beyond. */
-SIMD_INLINE vi32 round_near(vf32 x, vf32 *off)
+SIMD_INLINE vf32 larger(vf32 a, vf32 b)
 {
 #if defined(__AVX512F__)
     enum { LARGER_MAGNITUDE = 11 };
-    vi32 near = (vi32)_mm512_cvtps_epi32((__m512)x);
-    __m512 rest = (__m512)(x - __builtin_convertvector(near, vf32));
-    *off = (vf32)_mm512_range_ps((__m512)*off, rest, LARGER_MAGNITUDE);
-    return near;
+    return (vf32)_mm512_range_ps((__m512)a, (__m512)b, LARGER_MAGNITUDE);
 #else
-    x = vf32_min(vf32_max(x, vf32_set1(-128)), vf32_set1(127));
-    vf32 near = (x + MAGIC) - MAGIC;
-    *off = vf32_max(*off, vf32_abs(x - near));
-    return __builtin_convertvector(near, vi32);
+    return vf32_max(a, vf32_abs(b));
 #endif
 }
 
@@ -530,20 +523,20 @@ SIMD_INLINE vi8 to_bytes(vi32 near)
 /* What a vector of outputs needs for that; all but the first two are the same for all. */
 typedef struct ending {
     vi32 whole;
-    vf32 quick, zero;
-    vi32 y_zero, sum_zero;
-    vf32 y_scale, more_zero, more_scale, scale;
+    vf32 quick, magic; /* MAGIC and the zero point of y */
+    vi32 y_zero, more_zero, sum_zero;
+    vf32 y_scale, more_scale, scale;
     vi8 y_flip, more_flip;
 } ending;
 
 SIMD_INLINE ending ending_of(const job *j)
 {
     const adding *a = &j->add;
-    return (ending){.zero = vf32_set1(j->zero),
+    return (ending){.magic = vf32_set1(MAGIC + j->zero),
                     .y_zero = (int32_t)j->zero - (vi32){0},
                     .sum_zero = (int32_t)a->zero - (vi32){0},
                     .y_scale = vf32_set1(a->y_scale),
-                    .more_zero = vf32_set1(a->more_zero),
+                    .more_zero = (int32_t)a->more_zero - (vi32){0},
                     .more_scale = vf32_set1(a->more_scale),
                     .scale = vf32_set1(a->scale),
                     .y_flip = (int8_t)j->y_flip - (vi8){0},
@@ -563,20 +556,22 @@ SIMD_INLINE vi8 end_sum(const ending *e, bool tame, vi32 y, const uint8_t *more)
     memcpy(&bytes, more, sizeof bytes);
     vi32 wide = __builtin_convertvector(bytes ^ e->more_flip, vi32);
     vf32 x = __builtin_convertvector(y, vf32) * e->y_scale;
-    x += (__builtin_convertvector(wide, vf32) - e->more_zero) * e->more_scale;
+    x += __builtin_convertvector(wide - e->more_zero, vf32) * e->more_scale;
     return to_bytes(round_all(x / e->scale, tame) + e->sum_zero) ^ e->y_flip;
 }
 
-/* At one position. */
+/* At one position; off: the most that any number was moved by rounding it. */
 SIMD_INLINE vi8 end_vector(const ending *e, bool adds, const int32_t *sums, const uint8_t *more,
                            vf32 *off)
 {
     vi32 sum;
     memcpy(&sum, sums, sizeof sum);
     vf32 x = __builtin_convertvector(sum + e->whole, vf32);
-    vi32 near = round_near(vf32_fma(x, e->quick, e->zero), off);
-    if (!adds) return to_bytes(near) ^ e->y_flip;
-    return end_sum(e, true, saturate(near) - e->y_zero, more);
+    vf32 near = vf32_fma(x, e->quick, e->magic);
+    *off = larger(*off, vf32_fma(x, e->quick, e->magic - near));
+    vi32 y = (vi32)near - (vi32)vf32_set1(MAGIC);
+    if (!adds) return to_bytes(y) ^ e->y_flip;
+    return end_sum(e, true, saturate(y) - e->y_zero, more);
 }
 
 /* Where a tile's results go to, and what is added to them: rows `step` apart. */
