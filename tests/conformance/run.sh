@@ -2,7 +2,8 @@
 # The ONNX suites against their manifests: run.sh [--bless] BUILD_FOLDER RESULTS_FOLDER
 # The archives are looked for in $TN_SUITES, then in ../shared/tests; suites whose archive is not there
 # are skipped and said so. RESULTS_FOLDER gets SUITE.MODE.txt, the output of each run, ended by "N passed,
-# N failed, N skipped". TN_MODES="given" runs only these modes; TN_SHARE=1 runs many cases in a process.
+# N failed, N skipped". TN_MODES="given" runs only these modes; TN_SHARE=1 runs many cases in a
+# process, TN_JOBS=N so many processes at a time.
 set -u
 cd "$(dirname "$0")/../.."
 bless=()
@@ -11,7 +12,7 @@ build=${1:?usage: run.sh [--bless] BUILD_FOLDER RESULTS_FOLDER}
 results=${2:?usage: run.sh [--bless] BUILD_FOLDER RESULTS_FOLDER}
 archives=${TN_SUITES:-../shared/tests}
 runner=$build/tests/conformance
-jobs=$(nproc 2>/dev/null || echo 2)
+jobs=${TN_JOBS:-$(nproc 2>/dev/null || echo 2)}
 mkdir -p "$results" || exit 2
 [ -x "$runner" ] || { echo "there is no $runner; build first"; exit 2; }
 share=() # a process on a card takes longer to begin than its case
