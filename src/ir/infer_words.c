@@ -73,6 +73,34 @@ tn_status tn_infer_axis(const tn_infer *f, int64_t axis, int rank, int *out)
     return NULL;
 }
 
+tn_status tn_infer_ranks(const tn_infer *f, const int *rank, int count, bool *known)
+{
+    char text[128];
+    for (int i = 0; i < count; i++) {
+        if (!tn_infer_has(f, i)) continue;
+        const tn_type *t = &f->in[i];
+        TN_CHECK(t->rank < 0 || rank[i] < 0 || t->rank == rank[i], TN_INVALID,
+                 "%s must have %d axes, it is %s", f->op->in[i].name, rank[i],
+                 tn_type_text(f->exprs, t, text, sizeof text));
+        *known = *known && t->rank >= 0;
+    }
+    return NULL;
+}
+
+tn_status tn_infer_size(const tn_infer *f, int input, int axis, tn_expr want)
+{
+    const tn_type *t = &f->in[input];
+    char text[128];
+    int64_t have, size;
+    if (!tn_infer_has(f, input) || t->rank < 0 ||
+        !tn_expr_is_const(f->exprs, t->dim[axis], &have) ||
+        !tn_expr_is_const(f->exprs, want, &size))
+        return NULL;
+    TN_CHECK(have == size, TN_INVALID, "%s is %s, axis %d must have %lld", f->op->in[input].name,
+             tn_type_text(f->exprs, t, text, sizeof text), axis, (long long)size);
+    return NULL;
+}
+
 /* The k-th call for a node gives the k-th symbol of an earlier inference, if there was one. */
 tn_expr tn_infer_fresh(tn_infer *f)
 {

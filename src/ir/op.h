@@ -43,6 +43,11 @@ bool tn_infer_ints(tn_infer *f, int input, int64_t *at, int max, int *count);
 int64_t tn_infer_length(const tn_infer *f, int input);
 /* Axis in [-rank, rank) to [0, rank). The error: "axis 4 is outside [-3, 3)". */
 tn_status tn_infer_axis(const tn_infer *f, int64_t axis, int rank, int *out) TN_MUST_USE;
+/* That inputs have so many axes (-1: any), the first `count`; absent ones are skipped. *known turns
+ * false where a rank is not known. */
+tn_status tn_infer_ranks(const tn_infer *f, const int *rank, int count, bool *known) TN_MUST_USE;
+/* That an input, if it is there, has `want` along an axis, as far as both are known. */
+tn_status tn_infer_size(const tn_infer *f, int input, int axis, tn_expr want) TN_MUST_USE;
 /* A dim that only a run finds out. */
 tn_expr tn_infer_fresh(tn_infer *f);
 /* Fill out[index]: rank -1 leaves dims unknown. */

@@ -30,20 +30,6 @@ static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
 /* ---- Types ------------------------------------------------------------------------------------*/
 
-/* Two sizes that are known must be one. */
-static tn_status check_size(tn_infer *f, int input, int axis, tn_expr want)
-{
-    const tn_type *t = &f->in[input];
-    char text[128];
-    int64_t have, size;
-    if (t->rank < 0 || !tn_expr_is_const(f->exprs, t->dim[axis], &have) ||
-        !tn_expr_is_const(f->exprs, want, &size))
-        return NULL;
-    TN_CHECK(have == size, TN_INVALID, "%s is %s, its axis %d must have %lld", ins[input].name,
-             tn_type_text(f->exprs, t, text, sizeof text), axis, (long long)size);
-    return NULL;
-}
-
 /* From the last axis on they are those of ids0, until only ones are left. */
 static tn_status check_ids(tn_infer *f, int input)
 {
@@ -52,7 +38,7 @@ static tn_status check_ids(tn_infer *f, int input)
     if (t->rank < 0 || first->rank < 0) return NULL;
     TN_CHECK(extra >= 0, TN_INVALID, "%s has more axes than ids0", ins[input].name);
     while (begin < t->rank && tn_expr_equals(f->exprs, t->dim[begin], 1)) begin++;
-    for (int i = begin; i < t->rank; i++) TN_TRY(check_size(f, input, i, first->dim[extra + i]));
+    for (int i = begin; i < t->rank; i++) TN_TRY(tn_infer_size(f, input, i, first->dim[extra + i]));
     return NULL;
 }
 
@@ -63,7 +49,7 @@ static tn_status check_table(tn_infer *f, int input)
     int64_t have, want;
     TN_CHECK(table->rank < 0 || table->rank == 2, TN_INVALID, "%s must have 2 axes, it is %s",
              ins[input].name, tn_type_text(f->exprs, table, text, sizeof text));
-    if (f->in[TN_EN_SCALE].rank == 1) TN_TRY(check_size(f, input, 1, f->in[TN_EN_SCALE].dim[0]));
+    if (f->in[TN_EN_SCALE].rank == 1) TN_TRY(tn_infer_size(f, input, 1, f->in[TN_EN_SCALE].dim[0]));
     if (tn_infer_has(f, input + 1)) return check_ids(f, input + 1);
     if (table->rank < 0 || first->rank < 0) return NULL;
     TN_CHECK(first->rank > 0, TN_INVALID, "ids0 is a scalar, along which nothing counts");
@@ -81,8 +67,7 @@ static tn_status infer(tn_infer *f)
     for (int i = TN_EN_SCALE; i <= TN_EN_SHIFT; i++)
         TN_CHECK(!tn_infer_has(f, i) || f->in[i].rank < 0 || f->in[i].rank == 1, TN_INVALID,
                  "%s must have 1 axis", ins[i].name);
-    if (tn_infer_has(f, TN_EN_SHIFT) && scale->rank == 1)
-        TN_TRY(check_size(f, TN_EN_SHIFT, 0, scale->dim[0]));
+    if (scale->rank == 1) TN_TRY(tn_infer_size(f, TN_EN_SHIFT, 0, scale->dim[0]));
     for (int i = TN_EN_TABLE; i < f->in_count; i += 2) {
         if (tn_infer_has(f, i)) TN_TRY(check_table(f, i));
         else TN_CHECK(!tn_infer_has(f, i + 1), TN_INVALID, "%s has no table", ins[i + 1].name);

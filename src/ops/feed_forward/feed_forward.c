@@ -30,44 +30,23 @@ static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0}};
 
 /* ---- Types ------------------------------------------------------------------------------------*/
 
-/* Two sizes that are known must be one. */
-static tn_status check_size(tn_infer *f, int input, int axis, tn_expr want)
-{
-    const tn_type *t = &f->in[input];
-    char text[128];
-    int64_t have, size;
-    if (!tn_expr_is_const(f->exprs, t->dim[axis], &have) ||
-        !tn_expr_is_const(f->exprs, want, &size))
-        return NULL;
-    TN_CHECK(have == size, TN_INVALID, "%s is %s, axis %d must have %lld", ins[input].name,
-             tn_type_text(f->exprs, t, text, sizeof text), axis, (long long)size);
-    return NULL;
-}
-
 static tn_status infer(tn_infer *f)
 {
     static const int ranks[TN_FF_INS] = {-1, 1, 1, 2, 1, 2, 1};
     const tn_type *x = &f->in[TN_FF_X], *w1 = &f->in[TN_FF_W1], *w2 = &f->in[TN_FF_W2];
-    char text[128];
     bool known = x->rank >= 0;
     TN_CHECK(x->rank != 0, TN_INVALID, "X has no axes");
-    for (int i = 1; i < TN_FF_INS; i++) {
-        if (!tn_infer_has(f, i)) continue;
-        TN_CHECK(f->in[i].rank < 0 || f->in[i].rank == ranks[i], TN_INVALID,
-                 "%s must have %d axes, it is %s", ins[i].name, ranks[i],
-                 tn_type_text(f->exprs, &f->in[i], text, sizeof text));
-        known = known && f->in[i].rank >= 0;
-    }
+    TN_TRY(tn_infer_ranks(f, ranks, f->in_count, &known));
     tn_infer_same(f, 0, TN_FF_X);
     if (!known) return NULL;
     tn_expr width = x->dim[x->rank - 1];
-    TN_TRY(check_size(f, TN_FF_W1, 0, width));
-    TN_TRY(check_size(f, TN_FF_W2, 1, width));
-    TN_TRY(check_size(f, TN_FF_W2, 0, w1->dim[1]));
-    TN_TRY(check_size(f, TN_FF_SCALE, 0, width));
-    if (tn_infer_has(f, TN_FF_SHIFT)) TN_TRY(check_size(f, TN_FF_SHIFT, 0, width));
-    if (tn_infer_has(f, TN_FF_BIAS1)) TN_TRY(check_size(f, TN_FF_BIAS1, 0, w1->dim[1]));
-    if (tn_infer_has(f, TN_FF_BIAS2)) TN_TRY(check_size(f, TN_FF_BIAS2, 0, w2->dim[1]));
+    TN_TRY(tn_infer_size(f, TN_FF_W1, 0, width));
+    TN_TRY(tn_infer_size(f, TN_FF_W2, 1, width));
+    TN_TRY(tn_infer_size(f, TN_FF_W2, 0, w1->dim[1]));
+    TN_TRY(tn_infer_size(f, TN_FF_SCALE, 0, width));
+    TN_TRY(tn_infer_size(f, TN_FF_SHIFT, 0, width));
+    TN_TRY(tn_infer_size(f, TN_FF_BIAS1, 0, w1->dim[1]));
+    TN_TRY(tn_infer_size(f, TN_FF_BIAS2, 0, w2->dim[1]));
     return NULL;
 }
 

@@ -36,36 +36,14 @@ static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0},
 
 /* ---- Types ------------------------------------------------------------------------------------*/
 
-/* Two sizes that are known must be one. */
-static tn_status check_size(tn_infer *f, int input, int axis, tn_expr want)
-{
-    const tn_type *t = &f->in[input];
-    char text[128];
-    int64_t have, size;
-    if (!tn_infer_has(f, input) || !tn_expr_is_const(f->exprs, t->dim[axis], &have) ||
-        !tn_expr_is_const(f->exprs, want, &size))
-        return NULL;
-    TN_CHECK(have == size, TN_INVALID, "%s is %s, axis %d must have %lld", ins[input].name,
-             tn_type_text(f->exprs, t, text, sizeof text), axis, (long long)size);
-    return NULL;
-}
-
 static tn_status infer(tn_infer *f)
 {
-    static const int ranks[TN_LNL_INS] = {-1, 2, 1, -1, 1, 1, 2, 1};
     const tn_type *x = &f->in[TN_LNL_X], *w1 = &f->in[TN_LNL_W1], *w2 = &f->in[TN_LNL_W2];
     tn_expr dim[TN_RANK_MAX];
-    char text[128];
+    const int ranks[TN_LNL_INS] = {-1, 2, 1, x->rank, 1, 1, 2, 1};
     bool known = x->rank >= 0;
     TN_CHECK(x->rank != 0, TN_INVALID, "X has no axes");
-    for (int i = 1; i < TN_LNL_INS; i++) {
-        int rank = i == TN_LNL_RESIDUAL ? x->rank : ranks[i];
-        if (!tn_infer_has(f, i)) continue;
-        TN_CHECK(f->in[i].rank < 0 || rank < 0 || f->in[i].rank == rank, TN_INVALID,
-                 "%s must have %d axes, it is %s", ins[i].name, rank,
-                 tn_type_text(f->exprs, &f->in[i], text, sizeof text));
-        known = known && f->in[i].rank >= 0;
-    }
+    TN_TRY(tn_infer_ranks(f, ranks, f->in_count, &known));
     if (!known) {
         for (int i = 0; i < f->out_count; i++) tn_infer_set(f, i, x->dtype, -1, NULL);
         return NULL;
@@ -73,14 +51,14 @@ static tn_status infer(tn_infer *f)
     int last = x->rank - 1;
     tn_expr width = w1->dim[1];
     for (int i = 0; i < last; i++) dim[i] = x->dim[i];
-    for (int i = 0; i < last; i++) TN_TRY(check_size(f, TN_LNL_RESIDUAL, i, dim[i]));
-    TN_TRY(check_size(f, TN_LNL_W1, 0, x->dim[last]));
-    TN_TRY(check_size(f, TN_LNL_BIAS1, 0, width));
-    TN_TRY(check_size(f, TN_LNL_RESIDUAL, last, width));
-    TN_TRY(check_size(f, TN_LNL_SCALE, 0, width));
-    TN_TRY(check_size(f, TN_LNL_SHIFT, 0, width));
-    TN_TRY(check_size(f, TN_LNL_W2, 0, width));
-    TN_TRY(check_size(f, TN_LNL_BIAS2, 0, w2->dim[1]));
+    for (int i = 0; i < last; i++) TN_TRY(tn_infer_size(f, TN_LNL_RESIDUAL, i, dim[i]));
+    TN_TRY(tn_infer_size(f, TN_LNL_W1, 0, x->dim[last]));
+    TN_TRY(tn_infer_size(f, TN_LNL_BIAS1, 0, width));
+    TN_TRY(tn_infer_size(f, TN_LNL_RESIDUAL, last, width));
+    TN_TRY(tn_infer_size(f, TN_LNL_SCALE, 0, width));
+    TN_TRY(tn_infer_size(f, TN_LNL_SHIFT, 0, width));
+    TN_TRY(tn_infer_size(f, TN_LNL_W2, 0, width));
+    TN_TRY(tn_infer_size(f, TN_LNL_BIAS2, 0, w2->dim[1]));
     dim[last] = w2->dim[1];
     tn_infer_set(f, TN_LNL_Y, x->dtype, x->rank, dim);
     dim[last] = width;

@@ -29,34 +29,14 @@ static const tn_port outs[] = {{"Y", TN_DTS_FLOAT, 'T', 0},
 
 /* ---- Types ------------------------------------------------------------------------------------*/
 
-/* Two sizes that are known must be one. */
-static tn_status check_size(tn_infer *f, int input, tn_expr want)
-{
-    const tn_type *t = &f->in[input];
-    char text[128];
-    int64_t have, size;
-    if (!tn_expr_is_const(f->exprs, t->dim[0], &have) || !tn_expr_is_const(f->exprs, want, &size))
-        return NULL;
-    TN_CHECK(have == size, TN_INVALID, "%s is %s, its first axis must have %lld", ins[input].name,
-             tn_type_text(f->exprs, t, text, sizeof text), (long long)size);
-    return NULL;
-}
-
 static tn_status infer(tn_infer *f)
 {
     static const int ranks[TN_NL_INS] = {-1, 1, 1, 2, 1};
     const tn_type *x = &f->in[TN_NL_X], *w = &f->in[TN_NL_W];
     tn_expr dim[TN_RANK_MAX];
-    char text[128];
     bool known = x->rank >= 0;
     TN_CHECK(x->rank != 0, TN_INVALID, "X has no axes");
-    for (int i = 1; i < TN_NL_INS; i++) {
-        if (!tn_infer_has(f, i)) continue;
-        TN_CHECK(f->in[i].rank < 0 || f->in[i].rank == ranks[i], TN_INVALID,
-                 "%s must have %d axes, it is %s", ins[i].name, ranks[i],
-                 tn_type_text(f->exprs, &f->in[i], text, sizeof text));
-        known = known && f->in[i].rank >= 0;
-    }
+    TN_TRY(tn_infer_ranks(f, ranks, f->in_count, &known));
     tn_infer_same(f, 1, TN_NL_X);
     if (!known) {
         tn_infer_set(f, 0, x->dtype, -1, NULL);
@@ -65,10 +45,10 @@ static tn_status infer(tn_infer *f)
     for (int i = 0; i < x->rank - 1; i++) dim[i] = x->dim[i];
     tn_expr width = x->dim[x->rank - 1];
     dim[x->rank - 1] = w->dim[1];
-    TN_TRY(check_size(f, TN_NL_W, width));
-    TN_TRY(check_size(f, TN_NL_SCALE, width));
-    if (tn_infer_has(f, TN_NL_SHIFT)) TN_TRY(check_size(f, TN_NL_SHIFT, width));
-    if (tn_infer_has(f, TN_NL_BIAS)) TN_TRY(check_size(f, TN_NL_BIAS, w->dim[1]));
+    TN_TRY(tn_infer_size(f, TN_NL_W, 0, width));
+    TN_TRY(tn_infer_size(f, TN_NL_SCALE, 0, width));
+    TN_TRY(tn_infer_size(f, TN_NL_SHIFT, 0, width));
+    TN_TRY(tn_infer_size(f, TN_NL_BIAS, 0, w->dim[1]));
     tn_infer_set(f, 0, x->dtype, x->rank, dim);
     return NULL;
 }
