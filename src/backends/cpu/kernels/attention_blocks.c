@@ -366,12 +366,15 @@ typedef struct windows {
 typedef struct window {
     _Alignas(TN_ALIGNMENT) float part[3][WINDOW_FLOATS], y[WINDOW_FLOATS];
     float mask[WINDOW_ROWS * WINDOW_ROWS];
-    bool edge; /* there is something in the mask */
+    int64_t token[WINDOW_ROWS]; /* of its rows */
+    bool edge;                  /* there is something in the mask */
 } window;
 
-static void make_mask(const windows *w, int64_t number, window *to)
+/* What the heads of a window share. */
+static void begin_window(const windows *w, int64_t number, window *to)
 {
     const int64_t rows = w->s.rows;
+    for (int64_t i = 0; i < rows; i++) to->token[i] = tn_window_token(&w->s, number, i);
     int region[WINDOW_ROWS];
     to->edge = false;
     for (int64_t i = 0; i < rows; i++) {
@@ -384,8 +387,7 @@ static void make_mask(const windows *w, int64_t number, window *to)
             to->mask[i * rows + j] = region[i] != region[j] ? (float)w->s.mask : 0;
 }
 
-static void run_window(const windows *w, window *part, block *b, int64_t image, int64_t number,
-                       int64_t head)
+static void run_window(const windows *w, window *part, block *b, int64_t image, int64_t head)
 {
     const tn_window_attention_shape *s = &w->s;
     const size_t bytes = (size_t)s->head * sizeof(float);
@@ -400,14 +402,14 @@ static void run_window(const windows *w, window *part, block *b, int64_t image, 
         memcpy(j.add[i].step, step, sizeof step);
     }
     for (int64_t row = 0; row < s->rows; row++) {
-        int64_t token = image * s->size[0] * s->size[1] + tn_window_token(s, number, row);
+        int64_t token = image * s->size[0] * s->size[1] + part->token[row];
         for (int i = 0; i < 3; i++)
             memcpy(part->part[i] + row * s->head,
                    w->qkv + (token * 3 + i) * s->width + head * s->head, bytes);
     }
     run_rows(&j, b, 0, 0, 0, s->rows);
     for (int64_t row = 0; row < s->rows; row++) {
-        int64_t token = image * s->size[0] * s->size[1] + tn_window_token(s, number, row);
+        int64_t token = image * s->size[0] * s->size[1] + part->token[row];
         memcpy(w->y + token * s->width + head * s->head, part->y + row * s->head, bytes);
     }
 }
@@ -422,9 +424,9 @@ static tn_status run_windows(void *arg, int64_t begin, int64_t end, int thread)
     attend_begin();
     for (int64_t at = begin; at < end; at++) {
         int64_t number = at / w->s.heads % w->s.windows;
-        if (number != last) make_mask(w, number, &part);
+        if (number != last) begin_window(w, number, &part);
         last = number;
-        run_window(w, &part, &b, at / w->s.heads / w->s.windows, number, at % w->s.heads);
+        run_window(w, &part, &b, at / w->s.heads / w->s.windows, at % w->s.heads);
     }
     attend_end();
     return NULL;
