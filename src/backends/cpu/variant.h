@@ -14,4 +14,9 @@
 #define TN_VARIANT_NAME(symbol) TN_VARIANT_PASTE(symbol, TN_VARIANT) /* tn_cpu_x_avx2 */
 #define TN_VARIANT_TEXT TN_VARIANT_QUOTE(TN_VARIANT)                 /* "avx2" */
 
+/* Does the variant multiply tiles (amx.h)? clang 14 has a name of its own for them. */
+#if defined(__AMX_TILE__) || defined(__AMXTILE__) || defined(TN_AMX_MODEL)
+#define TN_TILES
+#endif
+
 #endif

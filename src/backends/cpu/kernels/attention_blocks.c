@@ -15,14 +15,13 @@
  * Exponents below -87 count as nothing, so that no subnormal number ever meets a product. Blocks
  * depend on the shapes alone and the numbers of a query on no other query, so every cut of the work
  * gives the same bits. */
-/* clang 14 has a name of its own for it */
-#if defined(__AMX_TILE__) || defined(__AMXTILE__) || defined(TN_AMX_MODEL)
+#include "backends/cpu/variant.h"
+#ifdef TN_TILES
 #include "backends/cpu/kernels/attention_tiles.h"
 #else
 #include "backends/cpu/kernels/attention_floats.h"
 #endif
 #include "backends/cpu/kernels/vmath.h"
-#include "backends/cpu/variant.h"
 #include "device/device.h"
 #include "ops/attention/attention.h"
 #include "ops/packed_attention/packed_attention.h"

@@ -54,7 +54,7 @@ static bool attend_pack_values(const float *v, int64_t step, int64_t count, int6
             split_load_row(v + d, step, 1, k, count, columns, row);
             split_load_row(v + d, step, 1, k + 1, count, columns, next);
             for (int i = 0; i < 2; i++) {
-                vu32 pair = split_round(row[i]) >> 16 | split_round(next[i]);
+                vu32 pair = split_round_pairs(row[i], next[i]);
                 memcpy(dst + i * SPLIT_LINE, &pair, sizeof pair);
                 odd += row[i] - row[i]; /* 0, or NaN for ever */
                 odd += next[i] - next[i];

@@ -134,11 +134,11 @@ static tn_status fill_rounded(void *arg, int64_t begin, int64_t end, int thread)
 SIMD_INLINE void join_rows(bool is_rounded, const float *even, const float *odd, int64_t count,
                            uint8_t *to)
 {
-    vu32 low = (vu32)vf32_load_some(even, count), high = {0};
-    if (odd) high = (vu32)vf32_load_some(odd, count);
-    if (!is_rounded) low = split_round((vf32)low), high = split_round((vf32)high);
-    low = low >> 16 | (high & 0xFFFF0000u);
-    memcpy(to, &low, sizeof low);
+    vf32 low = vf32_load_some(even, count), high = {0};
+    if (odd) high = vf32_load_some(odd, count);
+    vu32 pair =
+        is_rounded ? (vu32)low >> 16 | ((vu32)high & 0xFFFF0000u) : split_round_pairs(low, high);
+    memcpy(to, &pair, sizeof pair);
 }
 
 /* `rows` rows of the right side from `row` on, in one part. */

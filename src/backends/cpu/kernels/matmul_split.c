@@ -8,10 +8,10 @@
 #include "backends/cpu/kernels/product.h"
 #include "backends/cpu/kernels/split.h"
 #include "backends/cpu/variant.h"
-#if defined(__AVX512BF16__)
-#include "backends/cpu/kernels/split_dots.h"
-#else
+#ifdef TN_TILES
 #include "backends/cpu/kernels/split_tiles.h"
+#else
+#include "backends/cpu/kernels/split_dots.h"
 #endif
 
 enum { GROUP = 8 };       /* strips */

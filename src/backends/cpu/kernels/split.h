@@ -42,6 +42,11 @@ typedef struct split_next {
 
 typedef uint32_t vu32 __attribute__((vector_size(64)));
 typedef uint16_t split_halves __attribute__((vector_size(64)));
+/* The upper 16 bits of two vectors' numbers. */
+#define SPLIT_UPPER(low, high)                                                                     \
+    __builtin_shufflevector((split_halves)(low), (split_halves)(high), 1, 3, 5, 7, 9, 11, 13, 15,  \
+                            17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49,    \
+                            51, 53, 55, 57, 59, 61, 63)
 
 static inline int64_t split_steps(int64_t k)
 {
@@ -71,6 +76,37 @@ SIMD_INLINE vu32 split_round(vf32 x)
     vu32 cut = bits | ((vu32)(x != x) & 0x400000u);
     vi32 is_small = (vi32)((bits & 0x7FFFFFFFu) < 0x7F7F8000u);
     return (vu32)vf32_select(is_small, (vf32)rounded, (vf32)cut) & 0xFFFF0000u;
+}
+
+/* Numbers that the instruction for rounding would make Inf of. */
+SIMD_INLINE bool split_is_huge(vf32 x, vf32 y)
+{
+    const __m512i sign = _mm512_set1_epi32(INT32_MIN), huge = _mm512_set1_epi32(0x7F7F8000);
+    __mmask16 x_is = _mm512_cmpge_epu32_mask(_mm512_andnot_si512(sign, (__m512i)x), huge);
+    return _mm512_kor(x_is, _mm512_cmpge_epu32_mask(_mm512_andnot_si512(sign, (__m512i)y), huge));
+}
+
+/* As the only parts, those of x before those of y. */
+SIMD_INLINE split_halves split_round_row(vf32 x, vf32 y)
+{
+#ifdef __AVX512BF16__
+    if (!split_is_huge(x, y)) return (split_halves)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x);
+#endif
+    return SPLIT_UPPER(split_round(x), split_round(y));
+}
+
+/* The same, each number of x beside that of y. */
+SIMD_INLINE vu32 split_round_pairs(vf32 x, vf32 y)
+{
+#ifdef __AVX512BF16__
+    if (!split_is_huge(x, y)) {
+        split_halves both = (split_halves)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x);
+        return (vu32)__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                             6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                             29, 14, 30, 15, 31);
+    }
+#endif
+    return split_round(x) >> 16 | split_round(y);
 }
 
 SIMD_INLINE void split_all(int parts, vf32 x, vu32 part[3])
@@ -138,6 +174,11 @@ static inline bool split_pack(int parts, const float *b, int64_t row_step, int64
         uint8_t *at = dst + k / SPLIT_BLOCK * parts * SPLIT_STEP + k % SPLIT_BLOCK * 64;
         for (int v = 0; v < 2; v++) {
             vu32 even[3], odd[3];
+            if (parts == 1) {
+                vu32 pair = split_round_pairs(row[v], next[v]);
+                memcpy(at + v * SPLIT_LINE, &pair, sizeof pair);
+                continue;
+            }
             if (fits) {
                 split_all(parts, row[v], even);
                 split_all(parts, next[v], odd);
@@ -171,7 +212,12 @@ SIMD_INLINE uint32_t split_row(int parts, bool is_parts, bool exists, const floa
             x[0] = vf32_load_some(a + k, left < 16 ? left : 16);
             if (left > 16) x[1] = vf32_load_some(a + k + 16, left - 16);
         }
-        if (parts > 1) most = split_largest(split_largest(most, x[0]), x[1]);
+        if (parts == 1) {
+            split_halves both = split_round_row(x[0], x[1]);
+            memcpy(dst, &both, sizeof both);
+            continue;
+        }
+        most = split_largest(split_largest(most, x[0]), x[1]);
         if (is_parts) {
             split_all(parts, x[0], low);
             split_all(parts, x[1], high);
@@ -180,9 +226,7 @@ SIMD_INLINE uint32_t split_row(int parts, bool is_parts, bool exists, const floa
             split_bits(parts, x[1], high);
         }
         for (int q = 0; q < parts; q++) {
-            split_halves both = __builtin_shufflevector(
-                (split_halves)low[q], (split_halves)high[q], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21,
-                23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+            split_halves both = SPLIT_UPPER(low[q], high[q]);
             memcpy(dst + q * SPLIT_STEP, &both, sizeof both);
         }
     }
