@@ -20,14 +20,10 @@
 
 enum { GRAIN = 500000, COPY_BYTES = 4 << 20, SUMS_MAX = 33000, SLACK = 64 };
 #define COPY_MAX (INT64_C(1) << 31) /* bytes of a sample */
-#define OFF_MAX 0.49995f            /* of what floats may round: they are off by less than 5e-5 */
 
-#define QUICK_MAX 4e6     /* integers that are added to MAGIC exactly */
-#define LARGE 1e9f        /* what surely is an integer of 32 bits */
-#define MAGIC 12582912.0f /* 1.5 * 2^23: what is added to it is rounded */
+#define QUICK_MAX 4e6 /* integers that are added to MAGIC exactly */
 
 enum { VF64_LANES = VF32_LANES / 2 };
-typedef int8_t vi8 __attribute__((vector_size(VF32_LANES)));
 typedef double vf64 __attribute__((vector_size(VF64_LANES * 8)));
 typedef int64_t vi64 __attribute__((vector_size(VF64_LANES * 8)));
 typedef int32_t vi32_half __attribute__((vector_size(VF64_LANES * 4)));
@@ -449,12 +445,6 @@ static void next_tile(const job *j, int64_t number, tile *t)
     if (!same && !next) find_tile(j, number, t);
 }
 
-static void add_tile(const job *j, tile *t)
-{
-    int64_t strip = t->group * j->strips + t->strip;
-    sum_tile(&j->windows, j->vectors, j->weights + strip * j->windows.depth * lanes_of_strip(j), t);
-}
-
 /* Zero points of weights times the sum of what a window reads. */
 static void take_zeros(const job *j, tile *t)
 {
@@ -473,134 +463,6 @@ static void take_zeros(const job *j, tile *t)
 
 /* ---- Ends of sums ----------------------------------------------------------------------------*/
 
-SIMD_INLINE vf32 larger(vf32 a, vf32 b)
-{
-#if defined(__AVX512F__)
-    enum { LARGER_MAGNITUDE = 11 };
-    return (vf32)_mm512_range_ps((__m512)a, (__m512)b, LARGER_MAGNITUDE);
-#else
-    return vf32_max(a, vf32_abs(b));
-#endif
-}
-
-/* To the nearest integer, ties to even; beyond [-1023, 1023] to something beyond, and 0 for what is
- * no number. tame: it is one, and no larger than LARGE. */
-SIMD_INLINE vi32 round_all(vf32 x, bool tame)
-{
-#if defined(__AVX512F__)
-    if (tame) return (vi32)_mm512_cvtps_epi32((__m512)x);
-#endif
-    (void)tame;
-    x = vf32_select((vi32)(x == x), x, (vf32){0});
-    x = vf32_min(vf32_max(x, vf32_set1(-1023)), vf32_set1(1023));
-    return __builtin_convertvector((x + MAGIC) - MAGIC, vi32);
-}
-
-SIMD_INLINE vi32 saturate(vi32 near)
-{
-    const vi32 high = 127 - (vi32){0}, low = -128 - (vi32){0};
-#if defined(__AVX512F__)
-    near = (vi32)_mm512_max_epi32((__m512i)near, (__m512i)low);
-    return (vi32)_mm512_min_epi32((__m512i)near, (__m512i)high);
-#elif defined(__AVX2__)
-    near = (vi32)_mm256_max_epi32((__m256i)near, (__m256i)low);
-    return (vi32)_mm256_min_epi32((__m256i)near, (__m256i)high);
-#else
-    vi32 above = near > high, below = near < low;
-    return (near & ~above & ~below) | (high & above) | (low & below);
-#endif
-}
-
-SIMD_INLINE vi8 to_bytes(vi32 near)
-{
-#if defined(__AVX512F__)
-    return (vi8)_mm512_cvtsepi32_epi8((__m512i)near);
-#else
-    return __builtin_convertvector(saturate(near), vi8);
-#endif
-}
-
-/* What a vector of outputs needs for that; all but the first two are the same for all. */
-typedef struct ending {
-    vi32 whole;
-    vf32 quick, magic; /* MAGIC and the zero point of y */
-    vi32 y_zero, more_zero, sum_zero;
-    vf32 y_scale, more_scale, scale;
-    vi8 y_flip, more_flip;
-} ending;
-
-SIMD_INLINE ending ending_of(const job *j)
-{
-    const adding *a = &j->add;
-    return (ending){.magic = vf32_set1(MAGIC + j->zero),
-                    .y_zero = (int32_t)j->zero - (vi32){0},
-                    .sum_zero = (int32_t)a->zero - (vi32){0},
-                    .y_scale = vf32_set1(a->y_scale),
-                    .more_zero = (int32_t)a->more_zero - (vi32){0},
-                    .more_scale = vf32_set1(a->more_scale),
-                    .scale = vf32_set1(a->scale),
-                    .y_flip = (int8_t)j->y_flip - (vi8){0},
-                    .more_flip = (int8_t)j->more_flip - (vi8){0}};
-}
-
-SIMD_INLINE void ending_at(const job *j, int64_t lane, ending *e)
-{
-    memcpy(&e->whole, j->e.whole + lane, sizeof e->whole);
-    e->quick = vf32_load(j->e.quick + lane);
-}
-
-/* y, less its zero point, and what is to be added to it, as QuantizedAdd has it. */
-SIMD_INLINE vi8 end_sum(const ending *e, bool tame, vi32 y, const uint8_t *more)
-{
-    vi8 bytes;
-    memcpy(&bytes, more, sizeof bytes);
-    vi32 wide = __builtin_convertvector(bytes ^ e->more_flip, vi32);
-    vf32 x = __builtin_convertvector(y, vf32) * e->y_scale;
-    x += __builtin_convertvector(wide - e->more_zero, vf32) * e->more_scale;
-    return to_bytes(round_all(x / e->scale, tame) + e->sum_zero) ^ e->y_flip;
-}
-
-/* At one position; off: the most that any number was moved by rounding it. */
-SIMD_INLINE vi8 end_vector(const ending *e, bool adds, const int32_t *sums, const uint8_t *more,
-                           vf32 *off)
-{
-    vi32 sum;
-    memcpy(&sum, sums, sizeof sum);
-    vf32 x = __builtin_convertvector(sum + e->whole, vf32);
-    vf32 near = vf32_fma(x, e->quick, e->magic);
-    *off = larger(*off, vf32_fma(x, e->quick, e->magic - near));
-    vi32 y = (vi32)near - (vi32)vf32_set1(MAGIC);
-    if (!adds) return to_bytes(y) ^ e->y_flip;
-    return end_sum(e, true, saturate(y) - e->y_zero, more);
-}
-
-/* Where a tile's results go to, and what is added to them: rows `step` apart. */
-typedef struct place {
-    uint8_t *y;
-    const uint8_t *more;
-    int64_t step;
-} place;
-
-/* The same of a tile; returns how near to the middle of two integers any number came. */
-SIMD_INLINE vf32 end_all(const job *j, bool adds, const tile *t, int64_t lane, const place *to)
-{
-    const int64_t lanes = lanes_of_strip(j), step = to->step;
-    ending e = ending_of(j);
-    vf32 off = {0};
-    for (int64_t v = 0; v < lanes; v += VF32_LANES) {
-        const int32_t *sums = t->sums + v;
-        const uint8_t *more = adds ? to->more + v : NULL;
-        uint8_t *y = to->y + v;
-        ending_at(j, lane + v, &e);
-        for (int i = t->rows; i > 0; i--, sums += lanes, y += step) {
-            vi8 bytes = end_vector(&e, adds, sums, more, &off);
-            memcpy(y, &bytes, sizeof bytes);
-            if (adds) more += step;
-        }
-    }
-    return off;
-}
-
 /* The nearest integers between low and high, ties to even; 0 for what is no number. */
 SIMD_INLINE vf64 round_doubles(vf64 x, double low, double high)
 {
@@ -612,65 +474,112 @@ SIMD_INLINE vf64 round_doubles(vf64 x, double low, double high)
     return (x + magic) - magic;
 }
 
-/* The same as the operators have it. */
+/* The same as the operators have it: some outputs of one position, from `lane` of the strip on. */
 SIMD_INLINE vi8 end_exactly(const job *j, const ending *e, int64_t lane, const int32_t *sums,
                             const uint8_t *more)
 {
+    int64_t first = e->whole - j->e.whole + lane;
     int32_t wide[VF32_LANES];
     for (int i = 0; i < VF32_LANES; i += VF64_LANES) {
         vi32_half sum;
         vf64 x, scale;
         memcpy(&sum, sums + i, sizeof sum);
-        memcpy(&x, j->e.more + lane + i, sizeof x);
-        memcpy(&scale, j->e.scale + lane + i, sizeof scale);
+        memcpy(&x, j->e.more + first + i, sizeof x);
+        memcpy(&scale, j->e.scale + first + i, sizeof scale);
         x = (__builtin_convertvector(sum, vf64) + x) * scale;
         x = round_doubles(x, -128 - (double)j->zero, 127 - (double)j->zero);
         sum = __builtin_convertvector(x, vi32_half);
         memcpy(wide + i, &sum, sizeof sum);
     }
-    vi32 y;
-    memcpy(&y, wide, sizeof y);
-    return j->adds ? end_sum(e, false, y, more) : to_bytes(y + e->y_zero) ^ e->y_flip;
+    vi32 y = ends_load(wide);
+    return e->adds ? end_sum(e, false, y, more) : to_bytes(y + e->y_zero) ^ e->y_flip;
 }
 
 /* A tile once more, where floats do not tell. */
-static __attribute__((noinline)) void end_again(const job *j, const tile *t, int64_t lane,
+static __attribute__((noinline)) void end_again(const job *j, const ending *e, const tile *t,
                                                 const place *to, bool all)
 {
     const int64_t lanes = lanes_of_strip(j);
-    ending e = ending_of(j);
-    for (int64_t v = 0; v < lanes; v += VF32_LANES) {
-        ending_at(j, lane + v, &e);
-        for (int64_t i = 0; i < t->rows; i++) {
+    for (int64_t i = 0; i < t->rows; i++)
+        for (int64_t v = 0; v < lanes; v += VF32_LANES) {
             const int32_t *sums = t->sums + i * lanes + v;
-            const uint8_t *more = j->adds ? to->more + i * to->step + v : NULL;
+            int64_t at = i * to->step + v;
             vf32 off = {0};
-            vi8 bytes = end_vector(&e, false, sums, NULL, &off);
+            (void)end_vector(e, false, ends_load(sums), ends_load(e->whole + v),
+                             vf32_load(e->quick + v), NULL, &off);
             if (!all && !vf32_any((vi32)(off > OFF_MAX))) continue;
-            bytes = end_exactly(j, &e, lane + v, sums, more);
-            memcpy(to->y + i * to->step + v, &bytes, sizeof bytes);
+            vi8 bytes = end_exactly(j, e, v, sums, e->adds ? to->more + at : NULL);
+            memcpy(to->y + at, &bytes, sizeof bytes);
         }
-    }
 }
 
-static void end_tile(const job *j, const tile *t)
+/* What does not fill a strip's vectors goes through memory that does. */
+typedef struct cut {
+    uint8_t y[ROWS * VECTORS * VF32_LANES], more[ROWS * VECTORS * VF32_LANES];
+} cut;
+
+/* Where the first output of a tile is in y. */
+static int64_t tile_at(const job *j, const tile *t, int64_t *count)
+{
+    int64_t lanes = lanes_of_strip(j), before = t->strip * lanes;
+    int64_t position = (j->first + t->sample) * j->w.out_count + t->first;
+    *count = TN_MIN(lanes, j->outputs - before);
+    return (position * j->groups + t->group) * j->outputs + before;
+}
+
+static place place_of(const job *j, const tile *t, cut *c)
+{
+    int64_t lanes = lanes_of_strip(j), step = j->groups * j->outputs, count;
+    int64_t at = tile_at(j, t, &count);
+    place to = {.y = (uint8_t *)j->p->out[0].data + at, .step = step};
+    if (j->adds) to.more = (const uint8_t *)j->p->in[TN_QCONV_MORE].data + at;
+    if (count == lanes) return to;
+    if (j->adds) memset(c->more, 0, sizeof c->more);
+    for (int64_t i = 0; j->adds && i < t->rows; i++)
+        memcpy(c->more + i * lanes, to.more + i * step, (size_t)count);
+    return (place){.y = c->y, .more = c->more, .step = lanes};
+}
+
+static void give(const job *j, const tile *t, const cut *c)
+{
+    int64_t lanes = lanes_of_strip(j), count, at = tile_at(j, t, &count);
+    uint8_t *y = (uint8_t *)j->p->out[0].data + at;
+    for (int64_t i = 0; count < lanes && i < t->rows; i++)
+        memcpy(y + i * j->groups * j->outputs, c->y + i * lanes, (size_t)count);
+}
+
+static void run_tile(const job *j, ending *e, tile *t, cut *c)
 {
     int64_t lanes = lanes_of_strip(j), strip = t->group * j->strips + t->strip;
-    int64_t count = TN_MIN(lanes, j->outputs - t->strip * lanes), step = j->groups * j->outputs;
-    int64_t at = ((j->first + t->sample) * j->w.out_count + t->first) * step +
-                 t->group * j->outputs + t->strip * lanes;
-    uint8_t line[ROWS * VECTORS * VF32_LANES], added[ROWS * VECTORS * VF32_LANES];
-    uint8_t *y = (uint8_t *)j->p->out[0].data + at;
-    const uint8_t *more = j->adds ? (const uint8_t *)j->p->in[TN_QCONV_MORE].data + at : NULL;
-    bool cut = count < lanes, slow = j->e.slow[strip] || !j->tame;
-    place to = {.y = cut ? line : y, .more = cut ? added : more, .step = cut ? lanes : step};
-    if (cut) memset(added, 0, sizeof added);
-    for (int i = 0; j->adds && cut && i < t->rows; i++)
-        memcpy(added + i * lanes, more + i * step, (size_t)count);
-    vf32 off = j->adds ? end_all(j, true, t, strip * lanes, &to)
-                       : end_all(j, false, t, strip * lanes, &to);
-    if (slow || vf32_any((vi32)(off > OFF_MAX))) end_again(j, t, strip * lanes, &to, slow);
-    for (int i = 0; cut && i < t->rows; i++) memcpy(y + i * step, line + i * lanes, (size_t)count);
+    const uint32_t *w = j->weights + strip * j->windows.depth * lanes;
+    place to = place_of(j, t, c);
+    bool slow = j->e.slow[strip] || !j->tame, good;
+    e->whole = j->e.whole + strip * lanes;
+    e->quick = j->e.quick + strip * lanes;
+    if (j->any_zero) {
+        (void)sum_tile(&j->windows, j->vectors, w, t, e, NULL);
+        take_zeros(j, t);
+        good = ends_tile(e, t->rows, lanes, t->sums, &to);
+    } else {
+        good = sum_tile(&j->windows, j->vectors, w, t, e, slow ? NULL : &to);
+    }
+    if (slow || !good) end_again(j, e, t, &to, slow);
+    give(j, t, c);
+}
+
+static ending ending_of(const job *j)
+{
+    const adding *a = &j->add;
+    return (ending){.adds = j->adds,
+                    .magic = vf32_set1(MAGIC + j->zero),
+                    .y_zero = (int32_t)j->zero - (vi32){0},
+                    .sum_zero = (int32_t)a->zero - (vi32){0},
+                    .y_scale = vf32_set1(a->y_scale),
+                    .more_zero = (int32_t)a->more_zero - (vi32){0},
+                    .more_scale = vf32_set1(a->more_scale),
+                    .scale = vf32_set1(a->scale),
+                    .y_flip = (int8_t)j->y_flip - (vi8){0},
+                    .more_flip = (int8_t)j->more_flip - (vi8){0}};
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
@@ -678,15 +587,15 @@ static void end_tile(const job *j, const tile *t)
 static tn_status run_share(void *arg, int64_t begin, int64_t end, int thread)
 {
     const job *j = arg;
+    ending e = ending_of(j);
     tile t;
+    cut c;
     (void)thread;
     sums_begin(&t);
     for (int64_t at = begin; at < end; at++) {
         if (at == begin) find_tile(j, at, &t);
         else next_tile(j, at, &t);
-        add_tile(j, &t);
-        if (j->any_zero) take_zeros(j, &t);
-        end_tile(j, &t);
+        run_tile(j, &e, &t, &c);
     }
     sums_end();
     return NULL;

@@ -4,8 +4,7 @@
 #ifndef TN_BACKENDS_CPU_LAST_SUMS_H
 #define TN_BACKENDS_CPU_LAST_SUMS_H
 
-#include "backends/cpu/kernels/simd.h"
-#include "base/memory.h"
+#include "backends/cpu/kernels/last_ends.h"
 #if defined(__AVX512F__) && !defined(__AVX512VNNI__)
 #define SUMS_BY_TILES
 #include "backends/cpu/kernels/amx.h"
@@ -109,8 +108,10 @@ SIMD_INLINE void sums_run(bool high, bool wide, int64_t steps, const uint8_t *x,
     if (wide) AMX_STORE(3, sums + 4 * line + 16, line);
 }
 
-/* Tiles of the same positions follow one another, from strip 0 on. */
-static void sum_tile(const windows *ws, int64_t vectors, const uint32_t *w, tile *t)
+/* Tiles of the same positions follow one another, from strip 0 on. to NULL: the sums stay as they
+ * are, in memory; false: so they do where they do not end well. */
+static bool sum_tile(const windows *ws, int64_t vectors, const uint32_t *w, tile *t,
+                     const ending *e, const place *to)
 {
     int64_t steps = ws->depth / STEP;
     bool high = t->rows > AMX_ROWS;
@@ -118,6 +119,7 @@ static void sum_tile(const windows *ws, int64_t vectors, const uint32_t *w, tile
     t->gathered = true;
     if (vectors == 2) sums_run(high, true, steps, t->panel, w, t->sums);
     else sums_run(high, false, steps, t->panel, w, t->sums);
+    return !to || ends_tile(e, t->rows, vectors * VF32_LANES, t->sums, to);
 }
 
 #else
@@ -131,8 +133,30 @@ static inline void sums_end(void)
 {
 }
 
-/* `rows` and `vectors` are constants at every call: the sums are registers. */
-SIMD_INLINE void sums_run(int rows, int vectors, const windows *ws, const uint32_t *w, tile *t)
+/* What the sums become is told by `kind`: they are kept, ended, or ended and added to. */
+enum { KEPT, ENDED, ADDED };
+
+/* Sums in registers to their places; they are kept all the same where they do not end well. */
+SIMD_INLINE bool sums_finish(int rows, int vectors, bool adds, vi32 sum[ROWS][VECTORS],
+                             const ending *e, const place *to)
+{
+    vf32 off = {0};
+    WORDS_EACH (v, vectors) {
+        vi32 whole = ends_load(e->whole + v * VF32_LANES);
+        vf32 quick = vf32_load(e->quick + v * VF32_LANES);
+        WORDS_EACH (i, rows) {
+            int64_t at = i * to->step + v * VF32_LANES;
+            vi8 bytes =
+                end_vector(e, adds, sum[i][v], whole, quick, adds ? to->more + at : NULL, &off);
+            memcpy(to->y + at, &bytes, sizeof bytes);
+        }
+    }
+    return !vf32_any((vi32)(off > OFF_MAX));
+}
+
+/* `rows`, `vectors` and `kind` are constants at every call: the sums are registers. */
+SIMD_INLINE bool sums_run(int rows, int vectors, int kind, const windows *ws, const uint32_t *w,
+                          tile *t, const ending *e, const place *to)
 {
     vi32 sum[ROWS][VECTORS];
     WORDS_EACH (i, rows) {
@@ -152,31 +176,42 @@ SIMD_INLINE void sums_run(int rows, int vectors, const windows *ws, const uint32
             }
         }
     }
+    if (kind != KEPT && sums_finish(rows, vectors, kind == ADDED, sum, e, to)) return true;
     WORDS_EACH (i, rows) {
         WORDS_EACH (v, vectors)
             memcpy(t->sums + (i * vectors + v) * VF32_LANES, &sum[i][v], sizeof(vi32));
     }
+    return kind == KEPT;
 }
 
+#define SUMS_CASE(rows, vectors)                                                                   \
+    case rows:                                                                                     \
+        if (!to) return sums_run(rows, vectors, KEPT, ws, w, t, e, to);                            \
+        if (e->adds) return sums_run(rows, vectors, ADDED, ws, w, t, e, to);                       \
+        return sums_run(rows, vectors, ENDED, ws, w, t, e, to);
 #define SUMS_ROWS(vectors)                                                                         \
     switch (t->rows) {                                                                             \
-    case 1: sums_run(1, vectors, ws, w, t); break;                                                 \
-    case 2: sums_run(2, vectors, ws, w, t); break;                                                 \
-    case 3: sums_run(3, vectors, ws, w, t); break;                                                 \
-    case 4: sums_run(4, vectors, ws, w, t); break;                                                 \
-    case 5: sums_run(5, vectors, ws, w, t); break;                                                 \
-    default: sums_run(6, vectors, ws, w, t);                                                       \
+        SUMS_CASE(1, vectors)                                                                      \
+        SUMS_CASE(2, vectors)                                                                      \
+        SUMS_CASE(3, vectors)                                                                      \
+        SUMS_CASE(4, vectors)                                                                      \
+        SUMS_CASE(5, vectors)                                                                      \
+    default: SUMS_CASE(6, vectors)                                                                 \
     }
 
-static __attribute__((noinline)) void sum_tile(const windows *ws, int64_t vectors,
-                                               const uint32_t *w, tile *t)
+/* to NULL: the sums stay as they are, in memory; false: so they do where they do not end well. */
+static __attribute__((noinline)) bool sum_tile(const windows *ws, int64_t vectors,
+                                               const uint32_t *w, tile *t, const ending *e,
+                                               const place *to)
 {
     switch (vectors) {
-    case 1: SUMS_ROWS(1) break;
-    case 2: SUMS_ROWS(2) break;
+    case 1: SUMS_ROWS(1)
+    case 2: SUMS_ROWS(2)
 #if VF32_LANES == 16 || defined(__aarch64__)
-    case 3: SUMS_ROWS(3) break;
+    case 3: SUMS_ROWS(3)
     default: SUMS_ROWS(4)
+#else
+    default: return false;
 #endif
     }
 }
