@@ -16,6 +16,7 @@
 #include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/recurrent_tile.h"
 #include "backends/cpu/variant.h"
+#include "base/cpu.h"
 #include "device/device.h"
 #include "ops/recurrent_stack/recurrent_stack.h"
 
@@ -692,6 +693,8 @@ static double estimate_ns(const tn_problem *p)
     double read = h * (double)sizeof(float) / (is_near ? COST_L2_BYTES_NS : COST_BYTES_NS);
     double cells = lines * (double)s.layers * rows / (4 * VF32_LANES);
     double rate = COST_VECTORS_NS * VF32_LANES;
+    /* Processors with tiles take twice as long for a vector of pairs as for one of floats. */
+    if (STACK_PAIR > 1 && tn_cpu_features() & TN_CPU_AMX_TILE) rate /= 2;
     return 300 + x * rows / rate + TN_MAX(h * rows / rate, read) + cells * STACK_CELL_NS;
 }
 
