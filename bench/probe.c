@@ -66,9 +66,16 @@ static double multiply_tiles(void)
         uint16_t row_bytes[16];
         uint8_t rows[16];
     } config = {.palette = 1};
+    uint16_t ones[16 * 32]; /* a tile that was never loaded may be known to be zeros */
+    for (int i = 0; i < 16 * 32; i++) ones[i] = 0x3F80;
     for (int i = 0; i < 8; i++) config.row_bytes[i] = 64, config.rows[i] = 16;
     if (syscall(SYS_arch_prctl, ALLOW, TILE_DATA)) return 0;
     __asm__ volatile("ldtilecfg (%0)" : : "r"(&config) : "memory");
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm4\n\ttileloadd (%0,%1,1), %%tmm5\n\t"
+                     "tileloadd (%0,%1,1), %%tmm6\n\ttileloadd (%0,%1,1), %%tmm7"
+                     :
+                     : "r"(ones), "r"((int64_t)64)
+                     : "memory");
     for (int i = 0; i < PRODUCTS; i++)
         __asm__ volatile("tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\ttdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
                          "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\ttdpbf16ps %%tmm7, %%tmm5, %%tmm3"
