@@ -122,6 +122,12 @@ static inline int32_t tn_cuda_turn(const tn_launch *l)
     return s->backwards;
 }
 
+/* The way of the one before it: for a kernel that mostly reads what the one before that wrote. */
+static inline int32_t tn_cuda_same_turn(const tn_launch *l)
+{
+    return tn_cuda_stream_of(l)->backwards;
+}
+
 /* "float", "half", "bf16", "double", "int8", ... : the name of a dtype in common.cuh, NULL for
  * those that kernels do not know. */
 const char *tn_cuda_type(tn_dtype dtype);

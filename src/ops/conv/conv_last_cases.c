@@ -79,6 +79,10 @@ const tn_case tn_conv_last_cases[] = {
                 "f16[64,3,3,64]! f16[64]!"},
     {.problem = "ChannelsLastConv{activation=relu, pads=[1,1,1,1]} f16[5,14,14,128] "
                 "f16[136,3,3,128]! f16[136]! f16[5,14,14,136]"},
+    {.problem = "ChannelsLastConv{activation=relu, pads=[1,1,1,1]} f16[4,14,14,192] "
+                "f16[256,3,3,192]! f16[256]!"},
+    {.problem = "ChannelsLastConv{pads=[2,1,0,1], dilations=[2,1]} bf16[2,27,28,64] "
+                "bf16[136,3,2,64]!"},
     {.problem = "ChannelsLastConv{pads=[1,1,1,1]} bf16[7,7,7,256] bf16[192,3,3,256]! bf16[192]!"},
     {.problem = "ChannelsLastConv{pads=[2,2,2,2]} f16[2,27,27,64] f16[192,5,5,64]! f16[192]!"},
     {.problem = "ChannelsLastConv{pads=[1,0,2,3], dilations=[2,1]} f16[3,20,19,64] "

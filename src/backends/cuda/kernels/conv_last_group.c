@@ -9,6 +9,7 @@
 #include "backends/cuda/kernels/conv_last.h"
 
 extern const tn_cuda_source tn_cuda_source_conv_last_group, tn_cuda_source_conv_last_narrow;
+extern const tn_cuda_source tn_cuda_source_conv_last_turned;
 
 enum { LINE = 128, STEP = 64, PLATE = 64 }; /* bytes; channels; rows and columns of y */
 enum { SHARED_MAX = 227 << 10 };            /* of a multiprocessor of 9.0 */
@@ -32,11 +33,13 @@ typedef struct tile {
     int stages, tiles_y, splits, blocks;
     int places; /* for what the windows of a tile reach, once for all taps; 0: each tap by itself */
     int narrow; /* rows of the tile of each group, whose channels are no more than 64; 0: not so */
+    int turned; /* rows of each group, of one tile, whose columns are the rows of products; 0: no */
 } tile;
 
 /* Of the tiles that a group or all of a block's groups have. */
 static int64_t rows_of_tile(const tile *t)
 {
+    if (t->turned) return (int64_t)t->turned * t->groups;
     return t->narrow ? t->narrow : 64 * t->groups;
 }
 
@@ -70,6 +73,7 @@ static size_t shared_bytes(const tile *t, const tn_window *w)
     size_t rows = (size_t)rows_of_tile(t), columns = (size_t)t->n;
     size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y, places = (size_t)t->places;
     size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
+    if (t->turned) rest = rows * LINE;
     if (t->narrow) {
         size_t groups = (size_t)t->groups, own = places * (size_t)reach_of(w, t) + rows;
         return ((size_t)w->kernel_count * columns + groups * own) * LINE +
@@ -155,6 +159,7 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
         (p->in[1].dim[p->in[1].rank - 1] != STEP || p->out[0].dim[p->out[0].rank - 1] > t->n ||
          tn_cuda_has(p, 3)))
         no = TN_NO("the channels are not 64, or there is a residual");
+    if (!no && t->turned && tn_cuda_has(p, 3)) no = TN_NO("there is a residual");
     if (!no && t->narrow && w.kernel_count > NARROW_TAPS)
         no = TN_NO("the weights do not fit the registers");
     if (no) return no;
@@ -327,7 +332,12 @@ static tn_status launch(const tn_launch *l, const tile *t)
     tn_window w;
     shape s;
     if (!runs_here(l, t, &w)) return tn_cuda_conv_last_run(l);
-    if (t->narrow)
+    if (t->turned)
+        snprintf(options, sizeof options,
+                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DCHANNELS=%d -DSTAGES=%d -DACT=%d",
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->turned, t->n / STEP, t->stages,
+                 (int)params->fused.epilogue.kind);
+    else if (t->narrow)
         snprintf(options, sizeof options,
                  "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DTAPS_ACROSS=%d -DTAPS=%d -DACT=%d",
                  tn_cuda_type(p->out[0].dtype), t->groups, t->narrow, (int)w.kernel[2],
@@ -339,10 +349,11 @@ static tn_status launch(const tn_launch *l, const tile *t)
                  tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->places,
                  more_steps(p) > 0, t->splits, t->blocks, tn_cuda_has(p, 3),
                  (int)params->fused.epilogue.kind);
-    const tn_cuda_source *source =
-        t->narrow ? &tn_cuda_source_conv_last_narrow : &tn_cuda_source_conv_last_group;
-    TN_TRY(tn_cuda_function_get(card, source, t->narrow ? "conv_last_narrow" : "conv_last_group",
-                                options, shared_bytes(t, &w), &function));
+    const tn_cuda_source *source = &tn_cuda_source_conv_last_group;
+    const char *entry = "conv_last_group";
+    if (t->narrow) source = &tn_cuda_source_conv_last_narrow, entry = "conv_last_narrow";
+    if (t->turned) source = &tn_cuda_source_conv_last_turned, entry = "conv_last_turned";
+    TN_TRY(tn_cuda_function_get(card, source, entry, options, shared_bytes(t, &w), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
     s.backwards = tn_cuda_turn(l);
@@ -360,22 +371,24 @@ static tn_status launch(const tn_launch *l, const tile *t)
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
 /* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once, places,
- * narrow */
+ * narrow, turned */
 #define TILES(X)                                                                                   \
-    X(64x64, 1, 64, 5, 2, 1, 2, 0, 0)                                                              \
-    X(128x64, 2, 64, 3, 2, 1, 2, 0, 0)                                                             \
-    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0, 0)                                                        \
-    X(192x64, 3, 64, 5, 2, 1, 1, 0, 0)                                                             \
-    X(64x128, 1, 128, 8, 2, 1, 1, 0, 0)                                                            \
-    X(128x128, 2, 128, 5, 2, 1, 1, 0, 0)                                                           \
-    X(192x128, 3, 128, 4, 1, 1, 1, 0, 0)                                                           \
-    X(192x192, 3, 192, 3, 1, 1, 1, 0, 0)                                                           \
-    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0, 0)                                                           \
-    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0, 0)                                                           \
-    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0, 0)                                                           \
-    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0, 0)                                                        \
-    X(h128x128, 2, 128, 6, 1, 1, 1, 2, 0)                                                          \
-    X(narrow_104, 2, 64, 0, 0, 1, 1, 2, 104)
+    X(64x64, 1, 64, 5, 2, 1, 2, 0, 0, 0)                                                           \
+    X(128x64, 2, 64, 3, 2, 1, 2, 0, 0, 0)                                                          \
+    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0, 0, 0)                                                     \
+    X(192x64, 3, 64, 5, 2, 1, 1, 0, 0, 0)                                                          \
+    X(64x128, 1, 128, 8, 2, 1, 1, 0, 0, 0)                                                         \
+    X(128x128, 2, 128, 5, 2, 1, 1, 0, 0, 0)                                                        \
+    X(192x128, 3, 128, 4, 1, 1, 1, 0, 0, 0)                                                        \
+    X(192x192, 3, 192, 3, 1, 1, 1, 0, 0, 0)                                                        \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0, 0, 0)                                                        \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0, 0, 0)                                                        \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0, 0, 0)                                                        \
+    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0, 0, 0)                                                     \
+    X(h128x128, 2, 128, 6, 1, 1, 1, 2, 0, 0)                                                       \
+    X(narrow_104, 2, 64, 0, 0, 1, 1, 2, 104, 0)                                                    \
+    X(t208x128, 2, 128, 7, 0, 1, 1, 2, 0, 104)                                                     \
+    X(t112x128, 1, 128, 9, 0, 1, 1, 2, 0, 112)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \

@@ -23,14 +23,13 @@ typedef TYPE T;
 #define PRODUCT_COLUMNS PIXELS
 #include "group.cuh"
 #include "conv_group.cuh"
+#include "conv_turned.cuh"
 
 enum {
     MULTIPLIERS = 128 * GROUPS,
     THREADS = MULTIPLIERS + 128, /* with those that bring, of which one does */
-    LINE = 128,                 /* bytes of 64 channels */
     W_BYTES = 64 * LINE,        /* of a tap */
     Y_BYTES = PIXELS * LINE,
-    EIGHTS = PIXELS / 8,
 };
 
 struct barriers { /* by their addresses in shared memory */
@@ -120,37 +119,6 @@ static __device__ __forceinline__ void add_up(const shape &s, const weights &w, 
     settle(sum);
 }
 
-/* By a group's tile, where the channels of a pixel are a line, of which eight threads write 16
- * bytes each. */
-static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], const float *bias,
-                                             char *tile, int first)
-{
-    int group = threadIdx.x / 128, thread = threadIdx.x % 128, lane = thread % 32, part = thread % 8;
-    int own = thread / 32 * 2 + lane / 8 % 2; /* eight channels, of one line of eight pixels or two */
-#pragma unroll
-    for (int j = 0; j < EIGHTS; j += 2) {
-        uint32 four[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-            const float *two = &sum[min(j + e / 2, EIGHTS - 1)][e % 2 * 2];
-            four[e] = pair_of(T(),
-                              activate_near<ACT>(two[0] + bias[e % 2], s.act_alpha, s.act_beta),
-                              activate_near<ACT>(two[1] + bias[e % 2], s.act_alpha, s.act_beta));
-        }
-        int line = min(j + lane / 16, EIGHTS - 1) * 8 + lane % 8;
-        store_turned(tile + line * LINE + (own ^ lane % 8) * 16, four);
-    }
-    sync_group(group);
-#pragma unroll
-    for (int i = 0; i < (PIXELS + 15) / 16; i++) {
-        int line = i * 16 + thread / 8, to = line < PIXELS ? row_of_y(s, first + line) : -1;
-        if (to >= 0 && part * 8 < s.n)
-            *(uint128 *)(s.y_at + (int64)to * s.n + part * 8) =
-                *(const uint128 *)(tile + line * LINE + (part ^ line % 8) * 16);
-    }
-    sync_group(group);
-}
-
 static __device__ __forceinline__ void multiply_all(const shape &s, const barriers &b, const char *w_at,
                                                     const char *x, char *y, int group)
 {
@@ -169,7 +137,7 @@ static __device__ __forceinline__ void multiply_all(const shape &s, const barrie
         barrier_wait_block(b.full(group, now.place.at), now.place.parity);
         add_up(s, w, shared_address(x) + (group * PLACES + now.place.at) * s.place_bytes, sum);
         give_back(b.empty(group, now.place.at));
-        write(s, sum, bias, y, now.row(s));
+        write_turned(s, sum, bias, y, now.row(s), 0);
     }
 }
 

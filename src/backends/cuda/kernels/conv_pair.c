@@ -198,7 +198,7 @@ static tn_status launch(const tn_launch *l, int groups)
                                 &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, groups, &w, &how, &s));
-    s.backwards = tn_cuda_turn(l);
+    s.backwards = tn_cuda_same_turn(l); /* its residual is of the pair before, and wide */
     tn_cuda_grid grid = {.grid = {(unsigned)TN_MIN(s.tiles, card->multiprocessors)},
                          .block = {(unsigned)(128 * groups + 128)},
                          .shared_bytes = shared,

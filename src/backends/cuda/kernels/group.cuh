@@ -116,6 +116,7 @@ static __device__ __forceinline__ void settle(float (*c)[4])
 #define NAMES_52                                                                                   \
     NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "  \
              "%48, %49, %50, %51"
+#define NAMES_56 NAMES_52 ", %52, %53, %54, %55"
 #define NAMES_64                                                                                   \
     NAMES_52 ", %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 #define NAMES_96                                                                                   \
@@ -137,6 +138,11 @@ static __device__ __forceinline__ void settle(float (*c)[4])
 #define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), FOUR(12)
 #define OPERANDS "%52, %53"
 #define OPERANDS_BY "{%52, %53, %54, %55}, %56"
+#elif PRODUCT_COLUMNS == 112
+#define COLUMNS "n112"
+#define NAMES NAMES_56
+#define SUMS SIXTEEN(0), SIXTEEN(4), SIXTEEN(8), FOUR(12), FOUR(13)
+#define OPERANDS "%56, %57"
 #elif PRODUCT_COLUMNS == 128
 #define COLUMNS "n128"
 #define NAMES NAMES_64
