@@ -24,6 +24,8 @@ enum what {
     LATE = 8,      /* stages are read after they are released: wrong */
     LAYERS = 16,   /* the other program: groups that have nothing to do go on to the next layer */
     ALL_MEET = 32, /* or meet as often as the one that has */
+    TWICE = 64,    /* or all meet twice */
+    AND_TELL = 128, /* a third program: a barrier that also joins a bit */
 };
 static const struct {
     const char *name;
@@ -40,6 +42,8 @@ static const struct {
     {"map_late", BY_MAP | LATE, false},
     {"layers", LAYERS, true},
     {"layers_all_meet", LAYERS | ALL_MEET, false},
+    {"layers_twice", LAYERS | TWICE, false},
+    {"and_tell", AND_TELL, false},
 };
 
 static __device__ __forceinline__ void release(uint32 barrier, int rank)
@@ -65,8 +69,7 @@ static __global__ void __cluster_dims__(2)
     if (threadIdx.x == 0) {
         for (int s = 0; s < STAGES; s++) {
             barrier_make(shared_address(full + s), 1);
-            barrier_make(shared_address(empty + s),
-                         READERS * blocks * (what & ONE_LANE ? 1 : 32));
+            barrier_make(shared_address(empty + s), READERS * blocks * (what & ONE_LANE ? 1 : 32));
         }
         barrier_made();
     }
@@ -90,7 +93,10 @@ static __global__ void __cluster_dims__(2)
             for (int n = 0; n < blocks; n++)
                 if (!(what & ONE_LANE) || lane == 0)
                     release(shared_address(empty + s), what & BOTH ? n : rank);
-            if (what & LATE) sum += from[0] + from[32] + from[64] + from[96];
+            if (what & LATE) {
+                for (long long begin = clock64(); clock64() < begin + 20000;) continue;
+                sum += from[0] + from[32] + from[64] + from[96];
+            }
         }
     }
     if (warp > 0) out[blockIdx.x * READERS * 32 + threadIdx.x - 32] = sum;
@@ -110,6 +116,7 @@ static __global__ void layers(const float *x, float *between, float *out, int wh
         for (int i = threadIdx.x; i < STEPS * WIDTH; i += GROUP * GROUPS)
             xs[i] = __ldcg((l ? between : x) + i);
         __syncthreads();
+        if (what & TWICE) __syncthreads();
         for (int s = group; s < STEPS; s += GROUPS) {
             float sum = 0;
             for (int k = u % 4; k < WIDTH; k += 4) sum += xs[s * WIDTH + k];
@@ -127,6 +134,19 @@ static __global__ void layers(const float *x, float *between, float *out, int wh
         }
     }
     out[threadIdx.x] = h;
+}
+
+static __global__ void tell(const float *x, float *out)
+{
+    __shared__ float xs[GROUP];
+    float sum = 0;
+    for (int i = 0; i < PIECES; i++) {
+        xs[threadIdx.x] = x[i * FLOATS];
+        if (__syncthreads_or(xs[threadIdx.x] > PIECES)) break;
+        sum += 4 * xs[(threadIdx.x + 33) % GROUP];
+        __syncthreads();
+    }
+    out[threadIdx.x] = sum;
 }
 
 static int run(int what)
@@ -152,6 +172,7 @@ static int run(int what)
         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
         CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
     if (what & LAYERS) layers<<<1, GROUP * GROUPS>>>(x, between, out, what);
+    else if (what & AND_TELL) tell<<<1, GROUP>>>(x, out);
     else ring<<<2, 32 + READERS * 32>>>(map, x, out, what);
     cudaError_t error = cudaMemcpy(got, out, sizeof got, cudaMemcpyDeviceToHost);
     if (error) printf("%s\n", cudaGetErrorString(error));

@@ -159,9 +159,17 @@ static __device__ __forceinline__ void take_keys(const problem &p, const T *k, c
         }
         __syncthreads();
     }
-    for (int stage = 0; first < p.rows; first += NEXT, stage ^= STAGES - 1) {
+    /* Teams of several warps take as many steps as each other, the last one without keys: racecheck
+     * wants all threads of a block to meet as often. */
+    constexpr bool TOGETHER = KEY_WARPS > 1 && QUERY_WARPS > 1;
+    int beyond = TOGETHER ? p.rows + team * BK : p.rows;
+    for (int stage = 0; first < beyond; first += NEXT, stage ^= STAGES - 1) {
         copy_wait<STAGES == 1>();
         team_wait(); /* these keys are there, and nobody reads the last ones any more */
+        if (TOGETHER && first >= p.rows) {
+            if (STAGES == 1) team_wait();
+            continue;
+        }
         if (STAGES > 1 && first + NEXT < p.rows) {
             copy_tile(k, p.at_k.row, first + NEXT, p.rows, less, careful,
                       keys + (stage ^ 1) * STAGE);

@@ -315,6 +315,9 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
         else if (SIDES == 1 || !a.keep || l > 0 || s0 > 0)
             stage<N>(path, p, rows, items, a.seq, s0, backward, xs);
         __syncthreads();
+        /* Groups with a row have met more often than others by now. Then racecheck does not know one
+         * barrier of all threads, but two. */
+        if (UW > 32 && rows < GROUPS && (l > a.first || s0 > 0)) __syncthreads();
         /* What is near lies in the order of time: rows, too, come the other way round. */
         bool turned = path.x_near && backward;
         if (turned) x_at += (items - 1) * x_step, x_step = -x_step;
@@ -331,12 +334,7 @@ static __device__ __forceinline__ void run_layer(const recurrent_args &a, const 
             load_weights<per_h>(from, p.lane, r);
         }
         __syncthreads();
-        if (p.group >= rows) {
-            /* Who has no row meets as often as the others: racecheck knows a barrier of the block
-             * no longer once some of its threads have met more often than others. */
-            for (int s = 0; UW > 32 && s < count; s++) group_barrier(p);
-            continue;
-        }
+        if (p.group >= rows) continue;
         const float *gate = gates + p.group * UW + p.u;
         float x_next = *gate; /* read during the step before */
         for (int s = 0; s < count; s++) {
