@@ -284,7 +284,7 @@ static const shape shape_128 = {4, 1, 2, false}, shape_64 = {4, 1, 1, false},
     TACTIC(read, queries)
 #define ROW(op_name, text, read, type, name_of, queries, feature, least)                           \
     {                                                                                              \
-        .name = "cuda." text "." #type "." name_of, .op = op_name, .revision = 1,                  \
+        .name = "cuda." text "." #type "." name_of, .op = op_name, .revision = 2,                  \
         .needs = feature, .precision = least, .accepts = accepts_##read##_##type##_##queries,      \
         .launch = launch_##read##_##queries,                                                       \
     }
