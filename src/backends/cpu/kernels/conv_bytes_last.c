@@ -8,6 +8,7 @@
  *
  * Where the padding has to be made, and where dot products want wider numbers, x is copied first.
  * Signs and zero points are treated as in conv_bytes.c. */
+#include <stdlib.h>
 #include <math.h>
 
 #include "backends/cpu/kernels/conv_cost.h"
