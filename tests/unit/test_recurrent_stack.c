@@ -243,20 +243,26 @@ static void check_kernel(run *r, const tn_tactic *t)
     }
 }
 
+/* Each kernel that this CPU has meets every problem that it does not refuse (tiles want many
+ * units): some at least. */
 static void test_kernels(void **state)
 {
     int kernels = 0;
     (void)state;
-    for (size_t i = 0; i < TN_COUNT(table); i++) {
-        run r;
-        begin(&r, &table[i]);
-        for (const tn_tactic *const *t = tn_backend_cpu.tactics(); *t; t++) {
-            if (strcmp((*t)->op, "RecurrentStack") || ((*t)->needs & ~tn_cpu_features())) continue;
-            if ((*t)->accepts && (*t)->accepts(&r.stack)) fail_msg("%s refuses", (*t)->name);
-            check_kernel(&r, *t);
-            kernels++;
+    for (const tn_tactic *const *t = tn_backend_cpu.tactics(); *t; t++) {
+        if (strcmp((*t)->op, "RecurrentStack") || ((*t)->needs & ~tn_cpu_features())) continue;
+        int accepted = 0;
+        for (size_t i = 0; i < TN_COUNT(table); i++) {
+            run r;
+            begin(&r, &table[i]);
+            if (!(*t)->accepts || !(*t)->accepts(&r.stack)) {
+                check_kernel(&r, *t);
+                accepted++;
+            }
+            end(&r);
         }
-        end(&r);
+        if (!accepted) fail_msg("%s refuses everything", (*t)->name);
+        kernels += accepted;
     }
     assert_true(kernels >= 2 * (int)TN_COUNT(table)); /* the reference and a kernel at least */
 }

@@ -12,6 +12,9 @@
 
 enum { GRAIN = 200000 }; /* multiply-adds worth a thread */
 enum { ROWS = BANDS_VECTORS };
+/* Of those of four lanes, sums of two by four vectors are more than the registers, and a band is as
+ * fast at stride 1. */
+enum { WIDE = VF32_LANES > 4 ? 2 : 1, LEAST_STRIDE = VF32_LANES > 4 ? 1 : 2 };
 
 typedef struct job {
     bands bands;
@@ -179,14 +182,14 @@ SIMD_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float
         int64_t h = at.top * stride - w->pad[1];
         bool whole = end - at.top == ROWS;
         bool high = h >= 0 && h + (ROWS - 1) * stride + taps <= w->in[1];
-        for (int64_t c = 0; c < columns; c += 2 * VF32_LANES) {
+        for (int64_t c = 0; c < columns; c += WIDE * VF32_LANES) {
             at.column[0] = TN_MIN(c, columns - lanes);
             at.column[1] = TN_MIN(c + VF32_LANES, columns - lanes);
-            bool two = c + VF32_LANES < columns;
+            bool two = WIDE > 1 && c + VF32_LANES < columns;
             int64_t left = at.column[0] * stride - w->pad[2];
-            int64_t right = at.column[1] * stride - w->pad[2] + reach;
-            if (whole && two && high && left >= 0 && right <= w->in[2])
-                sum_rows(ROWS, 2, taps, stride, true, w, &at, x, weights, e, y);
+            int64_t right = at.column[WIDE - 1] * stride - w->pad[2] + reach;
+            bool inside = whole && two == (WIDE > 1) && high && left >= 0 && right <= w->in[2];
+            if (inside) sum_rows(ROWS, WIDE, taps, stride, true, w, &at, x, weights, e, y);
             else if (whole && two) sum_rows(ROWS, 2, taps, stride, false, w, &at, x, weights, e, y);
             else if (whole) sum_rows(ROWS, 1, taps, stride, false, w, &at, x, weights, e, y);
             else
@@ -239,7 +242,9 @@ static int fixed_kind(const tn_window *w)
     bool even = w->kernel[1] == w->kernel[2] && w->stride[1] == w->stride[2] &&
                 w->dilation[1] == 1 && w->dilation[2] == 1;
     bool odd = w->kernel[1] == 3 || w->kernel[1] == 5 || w->kernel[1] == 7;
-    return even && odd && w->stride[1] <= 2 ? (int)(w->kernel[1] * 2 + w->stride[1]) : 0;
+    return even && odd && w->stride[1] >= LEAST_STRIDE && w->stride[1] <= 2
+               ? (int)(w->kernel[1] * 2 + w->stride[1])
+               : 0;
 }
 
 #define FIXED(taps, stride)                                                                        \
@@ -248,12 +253,14 @@ static void run_plane(const tn_window *w, const float *x, const float *weights, 
                       float *y)
 {
     switch (fixed_kind(w)) {
-        FIXED(3, 1)
         FIXED(3, 2)
-        FIXED(5, 1)
         FIXED(5, 2)
-        FIXED(7, 1)
         FIXED(7, 2)
+#if VF32_LANES > 4
+        FIXED(3, 1)
+        FIXED(5, 1)
+        FIXED(7, 1)
+#endif
     }
 }
 
@@ -336,7 +343,7 @@ static tn_status launch(const tn_launch *l)
 extern const tn_tactic TN_VARIANT_NAME(tn_cpu_conv_depthwise)[];
 #define TACTIC(op_name, text)                                                                      \
     {                                                                                              \
-        .name = "cpu." text ".f32.depthwise." TN_VARIANT_TEXT, .op = op_name, .revision = 2,       \
+        .name = "cpu." text ".f32.depthwise." TN_VARIANT_TEXT, .op = op_name, .revision = 3,       \
         .accepts = accepts, .scratch_bytes = scratch_bytes, .estimate_ns = estimate_ns,            \
         .launch = launch,                                                                          \
     }
