@@ -169,6 +169,17 @@ void errors_to_log(bool on)
     to_log = on;
 }
 
+tn_status print_choices(const tn_engine *engine)
+{
+    char *text;
+    tn_status status = tn_engine_text(engine, TN_TEXT_REPORT, &text);
+    if (status) return status;
+    printf("%s", text);
+    fflush(stdout);
+    tn_text_free(text);
+    return NULL;
+}
+
 int report(tn_status status)
 {
     if (!status) return EXIT_DONE;

@@ -76,17 +76,6 @@ static int bench_engine(const tn_engine *engine, const shape_list *shapes, trace
     return code;
 }
 
-/* What each kernel took. */
-static tn_status print_report(const tn_engine *engine)
-{
-    char *text;
-    tn_status status = tn_engine_text(engine, TN_TEXT_REPORT, &text);
-    if (status) return status;
-    printf("%s\n", text);
-    tn_text_free(text);
-    return NULL;
-}
-
 static int bench(const char *path)
 {
     static shape_list shapes;
@@ -104,7 +93,7 @@ static int bench(const char *path)
     log_line('I', "Engine %s in %s sec.", loads ? "loaded" : "built",
              plain((now_ms() - begin) * 1e-3).text);
     if (own.save) code = report(tn_engine_save(engine, own.save));
-    if (!code && flags.model.problem) code = report(print_report(engine));
+    if (!code && flags.model.problem) code = report(print_choices(engine));
     trace t = {0};
     own.timing.device = on_card(engine) ? "GPU" : "CPU";
     own.timing.verbose = flags.verbose;

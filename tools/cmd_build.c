@@ -47,14 +47,7 @@ static int run(text_list *arguments)
     int code = report(engine_open(model, &flags, &engine));
     if (code) return code;
     code = report(tn_engine_save(engine, own.output));
-    if (!code && own.report) {
-        char *text;
-        code = report(tn_engine_text(engine, TN_TEXT_REPORT, &text));
-        if (!code) {
-            printf("%s", text);
-            tn_text_free(text);
-        }
-    }
+    if (!code && own.report) code = report(print_choices(engine));
     if (!code) fprintf(stderr, "built %s in %.2f s\n", own.output, (now_ms() - begin) * 1e-3);
     tn_engine_free(engine);
     return code;

@@ -37,14 +37,7 @@ static int run(text_list *arguments)
     int code = report(engine_tune(arguments->at[0], &flags, &engine));
     if (code) return code;
     code = report(tn_engine_save(engine, path));
-    if (!code && own.report) {
-        char *text;
-        code = report(tn_engine_text(engine, TN_TEXT_REPORT, &text));
-        if (!code) {
-            printf("%s", text);
-            tn_text_free(text);
-        }
-    }
+    if (!code && own.report) code = report(print_choices(engine));
     if (!code)
         fprintf(stderr, "tuned %s for %s in %.2f s\n", path, tn_engine_device(engine),
                 (now_ms() - begin) * 1e-3);

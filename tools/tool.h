@@ -139,6 +139,8 @@ tn_status engine_build(const tn_model *model, const build_flags *flags,
 tn_status engine_tune(const char *path, const build_flags *flags, tn_engine **out) TN_MUST_USE;
 bool is_engine_file(const char *path);
 bool is_checkpoint_file(const char *path);
+/* Which kernels were chosen and what they were measured at; whole, before anything on stderr. */
+tn_status print_choices(const tn_engine *engine) TN_MUST_USE;
 /* Print the note and the tensors of a checkpoint. */
 tn_status inspect_checkpoint(const char *path);
 /* 0: done; else the status is printed and an exit code returned. */
