@@ -87,8 +87,27 @@ void tn_conv_window(const tn_problem *p, int weights, tn_window *out)
     tn_window_of(&params->window, &p->in[0], p->in[weights].dim + 2, &p->out[0], out);
 }
 
-/* Output channels that are held as doubles at a time, one thread for each. */
-enum { PLANES_AT_ONCE = 16 };
+/* A product for each block of neighbouring outputs of a group: its weights times what each of these
+ * reads, one column for each, zeros for the padding. So many blocks are worked at once, each in a
+ * slot of its own. */
+enum { SLOTS = 16, BLOCK = 64, BLOCK_LEAST = 8, PATCH = 1 << 16 };
+
+typedef struct blocks {
+    int64_t taps, outputs; /* that a sum adds, and sums of a group at one place */
+    int64_t columns;       /* of a block */
+    int64_t count;         /* of blocks in a group */
+} blocks;
+
+static blocks blocks_of(const tn_problem *p, const tn_window *w)
+{
+    const tn_conv_params *params = p->params;
+    blocks b = {.outputs = p->out[0].dim[1] / params->group};
+    if (!tn_mul_i64(p->in[1].dim[1], w->kernel_count, &b.taps)) b.taps = INT64_MAX / 2;
+    int64_t most = TN_MIN(w->out_count / SLOTS, PATCH / TN_MAX(1, b.taps));
+    b.columns = TN_MAX(BLOCK_LEAST, TN_MIN(most / BLOCK_LEAST * BLOCK_LEAST, (int64_t)BLOCK));
+    b.count = (w->out_count + b.columns - 1) / b.columns;
+    return b;
+}
 
 size_t tn_conv_wide_bytes(const tn_problem *p)
 {
@@ -97,9 +116,10 @@ size_t tn_conv_wide_bytes(const tn_problem *p)
     for (int i = 0; i < p->in_count; i++)
         bytes = tn_wide_add(bytes, tn_wide_tensor_bytes(&p->in[i]));
     tn_conv_window(p, 1, &w);
-    int64_t planes;
-    if (!tn_mul_i64(w.out_count, PLANES_AT_ONCE, &planes)) planes = INT64_MAX;
-    return tn_wide_add(bytes, tn_wide_bytes(planes));
+    blocks b = blocks_of(p, &w);
+    int64_t slots;
+    if (!tn_mul_i64(b.taps + b.outputs, b.columns * SLOTS, &slots)) slots = INT64_MAX;
+    return tn_wide_add(bytes, tn_wide_bytes(slots));
 }
 
 /* plane += weight * x shifted by one tap. */
@@ -136,34 +156,76 @@ void tn_conv_add_channel(const tn_window *w, const double *x, const double *weig
 typedef struct wide_job {
     const tn_problem *p;
     tn_window w;
+    blocks b;
     const double *x, *weights, *bias, *residual;
     const tn_epilogue *epilogue;
-    double *planes;
-    int64_t sample, first; /* of the output channels that are done now */
+    double *slots;
+    int64_t first; /* of the blocks that are done now */
 } wide_job;
 
-static tn_status run_planes(void *arg, int64_t begin, int64_t end, int thread)
+/* What one tap of a channel gives to `count` outputs from `begin`: rows of them, padded. */
+static void read_tap(const tn_window *w, const double *x, const int64_t tap[3], int64_t begin,
+                     int64_t count, double *to)
+{
+    int64_t low, high, stride = w->stride[2], left = tap[2] * w->dilation[2] - w->pad[2];
+    tn_window_range(w, 2, tap[2], &low, &high);
+    for (int64_t at = begin, end = begin + count, next; at < end; at = next) {
+        int64_t line = at / w->out[2], from = at - line * w->out[2];
+        next = TN_MIN(end, (line + 1) * w->out[2]);
+        int64_t until = from + next - at;
+        int64_t d = line / w->out[1] * w->stride[0] + tap[0] * w->dilation[0] - w->pad[0];
+        int64_t h = line % w->out[1] * w->stride[1] + tap[1] * w->dilation[1] - w->pad[1];
+        bool inside = d >= 0 && d < w->in[0] && h >= 0 && h < w->in[1];
+        int64_t first = inside ? TN_MIN(TN_MAX(from, low), until) : until;
+        int64_t last = inside ? TN_MAX(TN_MIN(until, high), first) : until;
+        const double *src = inside ? x + (d * w->in[1] + h) * w->in[2] : x;
+        for (int64_t i = from; i < first; i++) *to++ = 0;
+        for (int64_t i = first; i < last; i++) *to++ = src[i * stride + left];
+        for (int64_t i = last; i < until; i++) *to++ = 0;
+    }
+}
+
+static void read_patches(const tn_window *w, int64_t channels, const double *x, int64_t begin,
+                         int64_t count, double *to)
+{
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t k = 0; k < w->kernel_count; k++, to += count) {
+            int64_t tap[3] = {k / w->kernel[2] / w->kernel[1], k / w->kernel[2] % w->kernel[1],
+                              k % w->kernel[2]};
+            read_tap(w, x + c * w->in_count, tap, begin, count, to);
+        }
+}
+
+static tn_status run_blocks(void *arg, int64_t begin, int64_t end, int thread)
 {
     const wide_job *job = arg;
     const tn_problem *p = job->p;
     const tn_conv_params *params = p->params;
     const tn_window *w = &job->w;
+    const blocks *b = &job->b;
     const tn_tensor *y = &p->out[0];
-    int64_t each = p->in[1].dim[1], outputs = y->dim[1], channels = p->in[0].dim[1];
+    int64_t each = p->in[1].dim[1];
     (void)thread;
-    for (int64_t at = begin; at < end; at++) {
-        int64_t o = job->first + at, to = (job->sample * outputs + o) * w->out_count;
-        int64_t first = o / (outputs / params->group) * each;
-        double *plane = job->planes + at * w->out_count;
-        for (int64_t i = 0; i < w->out_count; i++) plane[i] = job->bias ? job->bias[o] : 0;
-        for (int64_t c = 0; c < each; c++)
-            tn_conv_add_channel(w, job->x + (job->sample * channels + first + c) * w->in_count,
-                                job->weights + (o * each + c) * w->kernel_count, plane);
-        for (int64_t i = 0; job->epilogue && i < w->out_count; i++) {
-            if (job->residual) plane[i] += job->residual[to + i];
-            plane[i] = tn_epilogue_of(job->epilogue, plane[i]);
+    for (int64_t slot = begin; slot < end; slot++) {
+        int64_t all = (job->first + slot) / b->count; /* groups of all samples */
+        int64_t from = (job->first + slot) % b->count * b->columns, group = all % params->group;
+        int64_t count = TN_MIN(b->columns, w->out_count - from);
+        double *patches = job->slots + slot * (b->taps + b->outputs) * b->columns;
+        double *sums = patches + b->taps * b->columns;
+        read_patches(w, each, job->x + all * each * w->in_count, from, count, patches);
+        for (int64_t o = 0; o < b->outputs; o++)
+            for (int64_t i = 0; i < count; i++)
+                sums[o * count + i] = job->bias ? job->bias[group * b->outputs + o] : 0;
+        tn_wide_matmul(b->outputs, count, b->taps, job->weights + group * b->outputs * b->taps,
+                       b->taps, patches, count, sums, count);
+        for (int64_t o = 0; o < b->outputs; o++, sums += count) {
+            int64_t to = (all * b->outputs + o) * w->out_count + from;
+            for (int64_t i = 0; job->epilogue && i < count; i++) {
+                if (job->residual) sums[i] += job->residual[to + i];
+                sums[i] = tn_epilogue_of(job->epilogue, sums[i]);
+            }
+            tn_store_f64s(y->dtype, y->data, to, count, sums);
         }
-        tn_store_f64s(y->dtype, y->data, to, w->out_count, plane);
     }
     return NULL;
 }
@@ -171,7 +233,7 @@ static tn_status run_planes(void *arg, int64_t begin, int64_t end, int thread)
 tn_status tn_conv_run_wide(const tn_launch *l, int residual_index, const tn_epilogue *epilogue)
 {
     const tn_problem *p = l->problem;
-    const tn_tensor *y = &p->out[0];
+    const tn_conv_params *params = p->params;
     void *scratch = l->scratch;
     wide_job job = {.p = p, .epilogue = epilogue};
     job.x = tn_wide_load(&scratch, &p->in[0]);
@@ -180,13 +242,12 @@ tn_status tn_conv_run_wide(const tn_launch *l, int residual_index, const tn_epil
     if (residual_index > 0 && tn_wide_has(p, residual_index))
         job.residual = tn_wide_load(&scratch, &p->in[residual_index]);
     tn_conv_window(p, 1, &job.w);
-    job.planes = scratch;
-    if (job.w.out_count == 0) return NULL;
-    for (job.sample = 0; job.sample < y->dim[0]; job.sample++)
-        for (job.first = 0; job.first < y->dim[1]; job.first += PLANES_AT_ONCE) {
-            int64_t some = TN_MIN(y->dim[1] - job.first, (int64_t)PLANES_AT_ONCE);
-            TN_TRY(tn_pool_run(l->pool, some, 1, run_planes, &job));
-        }
+    job.b = blocks_of(p, &job.w);
+    job.slots = scratch;
+    int64_t count = p->out[0].dim[0] * params->group * job.b.count;
+    for (; job.first < count; job.first += SLOTS)
+        TN_TRY(
+            tn_pool_run(l->pool, TN_MIN(count - job.first, (int64_t)SLOTS), 1, run_blocks, &job));
     return NULL;
 }
 

@@ -78,39 +78,42 @@ static inline __attribute__((always_inline)) void multiply_rows(int64_t m, int64
 }
 
 /* A tile of c, which stays in registers while a panel of b goes by: its rows lie side by side. */
-enum { TILE_ROWS = 4, TILE_COLUMNS = 8, PANEL_ROWS = 64 };
+enum { TILE_ROWS = 4, TILE_LANES = 4, PANEL_ROWS = 64 };
 typedef double lanes __attribute__((vector_size(32)));
 typedef struct panel {
     lanes row[PANEL_ROWS][2];
 } panel;
 
-static inline __attribute__((always_inline)) void add_tile(int64_t k, const double *a, int64_t lda,
-                                                           const panel *b, double *c, int64_t ldc)
+/* A tile is one or two vectors wide: two where all sums have a register. */
+static inline __attribute__((always_inline)) void add_tile(int wide, int64_t k, const double *a,
+                                                           int64_t lda, const panel *b, double *c,
+                                                           int64_t ldc)
 {
     lanes sum[TILE_ROWS][2];
-    for (int i = 0; i < TILE_ROWS; i++) memcpy(sum[i], c + i * ldc, sizeof sum[i]);
+    size_t bytes = (size_t)wide * sizeof(lanes);
+    for (int i = 0; i < TILE_ROWS; i++) memcpy(sum[i], c + i * ldc, bytes);
     for (int64_t p = 0; p < k; p++)
         for (int i = 0; i < TILE_ROWS; i++)
-            for (int half = 0; half < 2; half++)
-                sum[i][half] = sum[i][half] + b->row[p][half] * a[i * lda + p];
-    for (int i = 0; i < TILE_ROWS; i++) memcpy(c + i * ldc, sum[i], sizeof sum[i]);
+            for (int v = 0; v < wide; v++) sum[i][v] = sum[i][v] + b->row[p][v] * a[i * lda + p];
+    for (int i = 0; i < TILE_ROWS; i++) memcpy(c + i * ldc, sum[i], bytes);
 }
 
 /* Every sum runs in rising k, in tiles as elsewhere. */
-static inline __attribute__((always_inline)) void multiply(int64_t m, int64_t n, int64_t k,
-                                                           const double *a, int64_t lda,
+static inline __attribute__((always_inline)) void multiply(int wide, int64_t m, int64_t n,
+                                                           int64_t k, const double *a, int64_t lda,
                                                            const double *b, int64_t ldb, double *c,
                                                            int64_t ldc)
 {
-    int64_t rows = m - m % TILE_ROWS, columns = rows ? n - n % TILE_COLUMNS : 0;
+    int64_t tile = (int64_t)wide * TILE_LANES;
+    int64_t rows = m - m % TILE_ROWS, columns = rows ? n - n % tile : 0;
     panel some;
-    for (int64_t j = 0; j < columns; j += TILE_COLUMNS)
+    for (int64_t j = 0; j < columns; j += tile)
         for (int64_t from = 0; from < k; from += PANEL_ROWS) {
             int64_t depth = TN_MIN(k - from, (int64_t)PANEL_ROWS);
             for (int64_t p = 0; p < depth; p++)
-                memcpy(some.row[p], b + (from + p) * ldb + j, sizeof some.row[p]);
+                memcpy(some.row[p], b + (from + p) * ldb + j, (size_t)wide * sizeof(lanes));
             for (int64_t i = 0; i < rows; i += TILE_ROWS)
-                add_tile(depth, a + i * lda + from, lda, &some, c + i * ldc + j, ldc);
+                add_tile(wide, depth, a + i * lda + from, lda, &some, c + i * ldc + j, ldc);
         }
     multiply_rows(rows, n - columns, k, a, lda, b + columns, ldb, c + columns, ldc);
     multiply_rows(m - rows, n, k, a + rows * lda, lda, b, ldb, c + rows * ldc, ldc);
@@ -123,7 +126,7 @@ __attribute__((target("avx2"))) static void multiply_avx2(int64_t m, int64_t n, 
                                                           const double *b, int64_t ldb, double *c,
                                                           int64_t ldc)
 {
-    multiply(m, n, k, a, lda, b, ldb, c, ldc);
+    multiply(2, m, n, k, a, lda, b, ldb, c, ldc);
 }
 #endif
 
@@ -131,10 +134,9 @@ void tn_wide_matmul(int64_t m, int64_t n, int64_t k, const double *a, int64_t ld
                     int64_t ldb, double *c, int64_t ldc)
 {
 #ifdef __x86_64__
-    if (tn_cpu_features() & TN_CPU_AVX2) {
-        multiply_avx2(m, n, k, a, lda, b, ldb, c, ldc);
-        return;
-    }
+    if (tn_cpu_features() & TN_CPU_AVX2) multiply_avx2(m, n, k, a, lda, b, ldb, c, ldc);
+    else multiply(1, m, n, k, a, lda, b, ldb, c, ldc);
+#else
+    multiply(2, m, n, k, a, lda, b, ldb, c, ldc);
 #endif
-    multiply(m, n, k, a, lda, b, ldb, c, ldc);
 }
