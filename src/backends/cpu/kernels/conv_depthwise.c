@@ -12,8 +12,8 @@
 
 enum { GRAIN = 200000 }; /* multiply-adds worth a thread */
 enum { ROWS = BANDS_VECTORS };
-/* Of those of four lanes, sums of two by four vectors are more than the registers, and a band is as
- * fast at stride 1. */
+/* With vectors of four lanes, sums of ROWS rows by two vectors are more than the registers hold,
+ * and a band is as fast at stride 1. */
 enum { WIDE = VF32_LANES > 4 ? 2 : 1, LEAST_STRIDE = VF32_LANES > 4 ? 1 : 2 };
 
 typedef struct job {
@@ -248,19 +248,19 @@ static int fixed_kind(const tn_window *w)
 }
 
 #define FIXED(taps, stride)                                                                        \
-    case (taps)*2 + (stride): run_fixed(w, taps, stride, x, weights, e, y); break;
+    case (taps)*2 + (stride):                                                                      \
+        if ((stride) >= LEAST_STRIDE) run_fixed(w, taps, stride, x, weights, e, y);                \
+        break;
 static void run_plane(const tn_window *w, const float *x, const float *weights, const ends *e,
                       float *y)
 {
     switch (fixed_kind(w)) {
-        FIXED(3, 2)
-        FIXED(5, 2)
-        FIXED(7, 2)
-#if VF32_LANES > 4
         FIXED(3, 1)
+        FIXED(3, 2)
         FIXED(5, 1)
+        FIXED(5, 2)
         FIXED(7, 1)
-#endif
+        FIXED(7, 2)
     }
 }
 
