@@ -103,14 +103,15 @@ static tn_status refine_type(const tn_exprs *exprs, const tn_type *old, tn_type 
 {
     if (old->dtype == TN_DTYPE_NONE && old->rank < 0) return NULL;
     if (now->kind != TN_TYPE_TENSOR) return NULL;
-    char declared[160], found[160];
-    tn_type_text(exprs, old, declared, sizeof declared);
-    tn_type_text(exprs, now, found, sizeof found);
+    const tn_type found = *now;
+    char text[2][160];
+#define DECLARED tn_type_text(exprs, old, text[0], sizeof text[0])
+#define FOUND tn_type_text(exprs, &found, text[1], sizeof text[1])
     TN_CHECK(old->dtype == TN_DTYPE_NONE || old->dtype == now->dtype, TN_INVALID,
-             "it is declared %s but is %s", declared, found);
+             "it is declared %s but is %s", DECLARED, FOUND);
     if (old->rank < 0) return NULL;
     TN_CHECK(now->rank < 0 || old->rank == now->rank, TN_INVALID, "it is declared %s but is %s",
-             declared, found);
+             DECLARED, FOUND);
     if (now->rank < 0) {
         now->rank = old->rank;
         for (int i = 0; i < old->rank; i++) now->dim[i] = old->dim[i];
@@ -118,7 +119,9 @@ static tn_status refine_type(const tn_exprs *exprs, const tn_type *old, tn_type 
     }
     for (int i = 0; i < now->rank; i++)
         TN_TRY_NOTE(refine_dim(exprs, i, old->dim[i], now->dim[i], &now->dim[i]),
-                    "declared %s, found %s", declared, found);
+                    "declared %s, found %s", DECLARED, FOUND);
+#undef DECLARED
+#undef FOUND
     return NULL;
 }
 

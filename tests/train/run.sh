@@ -67,8 +67,8 @@ judge "$(awk '{ printf "400 epochs, in %.2f s of one core", $1 + $2 }' time)"
 
 # ---- stopping and going on ----
 mkdir whole stopped
-"$tenon" train data.csv --epochs=4000 --shuffle --seed=5 --threads=1 -o whole/m.pth >/dev/null
-"$tenon" train data.csv --epochs=4000 --shuffle --seed=5 --threads=1 -o stopped/m.pth >out 2>&1 &
+"$tenon" train data.csv --epochs=1500 --shuffle --seed=5 --threads=1 -o whole/m.pth >/dev/null
+"$tenon" train data.csv --epochs=1500 --shuffle --seed=5 --threads=1 -o stopped/m.pth >out 2>&1 &
 id=$!
 for _ in $(seq 100); do grep -q 'epoch=10 ' out && break; sleep 0.02; done
 kill -INT $id
@@ -76,7 +76,7 @@ wait $id
 code=$?
 [ $code = 1 ] && [ -s stopped/m.pth ] && grep -q 'are written, --resume goes on' out && ! cmp -s stopped/m.pth whole/m.pth
 judge "Ctrl-C saves"
-"$tenon" train data.csv --epochs=4000 --shuffle --seed=5 --threads=1 --resume -o stopped/m.pth >/dev/null &&
+"$tenon" train data.csv --epochs=1500 --shuffle --seed=5 --threads=1 --resume -o stopped/m.pth >/dev/null &&
     cmp stopped/m.pth whole/m.pth
 judge "the resumed run ends in the same bytes"
 "$tenon" train data.csv --validation=0.3 --patience=5 -o early.pth >out 2>&1 && grep -q 'no better loss for 5 epochs' out &&
