@@ -5,7 +5,7 @@ TYPE  ?= Release
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all setup demo test bench bench-ops test-gpu bench-gpu dist install clean help tool
+.PHONY: all setup demo test test-kernels bench bench-ops test-gpu bench-gpu dist install clean help tool
 
 all: setup $(BUILD)/CMakeCache.txt
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -30,6 +30,10 @@ example-%: tool
 
 test:
 	@scripts/test
+
+# On any machine that has CUDA's run-time compiler.
+test-kernels:
+	@scripts/test cuda-kernels
 
 # ARGS: options of bench/cpu.py and bench/ops.py, as in make bench ARGS="--only W1 --seconds 0.2".
 bench: tool
@@ -61,6 +65,7 @@ help:
 	@echo "make demo     build, then import, check, run and time the example models"
 	@echo "make example-NAME  one of the workflows in examples/, from its files to its results"
 	@echo "make test     every test, sanitizers and fuzzers included"
+	@echo "make test-kernels  compile the kernels for NVIDIA cards for every architecture, without a card"
 	@echo "make bench    time the workloads beside ONNX Runtime, OpenVINO and PyTorch, results under bench/results/"
 	@echo "make bench-ops  time single operators against what the machine can do"
 	@echo "make test-gpu   every kernel and the example models on the NVIDIA card of this machine"

@@ -88,6 +88,12 @@ const tn_case tn_conv_last_cases[] = {
     {.problem = "ChannelsLastConv{pads=[1,0,2,3], dilations=[2,1]} f16[3,20,19,64] "
                 "f16[72,3,2,64]! f16[72]! f16[3,19,21,72]"},
     {.problem = "ChannelsLastConv{activation=silu} bf16[2,20,19,64] bf16[64,2,3,64] bf16[64]"},
+    {.problem = "ChannelsLastConv{activation=silu, pads=[1,1,1,1]} f16[4,14,15,64] "
+                "f16[64,3,3,64]! f16[64]! f16[4,14,15,64]"},
+    {.problem = "ChannelsLastConv{pads=[0,1,1,1]} bf16[3,20,19,64] bf16[40,2,3,64]! none "
+                "bf16[3,20,19,40]"},
+    {.problem = "ChannelsLastConv{pads=[1,1,1,1]} bf16[7,13,15,128] bf16[128,3,3,128]! none "
+                "bf16[7,13,15,128]"},
     {.problem = "ChannelsLastConv{pads=[2,1,0,3], dilations=[1,2]} bf16[2,30,31,64] "
                 "bf16[40,3,3,64]! bf16[40]!"},
     /* two products */

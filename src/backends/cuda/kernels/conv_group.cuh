@@ -14,12 +14,3 @@ struct shape { /* mirrored in conv_last_group.c */
     int32 taps[2], tap_bytes[2], place_bytes, size[2]; /* of y, whose rows are out[] places long */
     float act_alpha, act_beta;
 };
-
-/* The row of y that a row of the tiles is; -1: none. */
-static __device__ __forceinline__ int row_of_y(const shape &s, int row)
-{
-    if (row >= s.m) return -1;
-    if (!PLACES) return row;
-    pixel at(s.out, row);
-    return at.h < s.size[0] && at.w < s.size[1] ? (at.n * s.size[0] + at.h) * s.size[1] + at.w : -1;
-}

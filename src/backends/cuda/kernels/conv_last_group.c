@@ -31,10 +31,17 @@ typedef struct shape { /* as the kernel takes it */
 typedef struct tile {
     int groups, n; /* groups of four warps have 64 rows each */
     int stages, tiles_y, splits, blocks;
-    int places; /* for what the windows of a tile reach, once for all taps; 0: each tap by itself */
-    int narrow; /* rows of the tile of each group, whose channels are no more than 64; 0: not so */
-    int turned; /* rows of each group, of one tile, whose columns are the rows of products; 0: no */
+    /* Columns of products are pixels, so many of each group's: 0: no. Narrow: tiles of their own
+     * for each group, with 64 channels at most. */
+    int narrow, turned;
 } tile;
+
+enum { PLACES = 2 }; /* of such tiles for what their windows reach, once for all taps */
+
+static bool is_once(const tile *t)
+{
+    return t->narrow || t->turned;
+}
 
 /* Of the tiles that a group or all of a block's groups have. */
 static int64_t rows_of_tile(const tile *t)
@@ -63,24 +70,30 @@ static int64_t reach_of(const tn_window *w, const tile *t)
 static int64_t rows_of(const tn_problem *p, const tn_window *w, const tile *t)
 {
     int64_t samples = p->out[0].dim[0];
-    if (!t->places) return samples * w->out_count;
+    if (!is_once(t)) return samples * w->out_count;
     return (samples - 1) * line_of(w, 1) * line_of(w, 2) + (w->out[1] - 1) * line_of(w, 2) +
            w->out[2];
 }
 
-static size_t shared_bytes(const tile *t, const tn_window *w)
+/* A residual comes while products are made, and has some stages' room. */
+static int stages_of(const tn_problem *p, const tile *t)
+{
+    return t->turned && tn_cuda_has(p, 3) ? t->stages - 2 : t->stages;
+}
+
+static size_t shared_bytes(const tn_problem *p, const tile *t, const tn_window *w)
 {
     size_t rows = (size_t)rows_of_tile(t), columns = (size_t)t->n;
-    size_t stages = (size_t)t->stages, tiles_y = (size_t)t->tiles_y, places = (size_t)t->places;
-    size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
-    if (t->turned) rest = rows * LINE;
-    if (t->narrow) {
-        size_t groups = (size_t)t->groups, own = places * (size_t)reach_of(w, t) + rows;
-        return ((size_t)w->kernel_count * columns + groups * own) * LINE +
-               (1 + 2 * groups * places) * 8;
+    size_t stages = (size_t)stages_of(p, t), tiles_y = (size_t)t->tiles_y;
+    if (is_once(t)) {
+        size_t kept = t->turned && tn_cuda_has(p, 3) ? columns / STEP : 1;
+        size_t x = PLACES * (size_t)reach_of(w, t) + kept * rows, groups = (size_t)t->groups;
+        if (t->turned) return (stages * columns + x) * LINE + 2 * (stages + PLACES) * 8;
+        return ((size_t)w->kernel_count * columns + groups * x) * LINE +
+               (1 + 2 * groups * PLACES) * 8;
     }
-    size_t x = places ? places * (size_t)reach_of(w, t) : stages * rows;
-    return (x + stages * columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y + 2 * places) * 8;
+    size_t rest = rows * columns * (t->splits > 1 ? 4 : 2 * tiles_y);
+    return stages * (rows + columns) * LINE + rest + (2 * stages + 1 + 3 * tiles_y) * 8;
 }
 
 /* ---- Questions -------------------------------------------------------------------------------*/
@@ -132,7 +145,7 @@ static int64_t more_steps(const tn_problem *p)
 }
 
 /* Are windows side by side, and is there room for what a tile of them reaches? */
-static tn_verdict fits_once(const tn_window *w, const tile *t)
+static tn_verdict fits_once(const tn_problem *p, const tn_window *w, const tile *t)
 {
     const int64_t most = 1024; /* that the copy engine brings at once */
     if (w->kernel_count == 1) return TN_NO("there is one tap");
@@ -142,7 +155,7 @@ static tn_verdict fits_once(const tn_window *w, const tile *t)
         if (more < 0 || more > 127 || line_of(w, i) - w->in[i] - w->pad[i] > 127)
             return TN_NO("the window is too wide for the copy engine");
     }
-    if (reach_of(w, t) > most || shared_bytes(t, w) > SHARED_MAX / (size_t)t->blocks)
+    if (reach_of(w, t) > most || shared_bytes(p, t, w) > SHARED_MAX / (size_t)t->blocks)
         return TN_NO("the windows of a tile reach too far");
     return TN_YES;
 }
@@ -152,14 +165,12 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
     enum { MULTIPROCESSORS = 132, NARROW_TAPS = 9 }; /* of the card that this is for; */
     tn_window w;
     tn_verdict no = fits(p, &w);
-    if (!no && t->places && tn_cuda_has(p, TN_CONV_LAST_X2))
+    if (!no && is_once(t) && tn_cuda_has(p, TN_CONV_LAST_X2))
         no = TN_NO("there is a second product");
-    if (!no && t->places) no = fits_once(&w, t);
+    if (!no && is_once(t)) no = fits_once(p, &w, t);
     if (!no && t->narrow &&
-        (p->in[1].dim[p->in[1].rank - 1] != STEP || p->out[0].dim[p->out[0].rank - 1] > t->n ||
-         tn_cuda_has(p, 3)))
-        no = TN_NO("the channels are not 64, or there is a residual");
-    if (!no && t->turned && tn_cuda_has(p, 3)) no = TN_NO("there is a residual");
+        (p->in[1].dim[p->in[1].rank - 1] != STEP || p->out[0].dim[p->out[0].rank - 1] > t->n))
+        no = TN_NO("the channels are not 64");
     if (!no && t->narrow && w.kernel_count > NARROW_TAPS)
         no = TN_NO("the weights do not fit the registers");
     if (no) return no;
@@ -168,14 +179,13 @@ static tn_verdict accepts(const tn_problem *p, const tile *t)
     int64_t parts = ceil_div(p->in[1].dim[p->in[1].rank - 1], STEP);
     int64_t steps = parts * w.kernel_count + more_steps(p);
     if (m > INT32_MAX / 2) return TN_CUDA_TOO_LARGE;
-    if (t->places && parts < t->splits) return TN_NO("the sums are too short to be made in parts");
     if (t->n > 64 && n <= t->n / 2) return TN_NO("the tile is too wide for so few channels");
     if (t->groups > 1 && m <= 64) return TN_NO("half of every tile would be empty");
     if (t->splits > 1 && tiles * t->splits > 2 * MULTIPROCESSORS)
         return TN_NO("there is work enough without summing in parts");
     if (t->splits > 1 && steps < 2 * t->splits)
         return TN_NO("the sums are too short to be made in parts");
-    if (t->groups * t->n > 64 && t->splits == 1 && tiles < MULTIPROCESSORS / (t->places ? 16 : 3))
+    if (t->groups * t->n > 64 && t->splits == 1 && tiles < MULTIPROCESSORS / (is_once(t) ? 16 : 3))
         return TN_NO("the tile is too large for so few pixels");
     return TN_YES;
 }
@@ -307,7 +317,7 @@ static tn_status fill(const tn_problem *p, const tn_window *w, const tile *t, sh
     s->act_beta = params->fused.epilogue.beta;
     TN_TRY(tn_cuda_map_rows(y, p->in[1].data, n, channels * w->kernel_count, t->n, &s->w));
     if (more_steps(p)) TN_TRY(map_more(p, t, s));
-    return t->places ? map_places(p, w, t, s) : map_taps(p, w, t, s);
+    return is_once(t) ? map_places(p, w, t, s) : map_taps(p, w, t, s);
 }
 
 static bool runs_here(const tn_launch *l, const tile *t, tn_window *w)
@@ -319,7 +329,8 @@ static bool runs_here(const tn_launch *l, const tile *t, tn_window *w)
     for (int i = 0; i < p->in_count; i++)
         if (tn_cuda_has(p, i)) places |= (uintptr_t)p->in[i].data;
     return tn_cuda_stream_of(l)->card->major == 9 && cu->map_tiled && cu->map_windows &&
-           places % 16 == 0 && !fits(p, w) && (!t->places || (!more_steps(p) && !fits_once(w, t)));
+           places % 16 == 0 && !fits(p, w) &&
+           (!is_once(t) || (!more_steps(p) && !fits_once(p, w, t)));
 }
 
 static tn_status launch(const tn_launch *l, const tile *t)
@@ -334,26 +345,28 @@ static tn_status launch(const tn_launch *l, const tile *t)
     if (!runs_here(l, t, &w)) return tn_cuda_conv_last_run(l);
     if (t->turned)
         snprintf(options, sizeof options,
-                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DCHANNELS=%d -DSTAGES=%d -DACT=%d",
-                 tn_cuda_type(p->out[0].dtype), t->groups, t->turned, t->n / STEP, t->stages,
-                 (int)params->fused.epilogue.kind);
+                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DCHANNELS=%d -DSTAGES=%d "
+                 "-DRESIDUAL=%d -DACT=%d",
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->turned, t->n / STEP, stages_of(p, t),
+                 tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
     else if (t->narrow)
         snprintf(options, sizeof options,
-                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DTAPS_ACROSS=%d -DTAPS=%d -DACT=%d",
+                 "-DTYPE=%s -DGROUPS=%d -DPIXELS=%d -DTAPS_ACROSS=%d -DTAPS=%d "
+                 "-DRESIDUAL=%d -DACT=%d",
                  tn_cuda_type(p->out[0].dtype), t->groups, t->narrow, (int)w.kernel[2],
-                 (int)w.kernel_count, (int)params->fused.epilogue.kind);
+                 (int)w.kernel_count, tn_cuda_has(p, 3), (int)params->fused.epilogue.kind);
     else
         snprintf(options, sizeof options,
-                 "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d -DPLACES=%d "
+                 "-DTYPE=%s -DGROUPS=%d -DBN=%d -DSTAGES=%d -DTILES_Y=%d "
                  "-DMORE=%d -DSPLITS=%d -DBLOCKS=%d -DRESIDUAL=%d -DACT=%d",
-                 tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y, t->places,
+                 tn_cuda_type(p->out[0].dtype), t->groups, t->n, t->stages, t->tiles_y,
                  more_steps(p) > 0, t->splits, t->blocks, tn_cuda_has(p, 3),
                  (int)params->fused.epilogue.kind);
     const tn_cuda_source *source = &tn_cuda_source_conv_last_group;
     const char *entry = "conv_last_group";
     if (t->narrow) source = &tn_cuda_source_conv_last_narrow, entry = "conv_last_narrow";
     if (t->turned) source = &tn_cuda_source_conv_last_turned, entry = "conv_last_turned";
-    TN_TRY(tn_cuda_function_get(card, source, entry, options, shared_bytes(t, &w), &function));
+    TN_TRY(tn_cuda_function_get(card, source, entry, options, shared_bytes(p, t, &w), &function));
     if (card->wishes) return NULL;
     TN_TRY(fill(p, &w, t, &s));
     s.backwards = tn_cuda_turn(l);
@@ -362,7 +375,7 @@ static tn_status launch(const tn_launch *l, const tile *t)
     int64_t blocks = TN_MIN(turns, most) * t->splits;
     tn_cuda_grid grid = {.grid = {(unsigned)blocks},
                          .block = {(unsigned)(128 * t->groups + (t->narrow ? 128 : 64))},
-                         .shared_bytes = shared_bytes(t, &w),
+                         .shared_bytes = shared_bytes(p, t, &w),
                          .cluster = t->splits > 1 ? (unsigned)t->splits : 0,
                          .overlap = true};
     return tn_cuda_run(l, function, &grid, (void *[]){&s});
@@ -370,25 +383,24 @@ static tn_status launch(const tn_launch *l, const tile *t)
 
 /* ---- Tactics ---------------------------------------------------------------------------------*/
 
-/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once, places,
- * narrow, turned */
+/* name, groups, columns, stages, tiles of y, splits, blocks on a multiprocessor at once, narrow,
+ * turned */
 #define TILES(X)                                                                                   \
-    X(64x64, 1, 64, 5, 2, 1, 2, 0, 0, 0)                                                           \
-    X(128x64, 2, 64, 3, 2, 1, 2, 0, 0, 0)                                                          \
-    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0, 0, 0)                                                     \
-    X(192x64, 3, 64, 5, 2, 1, 1, 0, 0, 0)                                                          \
-    X(64x128, 1, 128, 8, 2, 1, 1, 0, 0, 0)                                                         \
-    X(128x128, 2, 128, 5, 2, 1, 1, 0, 0, 0)                                                        \
-    X(192x128, 3, 128, 4, 1, 1, 1, 0, 0, 0)                                                        \
-    X(192x192, 3, 192, 3, 1, 1, 1, 0, 0, 0)                                                        \
-    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0, 0, 0)                                                        \
-    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0, 0, 0)                                                        \
-    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0, 0, 0)                                                        \
-    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0, 0, 0)                                                     \
-    X(h128x128, 2, 128, 6, 1, 1, 1, 2, 0, 0)                                                       \
-    X(narrow_104, 2, 64, 0, 0, 1, 1, 2, 104, 0)                                                    \
-    X(t208x128, 2, 128, 7, 0, 1, 1, 2, 0, 104)                                                     \
-    X(t112x128, 1, 128, 9, 0, 1, 1, 2, 0, 112)
+    X(64x64, 1, 64, 5, 2, 1, 2, 0, 0)                                                              \
+    X(128x64, 2, 64, 3, 2, 1, 2, 0, 0)                                                             \
+    X(128x64_deep, 2, 64, 4, 1, 1, 2, 0, 0)                                                        \
+    X(192x64, 3, 64, 5, 2, 1, 1, 0, 0)                                                             \
+    X(64x128, 1, 128, 8, 2, 1, 1, 0, 0)                                                            \
+    X(128x128, 2, 128, 5, 2, 1, 1, 0, 0)                                                           \
+    X(192x128, 3, 128, 4, 1, 1, 1, 0, 0)                                                           \
+    X(192x192, 3, 192, 3, 1, 1, 1, 0, 0)                                                           \
+    X(64x64_k2, 1, 64, 5, 1, 2, 2, 0, 0)                                                           \
+    X(64x64_k4, 1, 64, 5, 1, 4, 2, 0, 0)                                                           \
+    X(64x64_k8, 1, 64, 5, 1, 8, 2, 0, 0)                                                           \
+    X(128x128_k2, 2, 128, 5, 1, 2, 1, 0, 0)                                                        \
+    X(narrow_104, 2, 64, 0, 0, 1, 1, 104, 0)                                                       \
+    X(t208x128, 2, 128, 7, 0, 1, 1, 0, 104)                                                        \
+    X(t112x128, 1, 128, 9, 0, 1, 1, 0, 112)
 
 #define ANSWERS(name, ...)                                                                         \
     static const tile tile_##name = {__VA_ARGS__};                                                 \
@@ -406,7 +418,7 @@ TILES(ANSWERS)
     {                                                                                              \
         .name = "cuda.channelslastconv.half.group_" #tile_name,                                    \
         .op = "ChannelsLastConv",                                                                  \
-        .revision = 2,                                                                             \
+        .revision = 3,                                                                             \
         .needs = TN_SM90,                                                                          \
         .accepts = accepts_##tile_name,                                                            \
         .launch = launch_##tile_name,                                                              \

@@ -10,12 +10,6 @@
  * sends off, all as lines of 128 bytes whose eight parts of 16 are exclusive-ored with the line's
  * number. Weights that are constants are on their way before the kernel ahead has ended.
  *
- * PLACES: how many, 0: none, hold what a tile's windows reach of 64 channels, for all taps of windows that
- * lie side by side: rows are then places of x's pixels in a row, with so many zeros between lines and
- * between samples as the taps reach, and a tap's windows are those lines some further on. What of
- * these rows is no pixel of y is multiplied and thrown away. Weights then have the stages to
- * themselves.
- *
  * MORE: after the taps come single pixels of another x, by weights of their own.
  *
  * SPLITS: blocks of a cluster that share the k of one tile. Each sends the others what it has of
@@ -29,7 +23,6 @@
 #define BN 64
 #define STAGES 4
 #define TILES_Y 2
-#define PLACES 0
 #define MORE 0
 #define SPLITS 1
 #define BLOCKS 1
@@ -45,7 +38,7 @@ enum {
     LINE = 128,
     BK = LINE / (int)sizeof(T),
     PLATE = 64 * LINE, /* 64 rows of 64 columns of y */
-    X_BYTES = PLACES ? 0 : BM * LINE, /* of a stage */
+    X_BYTES = BM * LINE, /* of a stage */
     W_BYTES = BN * LINE,
     STAGE = X_BYTES + W_BYTES,
     EIGHTS = BN / 8, /* of columns */
@@ -70,8 +63,6 @@ struct barriers {
     __device__ uint32 residual(int y) const { return at + (2 * STAGES + 1 + y) * 8; }
     __device__ uint32 written(int y) const { return residual(TILES_Y + y); }
     __device__ uint32 sent(int y) const { return residual(2 * TILES_Y + y); }
-    __device__ uint32 x_full(int place) const { return residual(3 * TILES_Y + place); }
-    __device__ uint32 x_empty(int place) const { return x_full(PLACES + place); }
 
     __device__ void make() const
     {
@@ -83,10 +74,6 @@ struct barriers {
             barrier_make(residual(y), 1);
             barrier_make(written(y), MULTIPLIERS);
             barrier_make(sent(y), 1);
-        }
-        for (int i = 0; i < PLACES; i++) {
-            barrier_make(x_full(i), 1);
-            barrier_make(x_empty(i), 4 * GROUPS);
         }
         barrier_make(sums(), 1);
         barrier_made();
@@ -109,14 +96,14 @@ struct tiles {
     }
 };
 
-/* The share of k that a block has, in steps; with PLACES in 64 channels. */
+/* The share of k that a block has, in steps. */
 struct share {
     int first, count;
     __device__ share(const shape &s)
     {
-        int rank = blockIdx.x % SPLITS, all = PLACES ? s.parts : s.steps;
-        first = all * rank / SPLITS;
-        count = all * (rank + 1) / SPLITS - first;
+        int rank = blockIdx.x % SPLITS;
+        first = s.steps * rank / SPLITS;
+        count = s.steps * (rank + 1) / SPLITS - first;
     }
 };
 
@@ -165,43 +152,6 @@ static __device__ __forceinline__ void bring_residual(const shape &s, const barr
                      now.row(s) + g * 64, there);
 }
 
-#if PLACES
-/* Weights alone: they need not wait for anybody but those that multiply. */
-static __device__ void bring(const shape &s, const barriers &b, uint32 stages)
-{
-    share own(s);
-    turn<STAGES> stage;
-    int taps = s.taps[0] * s.taps[1];
-    if (!s.weights) tn_wait_for_producer();
-    for (tiles now; now.more(s); now.next()) {
-        for (int part = own.first; part < own.first + own.count; part++)
-            for (int tap = 0; tap < taps; tap++, stage.next()) {
-                uint32 full = b.full(stage.at);
-                barrier_wait_block(b.empty(stage.at), stage.parity ^ 1);
-                barrier_expect(full, STAGE);
-                copy_box(stages + stage.at * STAGE, s.w, tap * s.channels + part * BK,
-                         now.column(s), full);
-            }
-    }
-}
-
-static __device__ void bring_windows(const shape &s, const barriers &b, uint32 places)
-{
-    share own(s);
-    turn<PLACES> place;
-    tn_wait_for_producer();
-    for (tiles now; now.more(s); now.next()) {
-        pixel first(s.out, now.row(s));
-        for (int i = 0; i < own.count; i++, place.next()) {
-            uint32 full = b.x_full(place.at);
-            barrier_wait_block(b.x_empty(place.at), place.parity ^ 1);
-            barrier_expect(full, s.place_bytes);
-            copy_windows(places + place.at * s.place_bytes, s.x, (own.first + i) * BK,
-                         first.w - s.pad[1], first.h - s.pad[0], first.n, 0, 0, full);
-        }
-    }
-}
-#else
 static __device__ __forceinline__ void bring_weights(const shape &s, const tap &at, int column,
                                                      uint32 to, uint32 full)
 {
@@ -242,7 +192,6 @@ static __device__ void bring(const shape &s, const barriers &b, uint32 stages, u
         }
     }
 }
-#endif
 
 /* ---- Sending off, by one thread ----------------------------------------------------------------*/
 
@@ -312,7 +261,7 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
 {
     uint32 more[OWN][2];
     pack<T, 2> bias[OWN];
-    int to[2] = {row_of_y(s, row), row_of_y(s, row + 8)};
+    int to[2] = {row < s.m ? row : -1, row + 8 < s.m ? row + 8 : -1};
     column += rank * OWN * 8;
 #pragma unroll
     for (int j = 0; j < OWN; j++) {
@@ -345,44 +294,6 @@ static __device__ __forceinline__ void write(const shape &s, float (*sum)[4], ch
     }
 }
 #else
-#if PLACES
-/* By way of a group's own part of a tile of y: lines go off by eight threads each. */
-static __device__ __forceinline__ void write(const shape &s, const barriers &, float (*sum)[4],
-                                             const pack<T, 2> *bias, char *tile_y, const tiles &now)
-{
-    int group = threadIdx.x / 128, thread = threadIdx.x % 128, part = thread % 8;
-    int line = thread / 32 * 16 + thread % 32 / 4, pair = thread % 4;
-    int first = now.row(s) + group * 64, to[4];
-    tile_y += group * PLATE;
-#pragma unroll
-    for (int h = 0; h < 2; h++) to[h] = row_of_y(s, first + line + h * 8);
-    sync_group(group);
-#pragma unroll
-    for (int j = 0; j < EIGHTS; j++) {
-        char *at = tile_y + j / 8 * GROUPS * PLATE + line * LINE + ((j ^ line) % 8) * 16 + pair * 4;
-        int column = now.column(s) + j * 8 + pair * 2;
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            uint32 more = 0;
-            if (RESIDUAL && to[h] >= 0 && column < s.n)
-                more = *(const uint32 *)(s.residual_at + (int64)to[h] * s.n + column);
-            *(uint32 *)(at + h * 8 * LINE) = finish(s, &sum[j][h * 2], bias[j], more);
-        }
-    }
-#pragma unroll
-    for (int k = 0; k < 4; k++) to[k] = row_of_y(s, first + k * 16 + thread / 8);
-    sync_group(group);
-#pragma unroll
-    for (int i = 0; i < BN / 64; i++)
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            int from = k * 16 + thread / 8, column = now.column(s) + i * 64 + part * 8;
-            if (to[k] >= 0 && column < s.n)
-                *(uint128 *)(s.y_at + (int64)to[k] * s.n + column) =
-                    *(const uint128 *)(tile_y + i * GROUPS * PLATE + from * LINE + (part ^ from % 8) * 16);
-        }
-}
-#else
 /* By way of a tile of y, where the residual lies. */
 static __device__ __forceinline__ void write(const shape &s, const barriers &b, float (*sum)[4],
                                              const pack<T, 2> *bias, char *tile_y, const tiles &now)
@@ -405,72 +316,32 @@ static __device__ __forceinline__ void write(const shape &s, const barriers &b, 
     barrier_arrive(b.written(y));
 }
 #endif
-#endif
 
 /* ---- Multiplying -------------------------------------------------------------------------------*/
 
-/* Taken at each block's own places in the rings. */
-struct places {
-    turn<STAGES> stage;
-#if PLACES
-    turn<PLACES> x;
-#endif
-};
-
-#if PLACES
-static __device__ __forceinline__ void add_up(const shape &s, const barriers &b, uint32 x_at,
-                                              uint32 stages, int count, places *at, float (*sum)[4])
-{
-    uint32 done = 0, x_done = 0; /* what is being read */
-    x_at += threadIdx.x / 128 * PLATE;
-    for (int part = 0; part < count; part++, at->x.next()) {
-        uint32 row = x_at + at->x.at * s.place_bytes;
-        barrier_wait_block(b.x_full(at->x.at), at->x.parity);
-        for (int h = 0; h < s.taps[0]; h++, row += s.tap_bytes[0]) {
-            uint32 from = row;
-            for (int w = 0; w < s.taps[1]; w++, from += s.tap_bytes[1], at->stage.next()) {
-                int stage = at->stage.at;
-                barrier_wait_block(b.full(stage), at->stage.parity);
-                begin_step(from, stages + stage * STAGE, sum);
-                multiply_wait<1>();
-                if (done) give_back(done);
-                if (x_done) give_back(x_done);
-                done = b.empty(stage);
-                x_done = 0;
-            }
-        }
-        x_done = b.x_empty(at->x.at);
-    }
-    multiply_wait<0>();
-    settle(sum);
-    if (done) give_back(done);
-    if (x_done) give_back(x_done);
-}
-#else
-static __device__ __forceinline__ void add_up(const shape &, const barriers &b, uint32, uint32 stages,
-                                              int count, places *at, float (*sum)[4])
+static __device__ __forceinline__ void add_up(const barriers &b, uint32 stages, int count,
+                                              turn<STAGES> *stage, float (*sum)[4])
 {
     uint32 done = 0; /* the stage that is being read */
-    for (int i = 0; i < count; i++, at->stage.next()) {
-        uint32 from = stages + at->stage.at * STAGE;
-        barrier_wait_block(b.full(at->stage.at), at->stage.parity);
+    for (int i = 0; i < count; i++, stage->next()) {
+        uint32 from = stages + stage->at * STAGE;
+        barrier_wait_block(b.full(stage->at), stage->parity);
         begin_step(from + threadIdx.x / 128 * PLATE, from + X_BYTES, sum);
         multiply_wait<1>();
         if (i > 0) give_back(done);
-        done = b.empty(at->stage.at);
+        done = b.empty(stage->at);
     }
     multiply_wait<0>();
     settle(sum);
     if (count > 0) give_back(done);
 }
-#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     conv_last_group(const __grid_constant__ shape s)
 {
     extern __shared__ __align__(1024) char memory[];
-    uint32 x_at = shared_address(memory), stages = x_at + PLACES * s.place_bytes;
-    char *tile_y = memory + PLACES * s.place_bytes + STAGES * STAGE;
+    uint32 stages = shared_address(memory);
+    char *tile_y = memory + STAGES * STAGE;
     barriers b = {shared_address(tile_y) + REST};
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
@@ -479,25 +350,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         map_ahead(s.x);
         if (MORE) map_ahead(s.more_x);
         if (MORE) map_ahead(s.more_w);
-        if (RESIDUAL && SPLITS == 1 && !PLACES) map_ahead(s.residual);
+        if (RESIDUAL && SPLITS == 1) map_ahead(s.residual);
     }
-    if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1 && !PLACES) map_ahead(s.y);
+    if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) map_ahead(s.y);
     __syncthreads();
     if (SPLITS > 1) cluster_arrive();
     if (threadIdx.x >= MULTIPLIERS) {
-#if PLACES
-        if (threadIdx.x == MULTIPLIERS) bring(s, b, stages);
-        if (threadIdx.x == MULTIPLIERS + 32) bring_windows(s, b, x_at);
-#else
         if (threadIdx.x == MULTIPLIERS) bring(s, b, stages, shared_address(tile_y));
-#endif
-        if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1 && !PLACES) send_off(s, b, shared_address(tile_y));
+        if (threadIdx.x == MULTIPLIERS + 32 && SPLITS == 1) send_off(s, b, shared_address(tile_y));
         if (SPLITS > 1) cluster_wait();
         return;
     }
     tn_wait_for_producer();
     share part(s);
-    places at;
+    turn<STAGES> stage;
     for (tiles now; now.more(s); now.next()) {
         float sum[EIGHTS][4] = {};
 #if SPLITS == 1
@@ -506,7 +372,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         for (int j = 0; j < EIGHTS; j++)
             bias[j] = load_bias(s, now.column(s) + j * 8 + threadIdx.x % 4 * 2);
 #endif
-        add_up(s, b, x_at, stages, part.count, &at, sum);
+        add_up(b, stages, part.count, &stage, sum);
 #if SPLITS > 1
         int rank = blockIdx.x % SPLITS;
         cluster_wait(); /* the others' barriers are made */

@@ -1,9 +1,9 @@
 /* Convolutions of 64 channels to as many at most by windows that lie side by side (9.0): what
- * conv_last_group.cu makes with PLACES, for so few channels that its tensor cores would wait for
- * shared memory. Here channels of y are the rows of the product and PIXELS places its columns: the
- * weights of all taps stay in registers, as first operands, and shared memory is read for x alone.
+ * conv_last_turned.cu makes, for so few channels that its tensor cores would wait for shared memory.
+ * Here the weights of all taps stay in registers, as first operands, and shared memory is read for x
+ * alone.
  *
- *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n])
+ *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n] + residual[n, m])
  *
  * GROUPS groups of four warps have tiles of their own, by turns: while one writes, another
  * multiplies. A warp brings what the windows of a tile reach, for all taps, into one of its group's
@@ -16,6 +16,7 @@
 #define PIXELS 104
 #define TAPS_ACROSS 3
 #define TAPS 9
+#define RESIDUAL 1
 #define ACT 1
 #endif
 typedef TYPE T;
@@ -134,9 +135,11 @@ static __device__ __forceinline__ void multiply_all(const shape &s, const barrie
     w.take(w_at);
     for (tiles now(group); now.more(s); now.next()) {
         float sum[EIGHTS][4] = {};
+        if (RESIDUAL) bring_residual(s, y, now.row(s), 0);
         barrier_wait_block(b.full(group, now.place.at), now.place.parity);
         add_up(s, w, shared_address(x) + (group * PLACES + now.place.at) * s.place_bytes, sum);
         give_back(b.empty(group, now.place.at));
+        if (RESIDUAL) residual_there();
         write_turned(s, sum, bias, y, now.row(s), 0);
     }
 }

@@ -1,13 +1,14 @@
 /* Convolutions by windows that lie side by side, with channels of y as the rows of the product and
- * places of x as its columns (9.0): what conv_last_group.cu makes with PLACES, in tiles of as many
- * places as share the work out evenly among the multiprocessors. Rows of a product come in 64s,
- * columns in eights.
+ * pixels of x as its columns (9.0), in tiles of as many pixels as share the work out evenly among the
+ * multiprocessors. Rows of a product come in 64s, columns in eights.
  *
- *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n])
+ *     y[n, m] = activation(sum over k of w[n, k] * x(m, k) + bias[n] + residual[n, m])
  *
- * GROUPS groups of four warps have PIXELS places each, and 64 CHANNELS channels all. What their
- * windows reach of 64 channels of x lies in one of two places, for all taps; the weights of one tap
- * and 64 channels are a stage of a ring. Some places are no pixel of y, as there.
+ * A tile's columns are pixels of x in a row, with so many zeros between lines and between samples as
+ * the taps reach: the windows of a tap are those pixels some further on, and what a tile's windows
+ * reach of 64 channels lies in one of two places, once for all taps. What of these columns is no pixel
+ * of y is multiplied and thrown away. The weights of one tap and 64 channels are a stage of a ring.
+ * GROUPS groups of four warps have PIXELS columns each, and 64 CHANNELS channels all.
  *
  * TYPE: half or bf16. STAGES: of the ring. ACT: the activation. */
 #ifndef TYPE
@@ -16,6 +17,7 @@
 #define PIXELS 104
 #define CHANNELS 2
 #define STAGES 5
+#define RESIDUAL 1
 #define ACT 1
 #endif
 typedef TYPE T;
@@ -32,6 +34,7 @@ enum {
     PLATE = 64 * LINE,           /* weights of 64 channels */
     STAGE = CHANNELS * PLATE,
     Y_BYTES = PIXELS * LINE,     /* of a group's 64 channels */
+    TILES_Y = RESIDUAL ? CHANNELS : 1, /* of a group: where the residual comes while products are made */
 };
 
 struct barriers { /* by their addresses in shared memory */
@@ -149,9 +152,14 @@ static __device__ __forceinline__ void multiply_all(const shape &s, const barrie
 {
     int group = threadIdx.x / 128;
     rings at;
+    y += group * TILES_Y * Y_BYTES;
     tn_wait_for_producer();
     for (tiles now; now.more(s); now.next()) {
         float sum[CHANNELS][EIGHTS][4] = {}, bias[CHANNELS][2];
+        int first = now.row(s) + group * PIXELS;
+#pragma unroll
+        for (int c = 0; RESIDUAL && c < CHANNELS; c++)
+            bring_residual(s, y + c * Y_BYTES, first, now.column(s) + c * 64);
         int own = now.column(s) + threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4;
 #pragma unroll
         for (int c = 0; c < CHANNELS; c++)
@@ -161,9 +169,10 @@ static __device__ __forceinline__ void multiply_all(const shape &s, const barrie
                 bias[c][i] = s.bias && channel < s.n ? to_float(s.bias[channel]) : 0;
             }
         add_up(s, b, x, stages, &at, sum);
+        if (RESIDUAL) residual_there();
 #pragma unroll
         for (int c = 0; c < CHANNELS; c++)
-            write_turned(s, sum[c], bias[c], y + group * Y_BYTES, now.row(s) + group * PIXELS,
+            write_turned(s, sum[c], bias[c], y + c % TILES_Y * Y_BYTES, first,
                          now.column(s) + c * 64);
     }
 }
@@ -174,7 +183,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     extern __shared__ __align__(1024) char memory[];
     uint32 x_at = shared_address(memory) + STAGES * STAGE;
     char *y = memory + STAGES * STAGE + PLACES * s.place_bytes;
-    barriers b = {shared_address(y + GROUPS * Y_BYTES)};
+    barriers b = {shared_address(y + GROUPS * TILES_Y * Y_BYTES)};
     tn_start_consumer();
     if (threadIdx.x == 0) b.make();
     if (threadIdx.x == MULTIPLIERS) {
