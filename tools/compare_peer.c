@@ -9,8 +9,8 @@
 
 #include "compare.h"
 
-/* Made of python/tenon/peers.py by cmake/embed.cmake. */
-extern const unsigned char compare_peers_py[];
+/* Made of python/tenon/peers.py by scripts/embed. */
+extern const char compare_peers_py[];
 extern char **environ;
 
 enum { FILES_MAX = 1 << 20 };
@@ -65,8 +65,7 @@ static int call_python(const char *folder)
 {
     static const char *const usual[] = {"python3", "python"};
     const char *named = getenv("PYTHON");
-    char *argv[] = {NULL,       "-c",           (char *)(const char *)compare_peers_py,
-                    "--helper", (char *)folder, NULL};
+    char *argv[] = {NULL, "-c", (char *)compare_peers_py, "--helper", (char *)folder, NULL};
     int code, error = ENOENT;
     pid_t child;
     for (size_t i = 0; i < 2 && error == ENOENT; i++) {

@@ -324,8 +324,8 @@ bool compare_write_json(const char *path, const comparison *c, const compare_run
 
 /* ---- The page --------------------------------------------------------------------------------*/
 
-/* Made of tools/report/ by cmake/embed.cmake. */
-extern const unsigned char report_compare_js[];
+/* Made of tools/report/ by scripts/embed. */
+extern const char report_compare_js[];
 
 bool compare_write_page(const char *path, const comparison *c, const compare_run *run, int count)
 {
@@ -335,7 +335,7 @@ bool compare_write_page(const char *path, const comparison *c, const compare_run
     if (!text) return false;
     print_json(text, c, run, count);
     fclose(text);
-    const char *const scripts[] = {(const char *)report_compare_js, NULL};
+    const char *const scripts[] = {report_compare_js, NULL};
     bool good = page_write(path, scripts, json);
     free(json);
     return good;

@@ -4,9 +4,9 @@
 
 #include "report.h"
 
-/* Made of tools/report/ by cmake/embed.cmake. */
-extern const unsigned char report_page_html[], report_page_css[], report_parts_js[],
-    report_page_js[], report_graph_js[];
+/* Made of tools/report/ by scripts/embed. */
+extern const char report_page_html[], report_page_css[], report_parts_js[], report_page_js[],
+    report_graph_js[];
 
 /* Names of a network must not end the element that they stand in; "<" is in strings only. */
 static void print_data(FILE *out, const char *json)
@@ -20,9 +20,9 @@ static void print_data(FILE *out, const char *json)
 static void print_part(FILE *out, const char *name, const char *const *scripts, const char *json)
 {
     if (!strncmp(name, "css", 3)) {
-        fputs((const char *)report_page_css, out);
+        fputs(report_page_css, out);
     } else if (!strncmp(name, "js", 2)) {
-        fputs((const char *)report_parts_js, out);
+        fputs(report_parts_js, out);
         for (int i = 0; scripts[i]; i++) fprintf(out, "\n%s", scripts[i]);
     } else {
         print_data(out, json);
@@ -33,7 +33,7 @@ bool page_write(const char *path, const char *const *scripts, const char *json)
 {
     FILE *out = save_begin(path);
     if (!out) return false;
-    for (const char *at = (const char *)report_page_html; *at;) {
+    for (const char *at = report_page_html; *at;) {
         const char *mark = strstr(at, "{{"), *end = mark ? strstr(mark, "}}") : NULL;
         if (!end) {
             fputs(at, out);
@@ -48,8 +48,7 @@ bool page_write(const char *path, const char *const *scripts, const char *json)
 
 bool report_page_write(const char *path, const char *facts, const char *json)
 {
-    const char *const scripts[] = {(const char *)report_page_js, (const char *)report_graph_js,
-                                   NULL};
+    const char *const scripts[] = {report_page_js, report_graph_js, NULL};
     char *data = NULL;
     size_t bytes = 0;
     FILE *text = open_memstream(&data, &bytes);
