@@ -184,20 +184,26 @@ SIMD_INLINE bool sums_run(int rows, int vectors, int kind, const windows *ws, co
     return kind == KEPT;
 }
 
-#define SUMS_CASE(rows, vectors)                                                                   \
+#define SUMS_KEPT(rows, vectors)                                                                   \
     case rows:                                                                                     \
-        if (!to) return sums_run(rows, vectors, KEPT, ws, w, t, e, to);                            \
-        if (e->adds) return sums_run(rows, vectors, ADDED, ws, w, t, e, to);                       \
-        return sums_run(rows, vectors, ENDED, ws, w, t, e, to);
-#define SUMS_ROWS(vectors)                                                                         \
-    switch (t->rows) {                                                                             \
-        SUMS_CASE(1, vectors)                                                                      \
-        SUMS_CASE(2, vectors)                                                                      \
-        SUMS_CASE(3, vectors)                                                                      \
-        SUMS_CASE(4, vectors)                                                                      \
-        SUMS_CASE(5, vectors)                                                                      \
-    default: SUMS_CASE(6, vectors)                                                                 \
-    }
+        (void)sums_run(rows, vectors, KEPT, ws, w, t, e, to);                                      \
+        break;
+/* Tiles of fewer rows, the last ones of an image, end from memory: three times the code gains them
+ * nothing. */
+#define SUMS_CASE(vectors)                                                                         \
+    case vectors:                                                                                  \
+        if (to && t->rows == ROWS)                                                                 \
+            return e->adds ? sums_run(ROWS, vectors, ADDED, ws, w, t, e, to)                       \
+                           : sums_run(ROWS, vectors, ENDED, ws, w, t, e, to);                      \
+        switch (t->rows) {                                                                         \
+            SUMS_KEPT(1, vectors)                                                                  \
+            SUMS_KEPT(2, vectors)                                                                  \
+            SUMS_KEPT(3, vectors)                                                                  \
+            SUMS_KEPT(4, vectors)                                                                  \
+            SUMS_KEPT(5, vectors)                                                                  \
+            SUMS_KEPT(6, vectors)                                                                  \
+        }                                                                                          \
+        break;
 
 /* to NULL: the sums stay as they are, in memory; false: so they do where they do not end well. */
 static __attribute__((noinline)) bool sum_tile(const windows *ws, int64_t vectors,
@@ -205,15 +211,14 @@ static __attribute__((noinline)) bool sum_tile(const windows *ws, int64_t vector
                                                const place *to)
 {
     switch (vectors) {
-    case 1: SUMS_ROWS(1)
-    case 2: SUMS_ROWS(2)
+        SUMS_CASE(1)
+        SUMS_CASE(2)
 #if VF32_LANES == 16 || defined(__aarch64__)
-    case 3: SUMS_ROWS(3)
-    default: SUMS_ROWS(4)
-#else
-    default: return false;
+        SUMS_CASE(3)
+        SUMS_CASE(4)
 #endif
     }
+    return !to || ends_tile(e, t->rows, vectors * VF32_LANES, t->sums, to);
 }
 #endif
 

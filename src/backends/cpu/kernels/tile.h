@@ -13,6 +13,7 @@
 #define TN_BACKENDS_CPU_TILE_H
 
 #include "backends/cpu/kernels/simd.h"
+#include "backends/cpu/variant.h"
 
 #define TILE_VECTORS 2
 #define TILE_COLUMNS (TILE_VECTORS * VF32_LANES)
@@ -128,117 +129,19 @@ typedef struct tile_ends {
     float low;                   /* a bound from below: 0 for a ReLU, else -INFINITY */
 } tile_ends;
 
-/* `lanes` of a row from `column` on. NaN stays. */
-SIMD_INLINE vf32 tile_end_sum(const tile_ends *e, vf32 sum, int row, int column, int64_t ldc,
-                              int64_t lanes)
-{
-    if (e->bias) sum += vf32_set1(e->bias[row]);
-    if (e->columns) sum += vf32_load_some(e->columns + column, lanes);
-    if (e->residual) sum += vf32_load_some(e->residual + row * ldc + column, lanes);
-    return vf32_max(vf32_set1(e->low), sum);
-}
+/* One tile of 1 to TILE_ROWS rows and n = 1 to TILE_COLUMNS columns, k steps deep (tile.c). `add`:
+ * onto what c holds. ends: NULL, or what is done then. a's rows lie lda apart. */
+#define tile_one_ended TN_VARIANT_NAME(tn_tile_one)
+void tile_one_ended(int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel,
+                    float *c, int64_t ldc, int add, const tile_ends *ends);
 
-/* `rows` and `vectors` are constants at every call, so the loops unroll and `sum` is registers; so
- * is one of the steps between a's rows and between its columns, 1. `add`: onto what c holds. n:
- * columns of c that exist, at most vectors * VF32_LANES. fetch: what is asked for meanwhile, a line
- * of the panel's length for each of its rows, fetch_step apart. */
-SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const float *a,
-                          int64_t a_row, int64_t a_column, const float *panel, float *c,
-                          int64_t ldc, int add, const tile_ends *ends, const float *fetch,
-                          int64_t fetch_step)
-{
-    vf32 sum[TILE_ROWS][TILE_VECTORS];
-    int64_t last = n - (vectors - 1) * VF32_LANES; /* columns of the last vector */
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) sum[i][v] = (vf32){0};
-    /* What is needed last is asked for first. */
-    for (int i = 0; rows > 4 && i < rows; i++)
-        for (int v = 0; v < vectors * VF32_LANES; v += 16) {
-            __builtin_prefetch(c + i * ldc + v, 1);
-            if (ends && ends->residual) __builtin_prefetch(ends->residual + i * ldc + v);
-        }
-    for (int64_t p = 0; p < k; p++, panel += TILE_COLUMNS, fetch += fetch_step) {
-        vf32 b[TILE_VECTORS];
-        /* Few rows do little but read the panel: no time to ask for more. */
-        for (int i = 0; rows > 4 && i < TILE_COLUMNS; i += 16) __builtin_prefetch(fetch + i);
-        for (int v = 0; v < vectors; v++) b[v] = vf32_load(panel + v * VF32_LANES);
-        for (int i = 0; i < rows; i++) {
-            vf32 scale = vf32_set1(a[i * a_row + p * a_column]);
-            for (int v = 0; v < vectors; v++) sum[i][v] = vf32_fma(scale, b[v], sum[i][v]);
-        }
-    }
-    if (add)
-        for (int i = 0; i < rows; i++) {
-            for (int v = 0; v < vectors - 1; v++)
-                sum[i][v] += vf32_load(c + i * ldc + v * VF32_LANES);
-            sum[i][vectors - 1] += vf32_load_some(c + i * ldc + (vectors - 1) * VF32_LANES, last);
-        }
-    if (ends)
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++)
-                sum[i][v] = tile_end_sum(ends, sum[i][v], i, v * VF32_LANES, ldc,
-                                         v < vectors - 1 ? VF32_LANES : last);
-    for (int i = 0; i < rows; i++) {
-        float *dst = c + i * ldc;
-        for (int v = 0; v < vectors - 1; v++) vf32_store(dst + v * VF32_LANES, sum[i][v]);
-        dst += (vectors - 1) * VF32_LANES;
-        if (last == VF32_LANES) vf32_store(dst, sum[i][vectors - 1]);
-        else vf32_store_some(dst, sum[i][vectors - 1], last);
-    }
-}
-
-#define TILE_SUMS(rows, vectors)                                                                   \
-    tile_run(rows, vectors, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends, FETCH, FETCH_STEP)
-#define TILE_CASE(rows)                                                                            \
-    case rows:                                                                                     \
-        if (n > VF32_LANES) TILE_SUMS(rows, 2);                                                    \
-        else TILE_SUMS(rows, 1);                                                                   \
-        break;
-#if TILE_ROWS == 12
-#define TILE_CASES_ABOVE_6                                                                         \
-    TILE_CASE(7) TILE_CASE(8) TILE_CASE(9) TILE_CASE(10) TILE_CASE(11) TILE_CASE(12)
-#else
-#define TILE_CASES_ABOVE_6
-#endif
-/* One tile of 1 to TILE_ROWS rows and 1 to TILE_COLUMNS columns. Not inline: the code of all sizes
- * should exist once a file. */
-#define TILE_ONE(name, parameters)                                                                 \
-    static __attribute__((noinline, unused)) void name parameters                                  \
-    {                                                                                              \
-        switch (rows) {                                                                            \
-            TILE_CASE(1)                                                                           \
-            TILE_CASE(2)                                                                           \
-            TILE_CASE(3)                                                                           \
-            TILE_CASE(4)                                                                           \
-            TILE_CASE(5)                                                                           \
-            TILE_CASE(6)                                                                           \
-            TILE_CASES_ABOVE_6                                                                     \
-        }                                                                                          \
-    }
-/* a's rows lie lda apart: as many pointers as there are rows leave no register for another. */
-#define A_ROW lda
-#define A_COLUMN 1
-#define FETCH (panel + TILE_AHEAD)
-#define FETCH_STEP TILE_COLUMNS
-TILE_ONE(tile_one_ended,
-         (int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel, float *c,
-          int64_t ldc, int add, const tile_ends *ends))
-#undef A_ROW
-#undef A_COLUMN
-#undef FETCH
-#undef FETCH_STEP
-/* a is stored by columns, `step` apart: what one step of k needs lies together. */
-#define A_ROW 1
-#define A_COLUMN step
-#define FETCH fetch
-#define FETCH_STEP fetch_step
-TILE_ONE(tile_one_turned_ended, (int rows, int64_t n, int64_t k, const float *a, int64_t step,
-                                 const float *panel, float *c, int64_t ldc, int add,
-                                 const tile_ends *ends, const float *fetch, int64_t fetch_step))
-#undef A_ROW
-#undef A_COLUMN
-#undef FETCH
-#undef FETCH_STEP
+/* The same with a stored by columns, `step` apart: what one step of k needs lies together. fetch:
+ * what is asked for meanwhile, a line of the panel's length for each of its rows, fetch_step apart.
+ */
+#define tile_one_turned_ended TN_VARIANT_NAME(tn_tile_one_turned)
+void tile_one_turned_ended(int rows, int64_t n, int64_t k, const float *a, int64_t step,
+                           const float *panel, float *c, int64_t ldc, int add,
+                           const tile_ends *ends, const float *fetch, int64_t fetch_step);
 
 static inline void tile_one(int rows, int64_t n, int64_t k, const float *a, int64_t lda,
                             const float *panel, float *c, int64_t ldc, int add)
