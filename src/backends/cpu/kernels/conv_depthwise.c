@@ -3,8 +3,9 @@
  *
  * Kernels of the usual sizes are taken ROWS rows at a time straight from the input, and what
  * several rows read is loaded once; lanes that would read the padding are not loaded, and are
- * zeros. Others read a band of the input, padding and all, that lies on the stack. Work is cut into
- * (sample, output channel); every sum runs over taps in rising order. */
+ * zeros. Others, and images of fewer rows, read a band of the input, padding and all, that lies on
+ * the stack. Work is cut into (sample, output channel); every sum runs over taps in rising order.
+ */
 #include "backends/cpu/kernels/bands.h"
 #include "backends/cpu/kernels/conv_cost.h"
 #include "backends/cpu/kernels/conv_end.h"
@@ -65,7 +66,7 @@ static double estimate_ns(const tn_problem *p)
 
 /* ---- Rows ------------------------------------------------------------------------------------*/
 
-/* Line i of the input under `rows` rows of outputs, one or two vectors of their columns. What a tap
+/* Line i of the input under ROWS rows of outputs, one or two vectors of their columns. What a tap
  * reads is loaded once: at stride 2 two taps share what they load. All but the pointers and the
  * numbers of columns are constants at every call. */
 typedef struct line {
@@ -87,17 +88,17 @@ static inline uint64_t bits_between(int64_t low, int64_t high)
     return end & ~below;
 }
 
-SIMD_INLINE void add_tap(int i, int k, int rows, int vectors, int taps, int stride, const vf32 *x,
+SIMD_INLINE void add_tap(int i, int k, int vectors, int taps, int stride, const vf32 *x,
                          const float *weights, vf32 sum[][2])
 {
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < ROWS; r++) {
         if (r * stride > i || i >= r * stride + taps) continue;
         vf32 scale = vf32_set1(weights[(i - r * stride) * taps + k]);
         for (int v = 0; v < vectors; v++) sum[r][v] = vf32_fma(scale, x[v], sum[r][v]);
     }
 }
 
-SIMD_INLINE void add_line(int i, int rows, int vectors, int taps, int stride, const line *l,
+SIMD_INLINE void add_line(int i, int vectors, int taps, int stride, const line *l,
                           const float *weights, vf32 sum[][2])
 {
     for (int k = 0; k < taps; k += stride) {
@@ -109,9 +110,9 @@ SIMD_INLINE void add_line(int i, int rows, int vectors, int taps, int stride, co
             even[v] = __builtin_shufflevector(x[v], next, VF32_EVENS);
             odd[v] = __builtin_shufflevector(x[v], next, VF32_ODDS);
         }
-        add_tap(i, k, rows, vectors, taps, stride, stride == 1 ? x : even, weights, sum);
+        add_tap(i, k, vectors, taps, stride, stride == 1 ? x : even, weights, sum);
         if (stride == 2 && k + 1 < taps)
-            add_tap(i, k + 1, rows, vectors, taps, stride, odd, weights, sum);
+            add_tap(i, k + 1, vectors, taps, stride, odd, weights, sum);
     }
 }
 
@@ -127,15 +128,15 @@ SIMD_INLINE void store_sum(float *dst, vf32 sum, const ends *e, int64_t lanes)
     else vf32_store_some(dst, sum, lanes);
 }
 
-/* Part of a plane of outputs: one or two vectors, `lanes` columns each, of some rows. */
+/* Part of a plane of outputs: one or two vectors, `lanes` columns each, of ROWS rows. */
 typedef struct part {
     int64_t top, column[2], lanes;
 } part;
 
 /* Lines of the padding are passed over; the others are written out for the compiler to see all. */
-SIMD_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool inside,
-                          const tn_window *w, const part *at, const float *x, const float *weights,
-                          const ends *e, float *y)
+SIMD_INLINE void sum_rows(int vectors, int taps, int stride, bool inside, const tn_window *w,
+                          const part *at, const float *x, const float *weights, const ends *e,
+                          float *y)
 {
     int64_t wide = w->in[2], h = at->top * stride - w->pad[1];
     line l = {.inside = inside};
@@ -144,11 +145,11 @@ SIMD_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool insi
         int64_t left = at->column[v] * stride - w->pad[2];
         l.x[v] = x + h * wide + left;
         l.may[v] = bits_between(-left, wide - left);
-        for (int r = 0; r < rows; r++) sum[r][v] = vf32_set1(e->bias);
+        for (int r = 0; r < ROWS; r++) sum[r][v] = vf32_set1(e->bias);
     }
 #define LINE(i)                                                                                    \
-    if ((i) < (rows - 1) * stride + taps && (inside || (h + (i) >= 0 && h + (i) < w->in[1])))      \
-        add_line(i, rows, vectors, taps, stride, &l, weights, sum);                                \
+    if ((i) < (ROWS - 1) * stride + taps && (inside || (h + (i) >= 0 && h + (i) < w->in[1])))      \
+        add_line(i, vectors, taps, stride, &l, weights, sum);                                      \
     for (int v = 0; v < vectors; v++) l.x[v] += wide
     LINE(0);
     LINE(1);
@@ -165,22 +166,20 @@ SIMD_INLINE void sum_rows(int rows, int vectors, int taps, int stride, bool insi
     LINE(12);
 #undef LINE
     for (int v = 0; v < vectors; v++)
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < ROWS; r++)
             store_sum(y + (at->top + r) * w->out[2] + at->column[v], sum[r][v], e, at->lanes);
 }
 
 /* A plane of outputs, straight from the input. The last rows and columns are computed with those
- * before them again, if there are as many. */
+ * before them again. */
 SIMD_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float *x,
                            const float *weights, const ends *e, float *y)
 {
     int64_t rows = w->out[1], columns = w->out[2], lanes = TN_MIN(VF32_LANES, columns);
     int64_t reach = (taps - 1) / stride * stride + stride * VF32_LANES; /* of what a line loads */
     for (int64_t first = 0; first < rows; first += ROWS) {
-        part at = {.top = rows >= ROWS ? TN_MIN(first, rows - ROWS) : first, .lanes = lanes};
-        int64_t end = TN_MIN(rows, at.top + ROWS);
+        part at = {.top = TN_MIN(first, rows - ROWS), .lanes = lanes};
         int64_t h = at.top * stride - w->pad[1];
-        bool whole = end - at.top == ROWS;
         bool high = h >= 0 && h + (ROWS - 1) * stride + taps <= w->in[1];
         for (int64_t c = 0; c < columns; c += WIDE * VF32_LANES) {
             at.column[0] = TN_MIN(c, columns - lanes);
@@ -188,16 +187,10 @@ SIMD_INLINE void run_fixed(const tn_window *w, int taps, int stride, const float
             bool two = WIDE > 1 && c + VF32_LANES < columns;
             int64_t left = at.column[0] * stride - w->pad[2];
             int64_t right = at.column[WIDE - 1] * stride - w->pad[2] + reach;
-            bool inside = whole && two == (WIDE > 1) && high && left >= 0 && right <= w->in[2];
-            if (inside) sum_rows(ROWS, WIDE, taps, stride, true, w, &at, x, weights, e, y);
-            else if (whole && two) sum_rows(ROWS, 2, taps, stride, false, w, &at, x, weights, e, y);
-            else if (whole) sum_rows(ROWS, 1, taps, stride, false, w, &at, x, weights, e, y);
-            else
-                for (part one = at; one.top < end; one.top++)
-                    for (int v = 0; v <= two; v++) {
-                        one.column[0] = at.column[v];
-                        sum_rows(1, 1, taps, stride, false, w, &one, x, weights, e, y);
-                    }
+            bool inside = two == (WIDE > 1) && high && left >= 0 && right <= w->in[2];
+            if (inside) sum_rows(WIDE, taps, stride, true, w, &at, x, weights, e, y);
+            else if (two) sum_rows(2, taps, stride, false, w, &at, x, weights, e, y);
+            else sum_rows(1, taps, stride, false, w, &at, x, weights, e, y);
         }
     }
 }
@@ -242,18 +235,30 @@ static int fixed_kind(const tn_window *w)
     bool even = w->kernel[1] == w->kernel[2] && w->stride[1] == w->stride[2] &&
                 w->dilation[1] == 1 && w->dilation[2] == 1;
     bool odd = w->kernel[1] == 3 || w->kernel[1] == 5 || w->kernel[1] == 7;
-    return even && odd && w->stride[1] >= LEAST_STRIDE && w->stride[1] <= 2
-               ? (int)(w->kernel[1] * 2 + w->stride[1])
-               : 0;
+    bool many = w->out[1] >= ROWS && w->stride[1] >= LEAST_STRIDE;
+    return even && odd && many && w->stride[1] <= 2 ? (int)(w->kernel[1] * 2 + w->stride[1]) : 0;
 }
 
+/* A function for each: compilers take long over one of that size. */
 #define FIXED(taps, stride)                                                                        \
-    case (taps)*2 + (stride):                                                                      \
+    static __attribute__((noinline)) void run_##taps##_by_##stride(                                \
+        const tn_window *w, const float *x, const float *weights, const ends *e, float *y)         \
+    {                                                                                              \
         if ((stride) >= LEAST_STRIDE) run_fixed(w, taps, stride, x, weights, e, y);                \
-        break;
+    }
+FIXED(3, 1)
+FIXED(3, 2)
+FIXED(5, 1)
+FIXED(5, 2)
+FIXED(7, 1)
+FIXED(7, 2)
+#undef FIXED
+
 static void run_plane(const tn_window *w, const float *x, const float *weights, const ends *e,
                       float *y)
 {
+#define FIXED(taps, stride)                                                                        \
+    case (taps)*2 + (stride): run_##taps##_by_##stride(w, x, weights, e, y); break;
     switch (fixed_kind(w)) {
         FIXED(3, 1)
         FIXED(3, 2)
@@ -262,6 +267,7 @@ static void run_plane(const tn_window *w, const float *x, const float *weights, 
         FIXED(7, 1)
         FIXED(7, 2)
     }
+#undef FIXED
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
