@@ -239,6 +239,7 @@ static int fixed_kind(const tn_window *w)
     return even && odd && many && w->stride[1] <= 2 ? (int)(w->kernel[1] * 2 + w->stride[1]) : 0;
 }
 
+#define FIXED_KINDS(each) each(3, 1) each(3, 2) each(5, 1) each(5, 2) each(7, 1) each(7, 2)
 /* A function for each: compilers take long over one of that size. */
 #define FIXED(taps, stride)                                                                        \
     static __attribute__((noinline)) void run_##taps##_by_##stride(                                \
@@ -246,28 +247,16 @@ static int fixed_kind(const tn_window *w)
     {                                                                                              \
         if ((stride) >= LEAST_STRIDE) run_fixed(w, taps, stride, x, weights, e, y);                \
     }
-FIXED(3, 1)
-FIXED(3, 2)
-FIXED(5, 1)
-FIXED(5, 2)
-FIXED(7, 1)
-FIXED(7, 2)
-#undef FIXED
+FIXED_KINDS(FIXED)
 
+#define FIXED_CASE(taps, stride)                                                                   \
+    case (taps)*2 + (stride): run_##taps##_by_##stride(w, x, weights, e, y); break;
 static void run_plane(const tn_window *w, const float *x, const float *weights, const ends *e,
                       float *y)
 {
-#define FIXED(taps, stride)                                                                        \
-    case (taps)*2 + (stride): run_##taps##_by_##stride(w, x, weights, e, y); break;
     switch (fixed_kind(w)) {
-        FIXED(3, 1)
-        FIXED(3, 2)
-        FIXED(5, 1)
-        FIXED(5, 2)
-        FIXED(7, 1)
-        FIXED(7, 2)
+        FIXED_KINDS(FIXED_CASE)
     }
-#undef FIXED
 }
 
 /* ---- All -------------------------------------------------------------------------------------*/
