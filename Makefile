@@ -16,8 +16,9 @@ tool: setup $(BUILD)/CMakeCache.txt
 setup:
 	@scripts/setup
 
+# By the environment: a folder that was made for another generator keeps it.
 $(BUILD)/CMakeCache.txt: CMakeLists.txt
-	@cmake $$(command -v ninja >/dev/null && echo -G Ninja) -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(BUILD).log 2>&1 \
+	@command -v ninja >/dev/null && export CMAKE_GENERATOR=$${CMAKE_GENERATOR:-Ninja}; cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(BUILD).log 2>&1 \
 	  || { cat $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 
