@@ -60,52 +60,45 @@ SIMD_INLINE void tile_run(int rows, int vectors, int64_t n, int64_t k, const flo
     }
 }
 
-#define TILE_SUMS(rows, vectors)                                                                   \
-    tile_run(rows, vectors, n, k, a, A_ROW, A_COLUMN, panel, c, ldc, add, ends, FETCH, FETCH_STEP)
-#define TILE_CASE(rows)                                                                            \
+#define TILE_CASE(rows, ...)                                                                       \
     case rows:                                                                                     \
-        if (n > VF32_LANES) TILE_SUMS(rows, 2);                                                    \
-        else TILE_SUMS(rows, 1);                                                                   \
+        if (n > VF32_LANES) tile_run(rows, 2, __VA_ARGS__);                                        \
+        else tile_run(rows, 1, __VA_ARGS__);                                                       \
         break;
+#define TILE_CASES_TO_6(...)                                                                       \
+    TILE_CASE(1, __VA_ARGS__)                                                                      \
+    TILE_CASE(2, __VA_ARGS__)                                                                      \
+    TILE_CASE(3, __VA_ARGS__)                                                                      \
+    TILE_CASE(4, __VA_ARGS__)                                                                      \
+    TILE_CASE(5, __VA_ARGS__)                                                                      \
+    TILE_CASE(6, __VA_ARGS__)
 #if TILE_ROWS == 12
-#define TILE_CASES_ABOVE_6                                                                         \
-    TILE_CASE(7) TILE_CASE(8) TILE_CASE(9) TILE_CASE(10) TILE_CASE(11) TILE_CASE(12)
+#define TILE_CASES(...)                                                                            \
+    TILE_CASES_TO_6(__VA_ARGS__)                                                                   \
+    TILE_CASE(7, __VA_ARGS__)                                                                      \
+    TILE_CASE(8, __VA_ARGS__)                                                                      \
+    TILE_CASE(9, __VA_ARGS__)                                                                      \
+    TILE_CASE(10, __VA_ARGS__)                                                                     \
+    TILE_CASE(11, __VA_ARGS__)                                                                     \
+    TILE_CASE(12, __VA_ARGS__)
 #else
-#define TILE_CASES_ABOVE_6
+#define TILE_CASES TILE_CASES_TO_6
 #endif
-#define TILE_ONE(name, parameters)                                                                 \
-    void name parameters                                                                           \
-    {                                                                                              \
-        switch (rows) {                                                                            \
-            TILE_CASE(1)                                                                           \
-            TILE_CASE(2)                                                                           \
-            TILE_CASE(3)                                                                           \
-            TILE_CASE(4)                                                                           \
-            TILE_CASE(5)                                                                           \
-            TILE_CASE(6)                                                                           \
-            TILE_CASES_ABOVE_6                                                                     \
-        }                                                                                          \
+
+/* As many pointers as there are rows leave no register for what is to be fetched: the panel. */
+void tile_one_ended(int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel,
+                    float *c, int64_t ldc, int add, const tile_ends *ends)
+{
+    switch (rows) {
+        TILE_CASES(n, k, a, lda, 1, panel, c, ldc, add, ends, panel + TILE_AHEAD, TILE_COLUMNS)
     }
-/* As many pointers as there are rows leave no register for another. */
-#define A_ROW lda
-#define A_COLUMN 1
-#define FETCH (panel + TILE_AHEAD)
-#define FETCH_STEP TILE_COLUMNS
-TILE_ONE(tile_one_ended,
-         (int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel, float *c,
-          int64_t ldc, int add, const tile_ends *ends))
-#undef A_ROW
-#undef A_COLUMN
-#undef FETCH
-#undef FETCH_STEP
-#define A_ROW 1
-#define A_COLUMN step
-#define FETCH fetch
-#define FETCH_STEP fetch_step
-TILE_ONE(tile_one_turned_ended, (int rows, int64_t n, int64_t k, const float *a, int64_t step,
-                                 const float *panel, float *c, int64_t ldc, int add,
-                                 const tile_ends *ends, const float *fetch, int64_t fetch_step))
-#undef A_ROW
-#undef A_COLUMN
-#undef FETCH
-#undef FETCH_STEP
+}
+
+void tile_one_turned_ended(int rows, int64_t n, int64_t k, const float *a, int64_t step,
+                           const float *panel, float *c, int64_t ldc, int add,
+                           const tile_ends *ends, const float *fetch, int64_t fetch_step)
+{
+    switch (rows) {
+        TILE_CASES(n, k, a, 1, step, panel, c, ldc, add, ends, fetch, fetch_step)
+    }
+}
